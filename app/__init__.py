@@ -1,0 +1,1 @@
+"""Bursar: a gateway in front of a platform's research API."""
