@@ -1,0 +1,162 @@
+"""Everything that can go wrong, as a tree two levels deep.
+
+    BursarError
+    ├── Refusal                     the caller is told why; nothing was spent
+    │   ├── AccessTokenInvalid      no bearer token, or one that is unknown, expired or revoked
+    │   ├── InvalidClient           the token endpoint was given a key or secret that does not hold
+    │   ├── InvalidTokenRequest     the token endpoint was given a malformed request
+    │   ├── InvalidParams           the request is malformed, or a rule of the terms refuses it
+    │   ├── ScopeNotAuthorized      the credential has no scope for this endpoint
+    │   ├── NotPermitted            a person's roles do not cover this act
+    │   ├── NotFound                no such endpoint or object
+    │   ├── Conflict                the object is not in a state that allows this
+    │   ├── QuotaExhausted          a daily or longer limit has no room
+    │   └── RateLimited             a short window has no room
+    ├── Unavailable                 try again later; nothing is lost
+    │   ├── AuditUnavailable        the log cannot be written, so nothing may be served
+    │   ├── StoreUnavailable        the database cannot be reached
+    │   └── UpstreamUnavailable     the platform gave no usable answer
+    └── Misconfigured               an operator must act before this can run
+        ├── BadSetting              a setting is unknown, malformed or unsafe
+        ├── NotReady                the database is unmigrated or unreachable at start
+        └── LogBroken               the log does not verify
+
+`code` is stable and says what happened; which HTTP status it becomes is decided once, in `web/errors.py`.
+"""
+
+from typing import ClassVar
+
+
+class BursarError(Exception):
+    """The root of the tree; `message` stands alone, since it is often all that a researcher sees."""
+
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Refusal(BursarError):
+    """A clear no; `rule` names the rule that decided, and goes into the log."""
+
+    def __init__(self, message: str, *, rule: str = "", retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.rule = rule
+        self.retry_after_s = retry_after_s
+
+
+class AccessTokenInvalid(Refusal):
+    """No bearer token, or one that is unknown, expired or revoked."""
+
+    code = "access_token_invalid"
+
+
+class InvalidClient(Refusal):
+    """A client key or secret that does not hold."""
+
+    code = "invalid_client"
+
+
+class InvalidTokenRequest(Refusal):
+    """A malformed token request; `reason` is the OAuth 2 error code (RFC 6749, section 5.2)."""
+
+    code = "invalid_request"
+
+    def __init__(self, message: str, *, reason: str = "invalid_request") -> None:
+        super().__init__(message, rule="oauth")
+        self.reason = reason
+
+
+class InvalidParams(Refusal):
+    """A malformed request, or one that a rule refuses."""
+
+    code = "invalid_params"
+
+
+class ScopeNotAuthorized(Refusal):
+    """The credential has no scope for this endpoint."""
+
+    code = "scope_not_authorized"
+
+
+class NotPermitted(Refusal):
+    """A person's roles do not cover this act."""
+
+    code = "not_permitted"
+
+
+class NotFound(Refusal):
+    """No such endpoint or object."""
+
+    code = "not_found"
+
+
+class Conflict(Refusal):
+    """The object is not in a state that allows this."""
+
+    code = "conflict"
+
+
+class QuotaExhausted(Refusal):
+    """A daily or longer limit has no room for this call."""
+
+    code = "daily_quota_limit_exceeded"
+
+
+class RateLimited(Refusal):
+    """A short window has no room for this call."""
+
+    code = "rate_limit_exceeded"
+
+
+class Unavailable(BursarError):
+    """Try again later; nothing is lost."""
+
+    def __init__(self, message: str, *, retry_after_s: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class AuditUnavailable(Unavailable):
+    """The log cannot be written, so nothing may be served."""
+
+    code = "audit_unavailable"
+
+
+class StoreUnavailable(Unavailable):
+    """The database cannot be reached."""
+
+    code = "store_unavailable"
+
+
+class UpstreamUnavailable(Unavailable):
+    """The platform gave no usable answer."""
+
+    code = "internal_error"
+
+
+class Misconfigured(BursarError):
+    """An operator must act before this can run; `exit_code` is the command's."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class BadSetting(Misconfigured):
+    """A setting is unknown, malformed or unsafe."""
+
+    code = "bad_setting"
+
+
+class NotReady(Misconfigured):
+    """The database is unmigrated or unreachable."""
+
+    code = "not_ready"
+    exit_code = 3
+
+
+class LogBroken(Misconfigured):
+    """The log does not verify."""
+
+    code = "log_broken"
+    exit_code = 1
