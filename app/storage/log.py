@@ -1,0 +1,167 @@
+"""Appending to the audit tree inside a writer's transaction.
+
+The head row is locked first, so the order of locks is the order of the log. Entries are encoded under
+that lock, because their time, their day and the figures of the ledger are known only there; a canonical
+encoding costs about 14 microseconds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from app.audit.canonical import encode
+from app.audit.entries import ENTRY_VERSION, Draft, Receipt
+from app.audit.tree import Frontier, leaf_hash
+from app.errors import LogBroken, NotReady
+from app.ids import EntryId
+from app.storage.engines import Database
+from app.storage.tables import EntryRow, HeadRow, SQLModel
+
+_HEAD = SQLModel.metadata.tables[str(HeadRow.__tablename__)]
+_ENTRY = SQLModel.metadata.tables[str(EntryRow.__tablename__)]
+_LOCK_HEAD = sa.select(_HEAD.c.size, _HEAD.c.frontier, _HEAD.c.last_ts_us, _HEAD.c.revision).with_for_update()
+_MOVE_HEAD = (
+    sa.update(_HEAD)
+    .where(_HEAD.c.id == 1, _HEAD.c.size == sa.bindparam("old_size"))
+    .values(
+        size=sa.bindparam("new_size"),
+        frontier=sa.bindparam("new_frontier"),
+        last_ts_us=sa.bindparam("new_ts_us"),
+        revision=sa.bindparam("new_revision"),
+    )
+)
+_INSERT_ENTRY = sa.insert(_ENTRY)
+
+
+@dataclass(slots=True)
+class Boot:
+    """One run of one process: its entries carry its id and a sequence without gaps."""
+
+    replica: str
+    id: str
+    next_rseq: int = 0
+
+
+@dataclass(slots=True)
+class LockedHead:
+    """The head of the log while its row is locked: stage entries, then `write` once."""
+
+    conn: Connection
+    boot: Boot
+    size: int
+    frontier: Frontier
+    last_ts_us: int
+    revision: int
+    now_us: int
+    _old_size: int
+    _next_rseq: int
+    _rows: list[dict[str, object]] = field(default_factory=list)
+
+    @property
+    def next_index(self) -> int:
+        """The index that the next staged entry will have."""
+        return self.size
+
+    def stage(self, draft: Draft) -> Receipt:
+        """The place of `draft`, valid once the transaction commits; `size` counts it as the last leaf."""
+        entry = {
+            **draft.fields,
+            "v": ENTRY_VERSION,
+            "type": draft.type,
+            "id": draft.id,
+            "ts_us": self.now_us,
+            "replica": self.boot.replica,
+            "boot": self.boot.id,
+            "rseq": self._next_rseq,
+        }
+        leaf = encode(entry)
+        digest = leaf_hash(leaf)
+        index = self.size
+        self._rows.append(
+            {
+                "ix": index,
+                "id": draft.id,
+                "type": draft.type,
+                "ts_us": self.now_us,
+                "leaf": leaf,
+                "leaf_hash": digest,
+            }
+        )
+        self.size += 1
+        self._next_rseq += 1
+        return Receipt(id=draft.id, index=index, size=self.size, leaf_hash=digest, ts_us=self.now_us)
+
+    def change_directory(self) -> None:
+        """Make every decision that was taken on the directory as it was invalid."""
+        self.revision += 1
+
+    def write(self) -> None:
+        """Insert what was staged and move the head; raises LogBroken when somebody else moved it."""
+        if self._rows:
+            # Hash the bytes that are about to be stored, not those that were meant to be.
+            hashes = [leaf_hash(row["leaf"]) for row in self._rows]  # type: ignore[arg-type]
+            self.frontier = self.frontier.extend(hashes)
+            self.conn.execute(_INSERT_ENTRY, self._rows)
+        moved = self.conn.execute(
+            _MOVE_HEAD,
+            {
+                "old_size": self._old_size,
+                "new_size": self.size,
+                "new_frontier": self.frontier.to_bytes(),
+                "new_ts_us": self.now_us,
+                "new_revision": self.revision,
+            },
+        )
+        if moved.rowcount != 1 or self.frontier.size != self.size:
+            raise LogBroken("the head of the log was moved by somebody who does not hold its lock")
+
+    def committed(self) -> None:
+        """Tell the boot that its sequence numbers are used; call after the transaction has committed."""
+        self.boot.next_rseq = self._next_rseq
+
+
+def lock_head(conn: Connection, database: Database, boot: Boot) -> LockedHead:
+    """The head of the log, locked until the transaction ends; raises NotReady when there is none.
+
+    `now_us` never goes back: it is the database's clock, or the last entry's time where that is later.
+    """
+    row = conn.execute(_LOCK_HEAD).one_or_none()
+    if row is None:
+        raise NotReady("the database has no log yet: run `bursar init`")
+    now_us = max(database.now_us(conn), row.last_ts_us)
+    return LockedHead(
+        conn=conn,
+        boot=boot,
+        size=row.size,
+        frontier=Frontier.from_bytes(row.frontier),
+        last_ts_us=row.last_ts_us,
+        revision=row.revision,
+        now_us=now_us,
+        _old_size=row.size,
+        _next_rseq=boot.next_rseq,
+    )
+
+
+async def append(
+    database: Database, boot: Boot, drafts: Sequence[Draft], *, changes_directory: bool = False
+) -> list[Receipt]:
+    """The places of `drafts`, durable on return; for callers that change nothing else with them."""
+
+    def work(conn: Connection) -> tuple[LockedHead, list[Receipt]]:
+        head = lock_head(conn, database, boot)
+        receipts = [head.stage(draft) for draft in drafts]
+        if changes_directory:
+            head.change_directory()
+        head.write()
+        return head, receipts
+
+    head, receipts = await database.write(work)
+    head.committed()
+    return receipts
+
+
+def entry_id_exists(conn: Connection, entry_id: EntryId) -> bool:
+    """Whether the log holds an entry of that id."""
+    return conn.execute(sa.select(_ENTRY.c.ix).where(_ENTRY.c.id == entry_id)).first() is not None

@@ -1,0 +1,243 @@
+"""The rows of the database, the same for SQLite and PostgreSQL.
+
+Instants are whole microseconds since 1970 UTC in columns that end in `_us`, since SQLite keeps no time
+zone; days are ISO dates. A row that people retire stays, with `retired_us` set, because entries of the
+log point at it.
+"""
+
+import datetime as dt
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, LargeBinary, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+
+def _big(*, primary_key: bool = False, nullable: bool = False) -> Any:
+    return Field(sa_column=Column(BigInteger, primary_key=primary_key, nullable=nullable, autoincrement=False))
+
+
+def _bytes(*, primary_key: bool = False, nullable: bool = False) -> Any:
+    return Field(sa_column=Column(LargeBinary, primary_key=primary_key, nullable=nullable))
+
+
+def _text(*, nullable: bool = False) -> Any:
+    return Field(sa_column=Column(Text, nullable=nullable))
+
+
+def _json() -> Any:
+    return Field(sa_column=Column(JSON, nullable=False))
+
+
+class HeadRow(SQLModel, table=True):
+    """The one row that orders everything: whoever holds its lock appends.
+
+    `revision` counts changes of the directory (people, projects, keys, terms, limits), so that a
+    decision made on an older one can be refused inside the transaction that would log it.
+    """
+
+    __tablename__ = "head"
+    id: int = Field(primary_key=True)
+    size: int = _big()
+    frontier: bytes = _bytes()
+    last_ts_us: int = _big()
+    revision: int = _big()
+
+
+class EntryRow(SQLModel, table=True):
+    """One leaf of the audit tree: the very bytes that were hashed, and their hash."""
+
+    __tablename__ = "entry"
+    ix: int = _big(primary_key=True)
+    id: str = Field(max_length=32, unique=True)
+    type: str = Field(max_length=16)
+    ts_us: int = _big()
+    leaf: bytes = _bytes()
+    leaf_hash: bytes = _bytes()
+
+
+class CounterRow(SQLModel, table=True):
+    """What one scope used of one dimension on one UTC day; months and lifetimes are sums over days."""
+
+    __tablename__ = "counter"
+    __table_args__ = (CheckConstraint("used >= 0 AND reserved >= 0", name="counter_not_negative"),)
+    scope_kind: str = Field(primary_key=True, max_length=16)
+    scope_id: str = Field(primary_key=True, max_length=64)
+    dimension: str = Field(primary_key=True, max_length=24)
+    day: dt.date = Field(primary_key=True)
+    used: int = _big()
+    reserved: int = _big()
+
+
+class ReservationRow(SQLModel, table=True):
+    """Amounts promised to a call in flight; gone once it is settled, or reaped after its lease.
+
+    `takings` is a list of `[scope_kind, scope_id, dimension, day, amount]`.
+    """
+
+    __tablename__ = "reservation"
+    id: str = Field(primary_key=True, max_length=32)
+    intent_ix: int = _big()
+    lease_until_us: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
+    takings: list[Any] = _json()
+    entry: dict[str, Any] = _json()
+
+
+class CredentialRow(SQLModel, table=True):
+    """An upstream key and secret, sealed, and pinned to one host by the seal's associated data."""
+
+    __tablename__ = "credential"
+    id: str = Field(primary_key=True, max_length=32)
+    name: str = Field(unique=True, max_length=100)
+    base_url: str = _text()
+    wrapped_key: bytes = _bytes()
+    sealed_client_key: bytes = _bytes()
+    sealed_client_secret: bytes = _bytes()
+    secret_digest: bytes = _bytes()
+    roster_limit: int
+    permission: dict[str, Any] = _json()
+    created_us: int = _big()
+    retired_us: int | None = _big(nullable=True)
+
+
+class PersonRow(SQLModel, table=True):
+    """A human being; the log names them by `id`, which says nothing about them."""
+
+    __tablename__ = "person"
+    id: str = Field(primary_key=True, max_length=32)
+    email: str = Field(unique=True, max_length=320)
+    name: str = _text()
+    roles: list[str] = _json()
+    created_us: int = _big()
+    retired_us: int | None = _big(nullable=True)
+
+
+class TermsRow(SQLModel, table=True):
+    """One version of the platform's terms, with its text and the day it comes into force."""
+
+    __tablename__ = "terms"
+    version: str = Field(primary_key=True, max_length=64)
+    title: str = _text()
+    text: str = _text()
+    text_sha256: str = Field(max_length=64)
+    in_force_from: dt.date
+    created_us: int = _big()
+    retired_us: int | None = _big(nullable=True)
+
+
+class AcceptanceRow(SQLModel, table=True):
+    """That a person accepted a version of the terms: by themselves, or recorded with evidence."""
+
+    __tablename__ = "acceptance"
+    person_id: str = Field(primary_key=True, max_length=32)
+    version: str = Field(primary_key=True, max_length=64)
+    accepted_us: int = _big()
+    how: str = Field(max_length=16)
+    evidence_name: str | None = _text(nullable=True)
+    evidence_sha256: str | None = Field(default=None, max_length=64)
+
+
+class ProjectRow(SQLModel, table=True):
+    """One approved proposal under one credential.
+
+    `allow` is `{endpoints: [...] | absent, fields: {endpoint: [...]}, conditions: {name: [...]}}`.
+    """
+
+    __tablename__ = "project"
+    id: str = Field(primary_key=True, max_length=32)
+    name: str = Field(unique=True, max_length=100)
+    credential_id: str = Field(foreign_key="credential.id", index=True, max_length=32)
+    approval_reference: str = _text()
+    approved_from: dt.date
+    approved_until: dt.date
+    lead_id: str | None = Field(default=None, foreign_key="person.id", max_length=32)
+    cache_scope: str = Field(max_length=16)
+    allow: dict[str, Any] = _json()
+    wrapped_data_key: bytes = _bytes()
+    created_us: int = _big()
+    retired_us: int | None = _big(nullable=True)
+
+
+class MembershipRow(SQLModel, table=True):
+    """A person in a project, from one day to another, both included; open ended where None."""
+
+    __tablename__ = "membership"
+    __table_args__ = (UniqueConstraint("project_id", "person_id"),)
+    id: str = Field(primary_key=True, max_length=32)
+    project_id: str = Field(foreign_key="project.id", index=True, max_length=32)
+    person_id: str = Field(foreign_key="person.id", index=True, max_length=32)
+    from_day: dt.date | None = None
+    until_day: dt.date | None = None
+    created_us: int = _big()
+    retired_us: int | None = _big(nullable=True)
+
+
+class KeyRow(SQLModel, table=True):
+    """One membership's key: keyed digests of a client secret and an API key, never these themselves.
+
+    After a rotation the `old_` digests go on working until `old_until_us`.
+    """
+
+    __tablename__ = "api_key"
+    id: str = Field(primary_key=True, max_length=32)
+    membership_id: str = Field(foreign_key="membership.id", index=True, max_length=32)
+    client_secret_digest: bytes = _bytes()
+    api_key_digest: bytes = _bytes()
+    old_client_secret_digest: bytes | None = _bytes(nullable=True)
+    old_api_key_digest: bytes | None = _bytes(nullable=True)
+    old_until_us: int | None = _big(nullable=True)
+    created_us: int = _big()
+    expires_us: int | None = _big(nullable=True)
+    revoked_us: int | None = _big(nullable=True)
+
+
+class PersonTokenRow(SQLModel, table=True):
+    """A bearer token for `/api/v1` with its person's roles."""
+
+    __tablename__ = "person_token"
+    id: str = Field(primary_key=True, max_length=32)
+    person_id: str = Field(foreign_key="person.id", index=True, max_length=32)
+    digest: bytes = _bytes()
+    created_us: int = _big()
+    expires_us: int | None = _big(nullable=True)
+    revoked_us: int | None = _big(nullable=True)
+
+
+class LimitRow(SQLModel, table=True):
+    """An amount for a scope, dimension and window.
+
+    `scope_kind` is credential, project, member, key, or `each_member`: a project's limit for every
+    member, which a limit of that member itself replaces. `window` is empty for `concurrent`.
+    """
+
+    __tablename__ = "quota_limit"
+    scope_kind: str = Field(primary_key=True, max_length=16)
+    scope_id: str = Field(primary_key=True, max_length=64)
+    dimension: str = Field(primary_key=True, max_length=24)
+    window: str = Field(primary_key=True, max_length=16)
+    amount: int = _big()
+
+
+class HeldPageRow(SQLModel, table=True):
+    """An answer that may be served again, sealed under its project's data key."""
+
+    __tablename__ = "held_page"
+    key: bytes = _bytes(primary_key=True)
+    scope: str = Field(index=True, max_length=64)
+    endpoint: str = Field(max_length=64)
+    sealed: bytes = _bytes()
+    records: int
+    fetched_us: int = _big()
+    expires_us: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
+
+
+class SearchRow(SQLModel, table=True):
+    """What stands behind a search id of Bursar's own: the platform's, and the question it belongs to."""
+
+    __tablename__ = "search"
+    id: str = Field(primary_key=True, max_length=20)
+    scope: str = Field(max_length=64)
+    credential_id: str = Field(max_length=32)
+    question_digest: bytes = _bytes()
+    upstream_id: str = Field(max_length=64)
+    created_us: int = _big()
+    expires_us: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
