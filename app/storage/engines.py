@@ -46,8 +46,11 @@ class Database(Protocol):
         """What `work` returns, from one snapshot."""
         ...
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
-        """What `work` returns, once its changes are durable."""
+    async def write(self, work: Callable[[Connection], T], *, committed: Callable[[T], object] | None = None) -> T:
+        """What `work` returns, once its changes are durable.
+
+        Writes of one process follow each other; `committed` runs on the result before the next begins.
+        """
         ...
 
     def now_us(self, conn: Connection) -> int:
@@ -136,9 +139,10 @@ class SqliteDatabase:
         """What `work` returns, from one snapshot."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._transact, "read", work)
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, committed: Callable[[T], object] | None = None) -> T:
         """What `work` returns, once its changes are durable."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self._transact, "write", work)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writer, self._transact, "write", work, committed)
 
     def now_us(self, conn: Connection) -> int:  # noqa: ARG002 - SQLite's clock is this machine's
         """The machine's clock, microseconds since 1970 UTC."""
@@ -153,7 +157,9 @@ class SqliteDatabase:
         for engine in self._engines.values():
             engine.dispose()
 
-    def _transact(self, kind: str, work: Callable[[Connection], T]) -> T:
+    def _transact(
+        self, kind: str, work: Callable[[Connection], T], committed: Callable[[T], object] | None = None
+    ) -> T:
         with _translated():
             connection: Connection | None = getattr(self._held, "connection", None)
             if connection is None:
@@ -161,7 +167,10 @@ class SqliteDatabase:
                 self._held.connection = connection
                 self._open.append(connection)
             with connection.begin():
-                return work(connection)
+                result = work(connection)
+        if committed is not None:
+            committed(result)
+        return result
 
 
 class PostgresDatabase:
@@ -171,6 +180,7 @@ class PostgresDatabase:
 
     def __init__(self, url: URL, *, offset_us: int) -> None:
         self._offset_us = offset_us
+        self._one_writer = asyncio.Lock()
         self._engine = create_async_engine(
             url,
             pool_size=4,
@@ -196,11 +206,15 @@ class PostgresDatabase:
                 await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 return await connection.run_sync(work)
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, committed: Callable[[T], object] | None = None) -> T:
         """What `work` returns, once its changes are durable."""
-        with _translated():
-            async with self._engine.begin() as connection:
-                return await connection.run_sync(work)
+        async with self._one_writer:
+            with _translated():
+                async with self._engine.begin() as connection:
+                    result = await connection.run_sync(work)
+            if committed is not None:
+                committed(result)
+            return result
 
     def now_us(self, conn: Connection) -> int:
         """The server's clock, microseconds since 1970 UTC, inside the transaction."""

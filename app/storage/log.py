@@ -157,8 +157,7 @@ async def append(
         head.write()
         return head, receipts
 
-    head, receipts = await database.write(work)
-    head.committed()
+    _, receipts = await database.write(work, committed=lambda result: result[0].committed())
     return receipts
 
 
