@@ -1,0 +1,88 @@
+"""The one spelling of an entry: RFC 8785 without floats, so that equal entries have equal bytes.
+
+What is taken: ASCII keys, strings, integers, booleans, null, and lists and mappings of these. Within that,
+sorted keys, no blanks and JSON's shortest escapes are exactly RFC 8785; the reference implementation is the
+tests' oracle. Raw line ends cannot occur: JSON escapes every control character inside a string.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from app.audit.entries import Value
+from app.errors import BursarError
+
+MAX_ENTRY_BYTES: Final = 16 * 1024
+"""Our cap for one entry; the format's own is 65,535 bytes (C2SP tlog-tiles, entry bundles)."""
+
+MAX_EXACT_INT: Final = 2**53 - 1
+"""Beyond this RFC 8785 readers that use doubles disagree (RFC 7493, section 2.2)."""
+
+_MAX_INT_BITS: Final = 4096  # Python itself refuses to spell out integers of more than 4,300 digits
+_MAX_DEPTH: Final = 32
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+class EntryTooLarge(BursarError):
+    """An entry does not fit the cap; keep its long parts elsewhere and log their HMAC."""
+
+
+class NotAnEntry(TypeError):
+    """The program, not a client, put something into an entry that entries cannot hold."""
+
+
+def encode(entry: Mapping[str, Value]) -> bytes:
+    """The entry's canonical bytes, which are stored and hashed as they are.
+
+    Whatever a client sent comes out as some bytes: a lone surrogate, which UTF-8 cannot carry, becomes
+    U+FFFD; an integer beyond 2^53 - 1 in either direction becomes the string of its decimal digits.
+    Raises EntryTooLarge above 16 KiB, and NotAnEntry on a float, a key that is not an ASCII string,
+    nesting beyond 32 levels or any other type, none of which a client can bring about.
+    """
+    text = _ENCODER.encode(_mapping(entry, 0))
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        data = _SURROGATE.sub("\ufffd", text).encode()
+    if len(data) > MAX_ENTRY_BYTES:
+        raise EntryTooLarge(f"An entry of {len(data)} bytes is over the cap of {MAX_ENTRY_BYTES}.")
+    return data
+
+
+_ENCODER: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False, allow_nan=False
+)
+
+
+def _mapping(entry: Mapping[str, Value], depth: int) -> dict[str, object]:
+    if depth >= _MAX_DEPTH:
+        raise NotAnEntry(f"An entry nests at most {_MAX_DEPTH} levels deep.")
+    for key in entry:
+        if not isinstance(key, str) or not key.isascii():
+            raise NotAnEntry(f"An entry's keys are ASCII strings, not {key!a}.")
+    return {key: _value(value, depth + 1) for key, value in entry.items()}
+
+
+def _value(value: Value, depth: int) -> object:
+    if isinstance(value, str) or value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value) if -MAX_EXACT_INT <= value <= MAX_EXACT_INT else _digits(value)
+    if isinstance(value, Mapping):
+        return _mapping(value, depth)
+    if isinstance(value, (list, tuple)):
+        return _list(value, depth)
+    raise NotAnEntry(f"An entry cannot hold a {type(value).__name__}.")
+
+
+def _list(values: Sequence[Value], depth: int) -> list[object]:
+    if depth >= _MAX_DEPTH:
+        raise NotAnEntry(f"An entry nests at most {_MAX_DEPTH} levels deep.")
+    return [_value(value, depth + 1) for value in values]
+
+
+def _digits(value: int) -> str:
+    if value.bit_length() > _MAX_INT_BITS:
+        raise EntryTooLarge(f"An entry cannot hold an integer of more than {_MAX_INT_BITS} bits.")
+    return str(int(value))
