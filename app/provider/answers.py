@@ -1,0 +1,288 @@
+"""What came back from the platform, made safe to pass on: a success in one shape, or a failure of one kind."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app import exact_json
+from app.provider.endpoints import CursorKind, Endpoint
+from app.query import INT64_MAX, ResearchQuery
+
+OK = "ok"
+
+_MAX_DEPTH = 64
+_MAX_MESSAGE_CHARS = 2_000
+_MAX_CODE_CHARS = 128
+_MAX_SEARCH_ID_DIGITS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamReply:
+    """One HTTP answer of the platform, complete and unread."""
+
+    status: int
+    body: bytes
+    content_type: str = ""
+    retry_after_s: int | None = None
+    elapsed_ms: int = 0
+
+
+class FailureKind(StrEnum):
+    """Why there are no records, as far as it decides what happens next."""
+
+    TOKEN_REJECTED = "token_rejected"  # noqa: S105 - names an outcome
+    """401: the credential's token does not hold."""
+    SCOPE = "scope"
+    """The credential is not approved for this endpoint or these fields."""
+    QUOTA = "quota"
+    """429: the day's quota is gone until 00:00 UTC."""
+    THROTTLED = "throttled"
+    """429: too fast; wait seconds."""
+    INVALID = "invalid"
+    """The platform refuses the request as it is, or its search id."""
+    BROKEN = "broken"
+    """5xx, HTML, cut JSON or a shape that is not the documented one: the platform's fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Success:
+    """Records in the platform's shape, with the list key, `cursor` and `has_more` always there.
+
+    `data` shares nothing with anyone and may be changed until it is first handed on.
+    """
+
+    data: dict[str, object]
+    records: int
+    cursor: int | None
+    """Where the next page starts; None where the endpoint does not page."""
+    has_more: bool
+    search_id: str | None
+    """As the platform gave it, never invented: a search without hits has none."""
+    status: int
+    """200, or the 5xx under which the platform sent a good body."""
+    message: str
+    log_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """No records; `code` and `message` are the platform's own where it gave any."""
+
+    kind: FailureKind
+    status: int
+    code: str
+    message: str
+    log_id: str
+    retry_after_s: int | None = None
+
+
+class _WrongShapeError(Exception):
+    """The answer is not what the endpoint documents; the argument says what is wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """The platform's own words."""
+
+    code: str = ""
+    message: str = ""
+    log_id: str = ""
+
+
+# Codes decide before statuses do, since one code comes under several statuses (facts, section 3.2).
+_KIND_BY_CODE = {
+    "access_token_invalid": FailureKind.TOKEN_REJECTED,
+    "invalid_token": FailureKind.TOKEN_REJECTED,
+    "scope_not_authorized": FailureKind.SCOPE,
+    "scope_permission_missed": FailureKind.SCOPE,
+    "daily_quota_limit_exceeded": FailureKind.QUOTA,
+    "rate_limit_exceeded": FailureKind.THROTTLED,
+    "invalid_params": FailureKind.INVALID,
+    "invalid_param": FailureKind.INVALID,
+    "invalid_request": FailureKind.INVALID,
+    "invalid_file_upload": FailureKind.INVALID,
+    "internal_error": FailureKind.BROKEN,
+    "timeout": FailureKind.BROKEN,
+}
+
+_DEFAULT_CODE = {
+    FailureKind.TOKEN_REJECTED: "access_token_invalid",
+    FailureKind.SCOPE: "scope_not_authorized",
+    FailureKind.QUOTA: "daily_quota_limit_exceeded",
+    FailureKind.THROTTLED: "rate_limit_exceeded",
+    FailureKind.INVALID: "invalid_params",
+    FailureKind.BROKEN: "internal_error",
+}
+
+
+def read_reply(endpoint: Endpoint, query: ResearchQuery, reply: UpstreamReply) -> Success | Failure:
+    """What `reply` means for `query`, the page as it was sent upstream; never raises, whatever the bytes.
+
+    A 5xx whose body says that all is well is a success (facts, Q18).
+    """
+    try:
+        envelope = _envelope(reply.body)
+    except _WrongShapeError as wrong:
+        return _unreadable(reply, str(wrong))
+    said = _said(envelope.get("error"))
+    if said is None:
+        return _unreadable(reply, "it has no error object")
+    if said.code != OK or 300 <= reply.status < 500:
+        return _failure(reply, said)
+    try:
+        return _success(endpoint, query, envelope.get("data"), reply.status, said)
+    except _WrongShapeError as wrong:
+        return _broken(reply, f"The platform's answer has a wrong shape: {wrong}.", said.log_id)
+
+
+def _success(endpoint: Endpoint, query: ResearchQuery, data: object, status: int, said: _Said) -> Success:
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise _WrongShapeError("data is not an object")
+    records = _records(endpoint, data)
+    cursor = None
+    has_more = False
+    if endpoint.is_paged:
+        cursor = data["cursor"] = _next_cursor(endpoint, query, data.get("cursor"))
+        has_more = data["has_more"] = _has_more(data.get("has_more"))
+    return Success(
+        data=data,
+        records=records,
+        cursor=cursor,
+        has_more=has_more,
+        search_id=_search_id(data) if endpoint.has_search_id else None,
+        status=status,
+        message=said.message,
+        log_id=said.log_id,
+    )
+
+
+def _records(endpoint: Endpoint, data: dict[str, object]) -> int:
+    """How many records the platform counts; adds a missing list key."""
+    if endpoint.list_key is None:
+        return 1 if data else 0
+    # A null list is an empty one: clients iterate over it without asking.
+    items = data.get(endpoint.list_key)
+    if items is None:
+        items = data[endpoint.list_key] = []
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise _WrongShapeError(f"{endpoint.list_key} is not a list of objects")
+    return len(items)
+
+
+def _next_cursor(endpoint: Endpoint, query: ResearchQuery, cursor: object) -> int:
+    if isinstance(cursor, str) and len(cursor) <= 19 and cursor.isascii() and cursor.isdigit():
+        cursor = int(cursor)
+    if isinstance(cursor, int) and not isinstance(cursor, bool) and 0 <= cursor <= INT64_MAX:
+        return cursor
+    if endpoint.cursor is CursorKind.INDEX:
+        # An index advances by the page size whatever came back, so it can be worked out.
+        return query.page.cursor + (query.page.size or endpoint.page_default)
+    raise _WrongShapeError("cursor is not an integer")
+
+
+def _has_more(value: object) -> bool:
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        # Guessing false would end a crawl early without a word.
+        raise _WrongShapeError("has_more is neither true nor false")
+    return value
+
+
+def _search_id(data: dict[str, object]) -> str | None:
+    """The digits in `data`, put back as a string; anything else is taken out, since it cannot be sent back."""
+    value = data.get("search_id")
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(text, str) and 0 < len(text) <= _MAX_SEARCH_ID_DIGITS and text.isascii() and text.isdigit():
+        data["search_id"] = text
+        return text
+    data.pop("search_id", None)
+    return None
+
+
+def _failure(reply: UpstreamReply, said: _Said) -> Failure:
+    kind = _KIND_BY_CODE.get(said.code) or _kind_by_status(reply.status)
+    return Failure(
+        kind=kind,
+        status=reply.status,
+        code=_DEFAULT_CODE[kind] if said.code in {"", OK} else said.code,
+        message=said.message or f"The platform answered {reply.status} without a message.",
+        log_id=said.log_id,
+        retry_after_s=reply.retry_after_s,
+    )
+
+
+def _unreadable(reply: UpstreamReply, why: str) -> Failure:
+    """A failure told by the status alone, for a body that says nothing usable."""
+    kind = _kind_by_status(reply.status)
+    if kind in {FailureKind.TOKEN_REJECTED, FailureKind.THROTTLED}:
+        return _failure(reply, _Said())
+    return _broken(reply, f"The platform answered {reply.status} with an unusable body: {why}.", "")
+
+
+def _broken(reply: UpstreamReply, message: str, log_id: str) -> Failure:
+    return Failure(
+        kind=FailureKind.BROKEN,
+        status=reply.status,
+        code=_DEFAULT_CODE[FailureKind.BROKEN],
+        message=f"{message} Please try again later.",
+        log_id=log_id,
+        retry_after_s=reply.retry_after_s,
+    )
+
+
+def _kind_by_status(status: int) -> FailureKind:
+    match status:
+        case 401:
+            return FailureKind.TOKEN_REJECTED
+        case 429:
+            return FailureKind.THROTTLED
+        case _ if 400 <= status < 500:
+            return FailureKind.INVALID
+        case _:
+            return FailureKind.BROKEN
+
+
+def _envelope(body: bytes) -> dict[str, object]:
+    try:
+        value = exact_json.loads(body)
+    except ValueError:
+        raise _WrongShapeError("it is not JSON") from None
+    if not isinstance(value, dict):
+        raise _WrongShapeError("it is not a JSON object")
+    if _is_deeper_than(value, _MAX_DEPTH):
+        # Writing it again would fail, further on and with the call already settled.
+        raise _WrongShapeError("it is nested too deeply")
+    return value
+
+
+def _is_deeper_than(value: object, levels: int) -> bool:
+    layer = [value]
+    for _ in range(levels):
+        layer = [
+            child
+            for node in layer
+            for child in (node.values() if isinstance(node, dict) else node if isinstance(node, list) else ())
+            if isinstance(child, (dict, list))
+        ]
+        if not layer:
+            return False
+    return True
+
+
+def _said(error: object) -> _Said | None:
+    if not isinstance(error, dict):
+        return None
+    return _Said(
+        code=_text(error.get("code"), _MAX_CODE_CHARS),
+        message=_text(error.get("message"), _MAX_MESSAGE_CHARS),
+        log_id=_text(error.get("log_id"), _MAX_CODE_CHARS),
+    )
+
+
+def _text(value: object, max_chars: int) -> str:
+    """Untrusted text that can be stored and encoded: no lone surrogates, bounded; "" for anything else."""
+    if not isinstance(value, str):
+        return ""
+    return value[:max_chars].encode("utf-8", "replace").decode("utf-8")
