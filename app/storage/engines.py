@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool, QueuePool
@@ -46,7 +47,9 @@ class Database(Protocol):
         """What `work` returns, from one snapshot."""
         ...
 
-    async def write(self, work: Callable[[Connection], T], *, committed: Callable[[T], object] | None = None) -> T:
+    async def write(
+        self, work: Callable[[Connection], T], *, committed: Callable[[T], object] | None = None
+    ) -> T:
         """What `work` returns, once its changes are durable.
 
         Writes of one process follow each other; `committed` runs on the result before the next begins.
@@ -76,7 +79,9 @@ def parse_url(url: str) -> URL:
     try:
         parsed = make_url(url)
     except sa.exc.ArgumentError as error:
-        raise BadSetting("DATABASE_URL is not a database URL, such as sqlite+aiosqlite:///data/bursar.db") from error
+        raise BadSetting(
+            "DATABASE_URL is not a database URL, such as sqlite+aiosqlite:///data/bursar.db"
+        ) from error
     match parsed.get_backend_name():
         case "sqlite" if parsed.database and parsed.database != ":memory:":
             return parsed.set(drivername="sqlite+pysqlite")
@@ -109,6 +114,13 @@ def sqlite_engine(url: URL, *, begin: str, pooled: bool) -> Engine:
     return engine
 
 
+def upsert(dialect: str, table: sa.Table) -> sa.Insert:
+    """An insert that replaces the row of the same primary key; SQLite and PostgreSQL spell it alike."""
+    insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
+    values = {column.name: insert.excluded[column.name] for column in table.c if not column.primary_key}
+    return insert.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=values)
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
@@ -139,7 +151,9 @@ class SqliteDatabase:
         """What `work` returns, from one snapshot."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._transact, "read", work)
 
-    async def write(self, work: Callable[[Connection], T], *, committed: Callable[[T], object] | None = None) -> T:
+    async def write(
+        self, work: Callable[[Connection], T], *, committed: Callable[[T], object] | None = None
+    ) -> T:
         """What `work` returns, once its changes are durable."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._writer, self._transact, "write", work, committed)
@@ -203,10 +217,14 @@ class PostgresDatabase:
         """What `work` returns, from one snapshot."""
         with _translated():
             async with self._engine.connect() as connection:
-                await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                await connection.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
                 return await connection.run_sync(work)
 
-    async def write(self, work: Callable[[Connection], T], *, committed: Callable[[T], object] | None = None) -> T:
+    async def write(
+        self, work: Callable[[Connection], T], *, committed: Callable[[T], object] | None = None
+    ) -> T:
         """What `work` returns, once its changes are durable."""
         async with self._one_writer:
             with _translated():

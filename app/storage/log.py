@@ -17,10 +17,10 @@ from app.audit.tree import Frontier, leaf_hash
 from app.errors import LogBroken, NotReady
 from app.ids import EntryId
 from app.storage.engines import Database
-from app.storage.tables import EntryRow, HeadRow, SQLModel
+from app.storage.tables import EntryRow, HeadRow, table
 
-_HEAD = SQLModel.metadata.tables[str(HeadRow.__tablename__)]
-_ENTRY = SQLModel.metadata.tables[str(EntryRow.__tablename__)]
+_HEAD = table(HeadRow)
+_ENTRY = table(EntryRow)
 _LOCK_HEAD = sa.select(_HEAD.c.size, _HEAD.c.frontier, _HEAD.c.last_ts_us, _HEAD.c.revision).with_for_update()
 _MOVE_HEAD = (
     sa.update(_HEAD)

@@ -8,12 +8,19 @@ log point at it.
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, LargeBinary, Table, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 
+def table(row: type[SQLModel]) -> Table:
+    """The table of a row class, for statements written in SQLAlchemy Core."""
+    return SQLModel.metadata.tables[str(row.__tablename__)]
+
+
 def _big(*, primary_key: bool = False, nullable: bool = False) -> Any:
-    return Field(sa_column=Column(BigInteger, primary_key=primary_key, nullable=nullable, autoincrement=False))
+    return Field(
+        sa_column=Column(BigInteger, primary_key=primary_key, nullable=nullable, autoincrement=False)
+    )
 
 
 def _bytes(*, primary_key: bool = False, nullable: bool = False) -> Any:

@@ -1,0 +1,84 @@
+"""The gateway's port to its two books, the quota ledger and the audit log.
+
+Both change in one transaction, and two ports could not share one, so one port owns both. Order of a
+call that goes upstream: `open_call` (reservation and intent), the upstream call, `close_call` (charge
+and outcome). Every other request is one `note`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.audit.entries import Draft, Receipt
+from app.cache.pages import Holding, SearchState
+from app.provider.charge import Charge
+from app.quota.arithmetic import Exhausted, Standing, Want
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A call about to go upstream: its entry, how long its reservation holds, what it was decided on."""
+
+    draft: Draft
+    lease_s: float
+    revision: int
+    key: str
+    membership: str
+    project: str
+    credential: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """Amounts promised to one call; settle exactly once, or the lease does.
+
+    `ends_s` is the end of the lease on this process's monotonic clock. A call that could outlast it must
+    not be sent: a process that was stopped and goes on would otherwise spend what was settled long ago.
+    """
+
+    receipt: Receipt
+    wants: tuple[Want, ...]
+    standings: tuple[Standing, ...]
+    ends_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Superseded:
+    """The directory changed since the decision was taken: take it again."""
+
+    revision: int
+
+
+class Books(Protocol):
+    """Reservations and entries, durable on return and visible to every process.
+
+    Everything here raises AuditUnavailable when it cannot be made durable within five seconds; the
+    caller must then refuse. What was reserved for a caller that got AuditUnavailable is given back, or,
+    where nobody can know whether it was taken, stays charged when its lease ends.
+    """
+
+    async def open_call(self, wants: Sequence[Want], intent: Intent) -> Reservation | Exhausted | Superseded:
+        """Take every want in every limit of its scope and log the intent, or neither."""
+        ...
+
+    async def close_call(
+        self,
+        reservation: Reservation,
+        charge: Charge,
+        outcome: Draft,
+        *,
+        holding: Holding | None = None,
+        search: SearchState | None = None,
+    ) -> Receipt:
+        """Settle the reservation to what the call really cost, and log its outcome."""
+        ...
+
+    async def note(self, decision: Draft, *, revision: int | None = None) -> Receipt | Superseded:
+        """Log a request that did not go upstream; with `revision`, only if the directory is still that."""
+        ...
+
+    async def standings(
+        self, *, credential: str, project: str, membership: str, key: str
+    ) -> tuple[Standing, ...]:
+        """Where the caller's limits stand, for the headers of an answer that changed none."""
+        ...

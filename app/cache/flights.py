@@ -1,0 +1,50 @@
+"""One fetch for many identical callers in flight."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Landed(Generic[T]):
+    """What the flight brought, and whether this caller is the one who started (and pays for) it."""
+
+    result: T
+    is_leader: bool
+
+
+class Flights(Generic[T]):
+    """Fetches under way in this process, by key; a fetch goes on to its end when its callers leave."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[bytes, asyncio.Task[T]] = {}
+
+    async def join(self, key: bytes, start: Callable[[], Awaitable[T]]) -> Landed[T]:
+        """The result of the flight under `key`, begun with `start` where none is under way.
+
+        Raises what the flight raises, to every one of its callers.
+        """
+        task = self._under_way.get(key)
+        is_leader = task is None
+        if task is None:
+            task = asyncio.ensure_future(_run(start))
+            self._under_way[key] = task
+            task.add_done_callback(lambda done: self._land(key, done))
+        return Landed(await asyncio.shield(task), is_leader)
+
+    async def drain(self) -> None:
+        """Wait until every flight has landed."""
+        while self._under_way:
+            await asyncio.wait(list(self._under_way.values()))
+
+    def _land(self, key: bytes, task: asyncio.Task[T]) -> None:
+        del self._under_way[key]
+        if not task.cancelled():
+            task.exception()  # seen here, since every caller may have left
+
+
+async def _run(start: Callable[[], Awaitable[T]]) -> T:
+    return await start()

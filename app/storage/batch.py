@@ -1,0 +1,328 @@
+"""One transaction of the books: many operations, one commit.
+
+Everything here is a plain function of a connection, under the lock of the head row; so counters are read,
+decided on and written without another process in between, whatever database it is.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from app.audit.entries import Draft, Receipt, Value
+from app.books import Intent, Reservation, Superseded
+from app.cache.pages import Holding, SearchState
+from app.ids import EntryId
+from app.provider.charge import FREE, Charge
+from app.quota.arithmetic import (
+    Dimension,
+    Exhausted,
+    Standing,
+    Want,
+)
+from app.storage.engines import Database, upsert
+from app.storage.ledger import Ledger
+from app.storage.log import Boot, LockedHead, lock_head
+from app.storage.tables import (
+    HeldPageRow,
+    ReservationRow,
+    SearchRow,
+    table,
+)
+
+_MOST_REAPED = 200
+
+
+_reservation = table(ReservationRow)
+_held, _search = table(HeldPageRow), table(SearchRow)
+
+_RESERVATIONS = sa.select(_reservation).where(_reservation.c.id.in_(sa.bindparam("ids", expanding=True)))
+_DUE = (
+    sa.select(_reservation)
+    .where(_reservation.c.lease_until_us <= sa.bindparam("now_us"))
+    .order_by(_reservation.c.lease_until_us)
+    .limit(_MOST_REAPED)
+)
+_FORGET_RESERVATIONS = sa.delete(_reservation).where(
+    _reservation.c.id.in_(sa.bindparam("ids", expanding=True))
+)
+_PROMISE = sa.insert(_reservation)
+
+
+_UPSERTS = {
+    dialect: {table.name: upsert(dialect, table) for table in (_held, _search)}
+    for dialect in ("sqlite", "postgresql")
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCall:
+    """Reserve and log an intent."""
+
+    wants: tuple[Want, ...]
+    intent: Intent
+
+    def abandoned(self, granted: Reservation) -> "CloseCall":
+        """The end of a reservation whose caller had left before it was granted."""
+        fields: dict[str, Value] = {**self.intent.draft.fields, "intent_ix": granted.receipt.index}
+        fields |= {"err": "abandoned", "upstream": {"called": False}}
+        return CloseCall(
+            reservation=granted.receipt.id, charge=FREE, draft=Draft(type="outcome", fields=fields)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseCall:
+    """Settle and log an outcome."""
+
+    reservation: EntryId
+    charge: Charge
+    draft: Draft
+    holding: Holding | None = None
+    search: SearchState | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteEntry:
+    """Log a decision."""
+
+    draft: Draft
+    revision: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReapLeases:
+    """Settle what died: the outcome is unknown, so everything reserved stays charged."""
+
+    @staticmethod
+    def is_due(conn: Connection, database: Database) -> bool:
+        """Whether any lease has ended."""
+        return conn.execute(_DUE, {"now_us": database.now_us(conn)}).first() is not None
+
+
+Operation = OpenCall | CloseCall | NoteEntry | ReapLeases
+Outcome = Reservation | Exhausted | Superseded | Receipt | None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a batch came to, one outcome an operation; tell `head` once it is committed."""
+
+    head: LockedHead
+    outcomes: list[Outcome]
+
+
+def apply_batch(conn: Connection, database: Database, boot: Boot, operations: Sequence[Operation]) -> Applied:
+    """The outcome of each operation, in their order; the caller commits."""
+    head = lock_head(conn, database, boot)
+    batch = _Batch(conn, database.dialect, head)
+    batch.load(operations)
+    outcomes = [batch.apply(operation) for operation in operations]
+    batch.flush()
+    return Applied(head, outcomes)
+
+
+def read_standings(
+    conn: Connection, database: Database, ids: tuple[str, str, str, str]
+) -> tuple[Standing, ...]:
+    """Where the limits of a credential, project, membership and key stand now."""
+    now = _moment(database.now_us(conn))
+    ledger = Ledger(conn, now)
+    ledger.load(set(ids))
+    return ledger.standings(ledger.limits_of(*ids))
+
+
+def _moment(now_us: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(now_us / 1_000_000, dt.UTC)
+
+
+@dataclass(slots=True)
+class _Promise:
+    """A reservation's row, as it is in the database or about to be."""
+
+    takings: list[list[object]]
+    intent_ix: int
+    entry: dict[str, Value]
+    row: dict[str, object] | None = None
+
+
+@dataclass(slots=True)
+class _Batch:
+    conn: Connection
+    dialect: str
+    head: LockedHead
+    _promises: dict[str, _Promise] = field(default_factory=dict)
+    _settled: list[str] = field(default_factory=list)
+    _new: list[dict[str, object]] = field(default_factory=list)
+    _pages: list[dict[str, object]] = field(default_factory=list)
+    _searches: list[dict[str, object]] = field(default_factory=list)
+    _due: list[str] = field(default_factory=list)
+    _ledger: Ledger = field(init=False)
+
+    def load(self, operations: Sequence[Operation]) -> None:
+        """Read, in a few statements, all that the operations will look at."""
+        self._ledger = Ledger(self.conn, _moment(self.head.now_us))
+        closing = [each.reservation for each in operations if isinstance(each, CloseCall)]
+        rows: list[sa.Row[tuple[object, ...]]] = []
+        if closing:
+            rows += self.conn.execute(_RESERVATIONS, {"ids": closing}).all()
+        if any(isinstance(each, ReapLeases) for each in operations):
+            due = self.conn.execute(_DUE, {"now_us": self.head.now_us}).all()
+            self._due = [row.id for row in due]
+            rows += due
+        for row in rows:
+            self._promises[row.id] = _Promise(row.takings, row.intent_ix, row.entry)
+        scopes = {str(taking[1]) for promise in self._promises.values() for taking in promise.takings}
+        days = {
+            dt.date.fromisoformat(str(taking[3]))
+            for promise in self._promises.values()
+            for taking in promise.takings
+        }
+        for each in operations:
+            if isinstance(each, OpenCall):
+                scopes |= {
+                    each.intent.credential,
+                    each.intent.project,
+                    each.intent.membership,
+                    each.intent.key,
+                }
+        if scopes:
+            self._ledger.load(scopes, days=days)
+
+    def apply(self, operation: Operation) -> Outcome:
+        """What one operation comes to."""
+        match operation:
+            case OpenCall():
+                return self._open(operation)
+            case CloseCall():
+                return self._close(operation)
+            case NoteEntry(draft=draft, revision=revision):
+                is_old = revision is not None and revision != self.head.revision
+                return Superseded(revision=self.head.revision) if is_old else self.head.stage(draft)
+            case ReapLeases():
+                for reservation in self._due:
+                    self._reap(reservation)
+                return None
+
+    def flush(self) -> None:
+        """Write everything that the operations changed."""
+        self._ledger.flush(self.dialect)
+        if self._settled:
+            self.conn.execute(_FORGET_RESERVATIONS, {"ids": self._settled})
+        if self._new:
+            self.conn.execute(_PROMISE, self._new)
+        if self._pages:
+            self.conn.execute(_UPSERTS[self.dialect]["held_page"], self._pages)
+        if self._searches:
+            self.conn.execute(_UPSERTS[self.dialect]["search"], self._searches)
+        self.head.write()
+
+    def _open(self, operation: OpenCall) -> Outcome:
+        intent = operation.intent
+        if intent.revision != self.head.revision:
+            return Superseded(revision=self.head.revision)
+        limits = self._ledger.limits_of(intent.credential, intent.project, intent.membership, intent.key)
+        exhausted = self._ledger.decide(limits, operation.wants)
+        if exhausted is not None:
+            return exhausted
+        takings = self._ledger.takings(operation.wants)
+        reserved: dict[str, Value] = {str(want.dimension): want.amount for want in operation.wants}
+        days = sorted({str(taking[3]) for taking in takings})
+        quota: dict[str, Value] = {"days": days, "reserved": reserved}
+        receipt = self.head.stage(
+            Draft(type="intent", fields={**intent.draft.fields, "quota": quota}, id=intent.draft.id)
+        )
+        self._new.append(
+            {
+                "id": receipt.id,
+                "intent_ix": receipt.index,
+                "lease_until_us": self.head.now_us + int(intent.lease_s * 1_000_000),
+                "takings": takings,
+                "entry": dict(intent.draft.fields),
+            }
+        )
+        return Reservation(
+            receipt=receipt, wants=operation.wants, standings=self._ledger.standings(limits), ends_s=0.0
+        )
+
+    def _close(self, operation: CloseCall) -> Receipt:
+        promise = self._promises.pop(operation.reservation, None)
+        fields: dict[str, Value] = dict(operation.draft.fields)
+        charged: dict[str, Value] = {
+            "requests": operation.charge.requests,
+            "records": operation.charge.records,
+        }
+        if promise is None:
+            # The lease ended first: everything reserved was charged then, and stays so.
+            fields["quota"] = {"charged": {"requests": 0, "records": 0}, "late": True}
+        else:
+            days = self._settle(operation.reservation, promise, operation.charge)
+            fields["quota"] = {"charged": charged, "days": days}
+        receipt = self.head.stage(Draft(type="outcome", fields=fields, id=operation.draft.id))
+        if operation.holding is not None:
+            self._pages.append(_page_row(operation.holding))
+        if operation.search is not None:
+            self._searches.append(_search_row(operation.search, self.head.now_us))
+        return receipt
+
+    def _reap(self, reservation: str) -> None:
+        promise = self._promises.pop(reservation, None)
+        if promise is None:
+            return
+        amounts = {str(taking[2]): int(str(taking[4])) for taking in promise.takings}
+        days = self._settle(reservation, promise, None)
+        fields: dict[str, Value] = {
+            **promise.entry,
+            "intent_ix": promise.intent_ix,
+            "err": "crash_unknown",
+            "quota": {"charged": dict(amounts), "days": days},
+        }
+        self.head.stage(Draft(type="outcome", fields=fields))
+
+    def _settle(self, reservation: str, promise: _Promise, charge: Charge | None) -> list[str]:
+        """The days charged, once every taking was given back and the charge put in its place."""
+        days = set[str]()
+        for kind, scope_id, dimension, day, amount in promise.takings:
+            taken = int(str(amount))
+            cost = taken if charge is None else _amount(Dimension(str(dimension)), charge)
+            slot = (str(kind), str(scope_id), str(dimension))
+            self._ledger.add(slot, dt.date.fromisoformat(str(day)), used=cost, reserved=-taken)
+            days.add(str(day))
+        self._settled.append(reservation)
+        return sorted(days)
+
+
+def _amount(dimension: Dimension, charge: Charge) -> int:
+    match dimension:
+        case Dimension.REQUESTS | Dimension.FOLLOWER_CALLS:
+            return charge.requests
+        case Dimension.RECORDS | Dimension.FOLLOWER_RECORDS | Dimension.DELIVERED:
+            return charge.records
+        case Dimension.CALLS | Dimension.CONCURRENT:
+            return 0
+
+
+def _page_row(holding: Holding) -> dict[str, object]:
+    return {
+        "key": holding.key,
+        "scope": holding.scope,
+        "endpoint": holding.endpoint,
+        "sealed": holding.sealed,
+        "records": holding.records,
+        "fetched_us": holding.fetched_us,
+        "expires_us": holding.expires_us,
+    }
+
+
+def _search_row(search: SearchState, now_us: int) -> dict[str, object]:
+    return {
+        "id": search.id,
+        "scope": search.scope,
+        "credential_id": search.credential,
+        "question_digest": search.question_digest,
+        "upstream_id": search.upstream_id,
+        "created_us": now_us,
+        "expires_us": search.expires_us,
+    }

@@ -1,0 +1,213 @@
+"""The books over SQL: ledger and log in one transaction, many calls to a commit.
+
+Calls queue; one task takes all that is queued and commits it as a batch, so the batch is what arrived
+during the last commit and there is no timer. The task outlives the calls that wait for it: a call may
+be cancelled, its entry is not.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from app.audit.entries import Draft, Receipt
+from app.books import Intent, Reservation, Superseded
+from app.cache.pages import Holding, SearchState
+from app.clock import Clock
+from app.errors import AuditUnavailable, BursarError
+from app.provider.charge import Charge
+from app.quota.arithmetic import Exhausted, Standing, Want
+from app.storage.batch import (
+    CloseCall,
+    NoteEntry,
+    OpenCall,
+    Operation,
+    Outcome,
+    ReapLeases,
+    apply_batch,
+    read_standings,
+)
+from app.storage.engines import Database
+from app.storage.log import Boot
+
+_MOST_QUEUED = 4_096
+_MOST_IN_BATCH = 256
+_DEADLINE_S = 5.0
+_WATCH_EVERY_S = 0.25
+_REAP_EVERY_S = 1.0
+_STANDINGS_FOR_S = 1.0
+_MOST_STANDINGS = 10_000
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    operation: Operation
+    deadline_s: float
+    done: "asyncio.Future[Outcome]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class SqlBooks:
+    """The books' port over SQL. `start` before use; `stop` commits what is queued."""
+
+    def __init__(self, *, database: Database, clock: Clock, boot: Boot) -> None:
+        self._database = database
+        self._clock = clock
+        self._boot = boot
+        self._queue: deque[_Waiting] = deque()
+        self._under_way: list[_Waiting] = []
+        self._arrived = asyncio.Event()
+        self._stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._standings: dict[str, tuple[float, tuple[Standing, ...]]] = {}
+        self.last_failure_s: float | None = None
+
+    async def start(self) -> None:
+        """Begin to commit, to watch deadlines and to end leases."""
+        self._tasks = [asyncio.create_task(job()) for job in (self._commit, self._watch, self._reap)]
+
+    async def stop(self) -> None:
+        """Commit what is queued, then end."""
+        self._stopping = True
+        self._arrived.set()
+        committing, *others = self._tasks
+        for task in others:
+            task.cancel()
+        await committing
+        await asyncio.gather(*others, return_exceptions=True)
+
+    async def open_call(self, wants: Sequence[Want], intent: Intent) -> Reservation | Exhausted | Superseded:
+        """Take every want in every limit of its scope and log the intent, or neither."""
+        asked_s = self._clock.monotonic_s()
+        outcome = await self._submit(OpenCall(wants=tuple(wants), intent=intent))
+        if not isinstance(outcome, Reservation):
+            return outcome  # type: ignore[return-value]
+        self._keep_standings(intent.membership, outcome.standings)
+        # Counted from before the queue, so this process lets go earlier than the database does.
+        return Reservation(
+            receipt=outcome.receipt,
+            wants=outcome.wants,
+            standings=outcome.standings,
+            ends_s=asked_s + intent.lease_s,
+        )
+
+    async def close_call(
+        self,
+        reservation: Reservation,
+        charge: Charge,
+        outcome: Draft,
+        *,
+        holding: Holding | None = None,
+        search: SearchState | None = None,
+    ) -> Receipt:
+        """Settle the reservation to what the call really cost, and log its outcome."""
+        operation = CloseCall(
+            reservation=reservation.receipt.id, charge=charge, draft=outcome, holding=holding, search=search
+        )
+        return await self._submit(operation)  # type: ignore[return-value]
+
+    async def note(self, decision: Draft, *, revision: int | None = None) -> Receipt | Superseded:
+        """Log a request that did not go upstream; with `revision`, only if the directory is still that."""
+        return await self._submit(NoteEntry(draft=decision, revision=revision))  # type: ignore[return-value]
+
+    async def standings(
+        self, *, credential: str, project: str, membership: str, key: str
+    ) -> tuple[Standing, ...]:
+        """Where the caller's limits stand, at most a second old."""
+        kept = self._standings.get(membership)
+        if kept is not None and self._clock.monotonic_s() - kept[0] < _STANDINGS_FOR_S:
+            return kept[1]
+        ids = (credential, project, membership, key)
+        found = await self._database.read(lambda conn: read_standings(conn, self._database, ids))
+        self._keep_standings(membership, found)
+        return found
+
+    def _keep_standings(self, membership: str, standings: tuple[Standing, ...]) -> None:
+        if len(self._standings) >= _MOST_STANDINGS:
+            self._standings.clear()
+        self._standings[membership] = (self._clock.monotonic_s(), standings)
+
+    async def _submit(self, operation: Operation) -> Outcome:
+        if self._stopping or len(self._queue) >= _MOST_QUEUED:
+            raise AuditUnavailable(
+                "audit_unavailable: too many requests wait for the log. Try again in a few seconds."
+            )
+        waiting = _Waiting(operation, self._clock.monotonic_s() + _DEADLINE_S)
+        self._queue.append(waiting)
+        self._arrived.set()
+        return await waiting.done
+
+    async def _commit(self) -> None:
+        while not (self._stopping and not self._queue):
+            if not self._queue:
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            self._under_way = self._take()
+            try:
+                outcomes = await self._database.write(
+                    lambda conn: apply_batch(
+                        conn, self._database, self._boot, [waiting.operation for waiting in self._under_way]
+                    ),
+                    committed=lambda applied: applied.head.committed(),
+                )
+            except BursarError as error:
+                self._fail(error)
+            except Exception as error:  # noqa: BLE001 - the one task that commits must not end
+                self._fail(error)
+            else:
+                self.last_failure_s = None
+                for waiting, outcome in zip(self._under_way, outcomes.outcomes, strict=True):
+                    self._acknowledge(waiting, outcome)
+            self._under_way = []
+
+    def _take(self) -> list[_Waiting]:
+        taken: list[_Waiting] = []
+        while self._queue and len(taken) < _MOST_IN_BATCH:
+            waiting = self._queue.popleft()
+            # A caller that has left needs no new reservation; everything else is still to be logged.
+            if not (waiting.done.done() and isinstance(waiting.operation, OpenCall)):
+                taken.append(waiting)
+        return taken
+
+    def _acknowledge(self, waiting: _Waiting, outcome: Outcome) -> None:
+        if not waiting.done.done():
+            waiting.done.set_result(outcome)
+        elif isinstance(waiting.operation, OpenCall) and isinstance(outcome, Reservation):
+            # Nobody is left to make the call, so nothing was sent and nothing is charged.
+            abandoned = waiting.operation.abandoned(outcome)
+            self._queue.append(_Waiting(abandoned, self._clock.monotonic_s() + _DEADLINE_S))
+
+    def _fail(self, error: Exception) -> None:
+        self.last_failure_s = self._clock.monotonic_s()
+        for waiting in self._under_way:
+            if not waiting.done.done():
+                refusal = AuditUnavailable(
+                    "audit_unavailable: the log cannot be written. Try again in a few seconds."
+                )
+                refusal.__cause__ = error
+                waiting.done.set_exception(refusal)
+
+    async def _watch(self) -> None:
+        """Refuse what has waited for its deadline, even while a commit hangs."""
+        while True:
+            await asyncio.sleep(_WATCH_EVERY_S)
+            now_s = self._clock.monotonic_s()
+            for waiting in [*self._under_way, *self._queue]:
+                if waiting.deadline_s <= now_s and not waiting.done.done():
+                    self.last_failure_s = now_s
+                    waiting.done.set_exception(
+                        AuditUnavailable(
+                            "audit_unavailable: the log does not answer. Try again in a few seconds."
+                        )
+                    )
+
+    async def _reap(self) -> None:
+        """End the leases of calls whose process died."""
+        while True:
+            await asyncio.sleep(_REAP_EVERY_S)
+            with contextlib.suppress(BursarError):
+                if await self._database.read(lambda conn: ReapLeases.is_due(conn, self._database)):
+                    await self._submit(ReapLeases())

@@ -1,0 +1,205 @@
+"""The directory over SQL, kept in memory for as long as its revision stands.
+
+Nobody polls: the books read the revision under the head's lock, refuse what was decided on an older
+one, and make this forget. So a revocation counts for the first call that is logged after it.
+"""
+
+from typing import Generic, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from app.identity.callers import Approval, Caller, KeyRecord, Operator, Terms, TokenRecord
+from app.ids import CredentialId, KeyId, MembershipId, PersonId, ProjectId
+from app.storage.engines import Database
+from app.storage.tables import (
+    AcceptanceRow,
+    CredentialRow,
+    HeadRow,
+    KeyRow,
+    MembershipRow,
+    PersonRow,
+    PersonTokenRow,
+    ProjectRow,
+    TermsRow,
+    table,
+)
+
+R = TypeVar("R")
+
+_MOST_KEPT = 10_000
+
+
+_head, _key, _member = table(HeadRow), table(KeyRow), table(MembershipRow)
+_person, _project, _credential = table(PersonRow), table(ProjectRow), table(CredentialRow)
+_terms, _acceptance, _token = table(TermsRow), table(AcceptanceRow), table(PersonTokenRow)
+
+_BY_KEY = (
+    sa.select(
+        _key,
+        _member.c.id.label("member_id"),
+        _member.c.from_day,
+        _member.c.until_day,
+        _person.c.id.label("person_id"),
+        _person.c.roles,
+        _project.c.id.label("project_id"),
+        _project.c.name.label("project_name"),
+        _project.c.credential_id,
+        _project.c.approval_reference,
+        _project.c.approved_from,
+        _project.c.approved_until,
+        _project.c.allow,
+        _project.c.cache_scope,
+    )
+    .join(_member, _member.c.id == _key.c.membership_id)
+    .join(_person, _person.c.id == _member.c.person_id)
+    .join(_project, _project.c.id == _member.c.project_id)
+    .join(_credential, _credential.c.id == _project.c.credential_id)
+    .where(
+        _key.c.id == sa.bindparam("id"),
+        *(
+            column.is_(None)
+            for column in (
+                _key.c.revoked_us,
+                _member.c.retired_us,
+                _person.c.retired_us,
+                _project.c.retired_us,
+                _credential.c.retired_us,
+            )
+        ),
+    )
+)
+_BY_TOKEN = (
+    sa.select(
+        _token.c.id,
+        _token.c.digest,
+        _token.c.expires_us,
+        _person.c.id.label("person_id"),
+        _person.c.name,
+        _person.c.email,
+        _person.c.roles,
+    )
+    .join(_person, _person.c.id == _token.c.person_id)
+    .where(_token.c.id == sa.bindparam("id"), _token.c.revoked_us.is_(None), _person.c.retired_us.is_(None))
+)
+_REVISION = sa.select(_head.c.revision)
+_TERMS = sa.select(_terms.c.version, _terms.c.in_force_from).where(_terms.c.retired_us.is_(None))
+_ACCEPTED = sa.select(_acceptance.c.version).where(_acceptance.c.person_id == sa.bindparam("person"))
+
+
+class _Memory(Generic[R]):
+    """Records by id, all of one revision."""
+
+    def __init__(self) -> None:
+        self._records: dict[KeyId, R] = {}
+        self._revision = -1
+
+    def get(self, key: KeyId) -> R | None:
+        return self._records.get(key)
+
+    def keep(self, key: KeyId, record: R, revision: int) -> None:
+        if revision != self._revision or len(self._records) >= _MOST_KEPT:
+            self._records.clear()
+            self._revision = revision
+        self._records[key] = record
+
+    def clear(self) -> None:
+        self._records.clear()
+
+
+class SqlDirectory:
+    """The directory's port over SQL. Ids that nobody has are not kept, so a flood of them fills nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._keys = _Memory[KeyRecord]()
+        self._tokens = _Memory[TokenRecord]()
+
+    async def by_key(self, key: KeyId) -> KeyRecord | None:
+        """The key of that id, or None when there is none that could be used."""
+        record = self._keys.get(key)
+        if record is None:
+            record = await self._database.read(lambda conn: _load_key(conn, key))
+            if record is not None:
+                self._keys.keep(key, record, record.caller.revision)
+        return record
+
+    async def by_token(self, token: KeyId) -> TokenRecord | None:
+        """The person's token of that id, or None when there is none that could be used."""
+        record = self._tokens.get(token)
+        if record is None:
+            record = await self._database.read(lambda conn: _load_token(conn, token))
+            if record is not None:
+                self._tokens.keep(token, record, record.operator.revision)
+        return record
+
+    def forget(self) -> None:
+        """Read anew from now on: the directory has changed."""
+        self._keys.clear()
+        self._tokens.clear()
+
+
+def _load_key(conn: Connection, key: KeyId) -> KeyRecord | None:
+    row = conn.execute(_BY_KEY, {"id": key}).mappings().one_or_none()
+    if row is None:
+        return None
+    return KeyRecord(
+        caller=_caller(conn, row),
+        client_secret_digest=row["client_secret_digest"],
+        api_key_digest=row["api_key_digest"],
+        old_client_secret_digest=row["old_client_secret_digest"],
+        old_api_key_digest=row["old_api_key_digest"],
+        old_until_us=row["old_until_us"],
+    )
+
+
+def _caller(conn: Connection, row: sa.RowMapping) -> Caller:
+    accepted = conn.execute(_ACCEPTED, {"person": row["person_id"]}).scalars().all()
+    return Caller(
+        key=KeyId(row["id"]),
+        key_expires_us=row["expires_us"],
+        membership=MembershipId(row["member_id"]),
+        member_from=row["from_day"],
+        member_until=row["until_day"],
+        person=PersonId(row["person_id"]),
+        roles=frozenset(row["roles"]),
+        project=ProjectId(row["project_id"]),
+        project_name=row["project_name"],
+        credential=CredentialId(row["credential_id"]),
+        approval=_approval(row),
+        terms=Terms(
+            in_force=tuple((version, since) for version, since in conn.execute(_TERMS)),
+            accepted=frozenset(accepted),
+        ),
+        shared_by_credential=row["cache_scope"] == "credential",
+        revision=conn.execute(_REVISION).scalar_one(),
+    )
+
+
+def _approval(row: sa.RowMapping) -> Approval:
+    allow = row["allow"]
+    endpoints = allow.get("endpoints")
+    return Approval(
+        reference=row["approval_reference"],
+        from_day=row["approved_from"],
+        until_day=row["approved_until"],
+        endpoints=None if endpoints is None else frozenset(endpoints),
+        fields={name: frozenset(fields) for name, fields in allow.get("fields", {}).items()},
+        conditions={name: frozenset(values) for name, values in allow.get("conditions", {}).items()},
+    )
+
+
+def _load_token(conn: Connection, token: KeyId) -> TokenRecord | None:
+    row = conn.execute(_BY_TOKEN, {"id": token}).mappings().one_or_none()
+    if row is None:
+        return None
+    operator = Operator(
+        person=PersonId(row["person_id"]),
+        name=row["name"],
+        email=row["email"],
+        roles=frozenset(row["roles"]),
+        token=KeyId(row["id"]),
+        expires_us=row["expires_us"],
+        revision=conn.execute(_REVISION).scalar_one(),
+    )
+    return TokenRecord(operator=operator, digest=row["digest"])

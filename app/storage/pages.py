@@ -1,0 +1,140 @@
+"""Held pages and searches: sealed in the database, in the clear in this process's memory alone."""
+
+from collections import OrderedDict
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from app.cache.pages import HeldPage, Holding, SearchState
+from app.clock import Clock
+from app.sealing import MasterKey, SealBroken, aad, open_sealed, seal, unwrap
+from app.storage.engines import Database
+from app.storage.tables import CredentialRow, HeldPageRow, ProjectRow, SearchRow, table
+
+_PER_PAGE_BYTES = 500
+"""About what a page costs in memory beside its data."""
+
+
+_held, _search = table(HeldPageRow), table(SearchRow)
+_project, _credential = table(ProjectRow), table(CredentialRow)
+_FIND = sa.select(_held).where(_held.c.key == sa.bindparam("key"), _held.c.scope == sa.bindparam("scope"))
+_SEARCH = sa.select(_search).where(
+    _search.c.id == sa.bindparam("id"),
+    _search.c.scope == sa.bindparam("scope"),
+    _search.c.expires_us > sa.bindparam("now_us"),
+)
+
+
+def data_key_aad(kind: str, object_id: str) -> bytes:
+    """What binds a wrapped data key to its row: `project` or `credential`, and the row's id."""
+    return aad(kind, object_id, "data key")
+
+
+class SqlPages:
+    """The pages' port over SQL, with the most recently used in memory up to `max_memory_bytes`."""
+
+    def __init__(self, *, database: Database, master: MasterKey, clock: Clock, max_memory_bytes: int) -> None:
+        self._database = database
+        self._master = master
+        self._clock = clock
+        self._max_memory_bytes = max_memory_bytes
+        self._memory: OrderedDict[bytes, HeldPage] = OrderedDict()
+        self._memory_bytes = 0
+        self._data_keys: dict[str, bytes] = {}
+
+    async def find(self, key: bytes, scope: str) -> HeldPage | None:
+        """The page under that key; one of another scope, or one whose seal is broken, counts as absent."""
+        page = self._memory.get(key)
+        if page is not None and page.scope == scope:
+            self._memory.move_to_end(key)
+            return page
+        row = await self._database.read(lambda conn: _row(conn, _FIND, {"key": key, "scope": scope}))
+        if row is None:
+            return None
+        try:
+            data = open_sealed(await self._data_key(scope), row["sealed"], _page_aad(key, scope))
+        except SealBroken:
+            return None
+        page = HeldPage(
+            key=key,
+            scope=scope,
+            endpoint=str(row["endpoint"]),
+            data=data,
+            records=int(row["records"]),
+            fetched_us=int(row["fetched_us"]),
+            expires_us=int(row["expires_us"]),
+        )
+        self.remember(page)
+        return page
+
+    async def seal(self, page: HeldPage) -> Holding:
+        """The page in the form in which the books keep it."""
+        sealed = seal(await self._data_key(page.scope), page.data, _page_aad(page.key, page.scope))
+        return Holding(
+            key=page.key,
+            scope=page.scope,
+            endpoint=page.endpoint,
+            sealed=sealed,
+            records=page.records,
+            fetched_us=page.fetched_us,
+            expires_us=page.expires_us,
+        )
+
+    def remember(self, page: HeldPage) -> None:
+        """Have the page, which is durable by now, at hand for the next `find`."""
+        self._drop(page.key)
+        size = len(page.data) + _PER_PAGE_BYTES
+        if size > self._max_memory_bytes:
+            return
+        self._memory[page.key] = page
+        self._memory_bytes += size
+        while self._memory_bytes > self._max_memory_bytes:
+            self._drop(next(iter(self._memory)))
+
+    async def search(self, search_id: str, scope: str) -> SearchState | None:
+        """What stands behind a search id of Bursar's own; None when it is unknown, over or another's."""
+        now_us = int(self._clock.now().timestamp() * 1_000_000)
+        wanted = {"id": search_id, "scope": scope, "now_us": now_us}
+        row = await self._database.read(lambda conn: _row(conn, _SEARCH, wanted))
+        if row is None:
+            return None
+        return SearchState(
+            id=str(row["id"]),
+            scope=scope,
+            credential=str(row["credential_id"]),
+            question_digest=row["question_digest"],
+            upstream_id=str(row["upstream_id"]),
+            expires_us=int(row["expires_us"]),
+        )
+
+    def _drop(self, key: bytes) -> None:
+        page = self._memory.pop(key, None)
+        if page is not None:
+            self._memory_bytes -= len(page.data) + _PER_PAGE_BYTES
+
+    async def _data_key(self, scope: str) -> bytes:
+        data_key = self._data_keys.get(scope)
+        if data_key is None:
+            kind, _, object_id = scope.partition(":")
+            wrapped = await self._database.read(lambda conn: _wrapped_key(conn, kind, object_id))
+            data_key = unwrap(self._master, wrapped, data_key_aad(kind, object_id))
+            self._data_keys[scope] = data_key
+        return data_key
+
+
+def _page_aad(key: bytes, scope: str) -> bytes:
+    return aad("held page", scope, key.hex())
+
+
+def _row(
+    conn: Connection, statement: sa.Select[tuple[object, ...]], values: dict[str, object]
+) -> sa.RowMapping | None:
+    return conn.execute(statement, values).mappings().one_or_none()
+
+
+def _wrapped_key(conn: Connection, kind: str, object_id: str) -> bytes:
+    column = _project.c.wrapped_data_key if kind == "project" else _credential.c.wrapped_key
+    wrapped = conn.execute(sa.select(column).where(column.table.c.id == object_id)).scalar_one_or_none()
+    if wrapped is None:
+        raise SealBroken(f"the {kind} whose data key is asked for does not exist")
+    return bytes(wrapped)

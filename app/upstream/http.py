@@ -1,0 +1,199 @@
+"""One call to the platform over HTTP.
+
+Requests are built from an allow-list of headers, never copied from the caller; redirects are not
+followed, and neither proxy variables nor `.netrc` are honoured. This is the only module that imports
+the HTTP client, so that replacing it is one line.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from dataclasses import dataclass
+from typing import Protocol
+
+import httpx
+import orjson
+
+from app.clock import Clock
+from app.ids import CredentialId
+from app.provider.answers import UpstreamReply
+from app.provider.endpoints import Endpoint
+from app.provider.platform import NotDispatched, OutcomeUnknown
+from app.query import ResearchQuery
+from app.upstream.tokens import AccessToken, TokenKeeper
+
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+"""Bursar's own bound; a page of 100 videos is about 90 kB."""
+_TOKEN_TIMEOUT_S = 30.0
+_CONNECT_ATTEMPTS = 2
+_MAX_RETRY_AFTER_S = 86_400
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OpenedCredential:
+    """A credential in the clear: exists for the length of a token request, and is never shown."""
+
+    base_url: str
+    client_key: str
+    client_secret: str
+
+
+class Vault(Protocol):
+    """Opens sealed credentials."""
+
+    async def open(self, credential: CredentialId) -> OpenedCredential:
+        """The credential in the clear; raises NotFound, SealBroken or StoreUnavailable."""
+        ...
+
+    async def base_url(self, credential: CredentialId) -> str:
+        """Where the credential may be used, and nowhere else; raises as `open` does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long to wait for the platform, seconds; the platform answers 504 only after minutes."""
+
+    connect_s: float = 3.0
+    read_s: float = 60.0
+    video_query_read_s: float = 250.0
+
+    def read_for(self, endpoint: Endpoint) -> float:
+        """The read timeout of one endpoint."""
+        return self.video_query_read_s if endpoint.name == "video/query" else self.read_s
+
+
+class HttpPlatform:
+    """The platform's port over HTTP."""
+
+    def __init__(
+        self,
+        *,
+        vault: Vault,
+        clock: Clock,
+        timeouts: Timeouts,
+        proxy: str | None = None,
+        ca_file: str | None = None,
+    ) -> None:
+        self._vault = vault
+        self._timeouts = timeouts
+        self._tokens = TokenKeeper(clock=clock, ask=self._ask_token)
+        verify = ssl.create_default_context(cafile=ca_file) if ca_file else True
+        self._client = httpx.AsyncClient(
+            trust_env=False,
+            follow_redirects=False,
+            proxy=proxy,
+            verify=verify,
+            timeout=httpx.Timeout(timeouts.read_s, connect=timeouts.connect_s, pool=10.0),
+            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=4.0),
+            headers={"Accept-Encoding": "identity", "Accept": "application/json", "User-Agent": "bursar"},
+        )
+
+    async def fetch(
+        self, credential: CredentialId, query: ResearchQuery, endpoint: Endpoint, body: bytes
+    ) -> UpstreamReply:
+        """The platform's answer to one call; see `Platform`."""
+        try:
+            url = await self._vault.base_url(credential) + endpoint.path
+            token = await self._tokens.current(credential)
+        except httpx.HTTPError as error:
+            raise NotDispatched(f"the token endpoint did not answer: {type(error).__name__}") from error
+        query_string = query.query_string()
+        if query_string:
+            url = f"{url}?{query_string}"
+        reply = await self._send(url, token, body, self._timeouts.read_for(endpoint))
+        if reply.status != 401 or b"scope_not_authorized" in reply.body:
+            return reply
+        try:
+            fresh = await self._tokens.replace(credential, rejected=token)
+        except httpx.HTTPError as error:
+            raise NotDispatched(f"the token endpoint did not answer: {type(error).__name__}") from error
+        return await self._send(url, fresh, body, self._timeouts.read_for(endpoint))
+
+    async def verify(self, credential: CredentialId) -> None:
+        """Return when the platform takes the credential; raises NotDispatched with the reason."""
+        self._tokens.forget(credential)
+        try:
+            await self._tokens.current(credential)
+        except httpx.HTTPError as error:
+            raise NotDispatched(f"the token endpoint did not answer: {type(error).__name__}") from error
+
+    async def close(self) -> None:
+        """Close every connection to the platform."""
+        await self._client.aclose()
+
+    async def _send(self, url: str, token: str, body: bytes, read_s: float) -> UpstreamReply:
+        timeout = httpx.Timeout(read_s, connect=self._timeouts.connect_s, pool=10.0)
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        request = self._client.build_request("POST", url, content=body, headers=headers, timeout=timeout)
+        for attempt in range(1, _CONNECT_ATTEMPTS + 1):
+            try:
+                return await self._answer_to(request, total_s=read_s)
+            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
+                # No byte of the request was written, so another try cannot be charged twice.
+                if attempt == _CONNECT_ATTEMPTS:
+                    raise NotDispatched(f"no connection to the platform: {type(error).__name__}") from error
+            except (httpx.TransportError, TimeoutError) as error:
+                raise OutcomeUnknown(
+                    f"the platform did not finish its answer: {type(error).__name__}"
+                ) from error
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _answer_to(self, request: httpx.Request, *, total_s: float) -> UpstreamReply:
+        started_s = asyncio.get_running_loop().time()
+        # The client's read timeout is for one read; a drip of bytes must not outlive the lease.
+        async with asyncio.timeout(total_s + self._timeouts.connect_s):
+            response = await self._client.send(request, stream=True)
+            try:
+                body = await _bounded(response)
+            finally:
+                await response.aclose()
+        return UpstreamReply(
+            status=response.status_code,
+            body=body,
+            content_type=response.headers.get("content-type", ""),
+            retry_after_s=_retry_after_s(response.headers.get("retry-after")),
+            elapsed_ms=int((asyncio.get_running_loop().time() - started_s) * 1000),
+        )
+
+    async def _ask_token(self, credential: CredentialId) -> AccessToken:
+        opened = await self._vault.open(credential)
+        form = {
+            "client_key": opened.client_key,
+            "client_secret": opened.client_secret,
+            "grant_type": "client_credentials",
+        }
+        url = f"{opened.base_url}/v2/oauth/token/"
+        response = await self._client.post(url, data=form, timeout=_TOKEN_TIMEOUT_S)
+        return _read_token(response.status_code, response.content)
+
+
+async def _bounded(response: httpx.Response) -> bytes:
+    chunks, size = [], 0
+    async for chunk in response.aiter_raw():
+        size += len(chunk)
+        if size > MAX_ANSWER_BYTES:
+            raise OutcomeUnknown(f"the platform's answer is larger than {MAX_ANSWER_BYTES} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _retry_after_s(header: str | None) -> int | None:
+    if header is None or not header.isascii() or not header.isdigit():
+        return None
+    return min(int(header[:9]), _MAX_RETRY_AFTER_S)
+
+
+def _read_token(status: int, body: bytes) -> AccessToken:
+    """The token of a token response, which may be a refusal inside a 200; raises NotDispatched."""
+    answer: object = None
+    with contextlib.suppress(orjson.JSONDecodeError):
+        answer = orjson.loads(body)
+    if not isinstance(answer, dict):
+        raise NotDispatched(f"the token endpoint answered {status} without JSON")
+    token, life_s = answer.get("access_token"), answer.get("expires_in")
+    if isinstance(token, str) and token and isinstance(life_s, int) and life_s > 0:
+        return AccessToken(token, float(life_s))
+    reason = answer.get("error")
+    code = reason if isinstance(reason, str) and reason.isascii() and len(reason) < 64 else "no reason given"
+    raise NotDispatched(f"the platform refused the institution's credential: {code}")
