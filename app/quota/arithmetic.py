@@ -106,9 +106,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granted:
-    """Every want fits every limit; `rooms` is what each touched limit has left once they are taken."""
-
-    rooms: tuple[Room, ...]
+    """Every want fits every limit: now take them all, before the lock is let go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,14 +190,8 @@ def use_at(window: Window, rows: Mapping[date, Use], days: Sequence[date]) -> Us
 
     Where the days fall in two windows, it is the fuller one: the call has to fit both.
     """
-    sums = []
-    for day in days:
-        start = _first_day_of(window, day)
-        counted = [
-            use for row, use in rows.items() if (start is None or start <= row) and _ends(window, day, row)
-        ]
-        sums.append(Use(sum(use.used for use in counted), sum(use.reserved for use in counted)))
-    return max(sums, key=lambda use: (use.taken, use.used))
+    sums = [_sum_of(window, rows, day) for day in days]
+    return sums[0] if len(sums) == 1 else max(sums, key=lambda use: (use.taken, use.used))
 
 
 def times_counted(window: Window | None, days: Sequence[date]) -> int:
@@ -225,24 +217,19 @@ def decide(
     the same as unused), read under the lock that the taking will use; `use_at` defines it. Wants for the
     same scope and dimension add up. Those without a limit are free. The order of the limits does not matter.
     """
-    wanted = _sums(wants)
-    touched = sorted(
-        (limit for limit in set(limits) if (limit.scope, limit.dimension) in wanted), key=_by_return
-    )
-    rooms = {limit: room(limit, uses[limit], days=days) for limit in touched}
-    short = [limit for limit in touched if rooms[limit].left < wanted[limit.scope, limit.dimension]]
+    sums = _sums(wants)
+    wanted = {limit: sums[slot] for limit in limits if (slot := (limit.scope, limit.dimension)) in sums}
+    rooms = [room(limit, uses[limit], days=days) for limit in wanted]
+    short = [each.limit for each, amount in zip(rooms, wanted.values(), strict=True) if each.left < amount]
     if not short:
-        after = [
-            Room(limit=limit, left=rooms[limit].left - wanted[limit.scope, limit.dimension])
-            for limit in touched
-        ]
-        return Granted(rooms=tuple(after))
-    last = short[-1]
+        return Granted()
+    last = max(short, key=_by_return)
+    rooms.sort(key=lambda each: _by_return(each.limit))
     return Exhausted(
         limit=last,
-        wanted=wanted[last.scope, last.dimension],
-        left=rooms[last].left,
-        others=tuple(rooms[limit] for limit in touched if limit != last),
+        wanted=wanted[last],
+        left=next(each.left for each in rooms if each.limit == last),
+        others=tuple(each for each in rooms if each.limit != last),
     )
 
 
@@ -335,6 +322,7 @@ def _sums(wants: Sequence[Want]) -> dict[tuple[Scope, Dimension], int]:
     return sums
 
 
+_UNUSED: Final = Use()
 _WINDOW_ORDER: Final = {None: 0, Window.MINUTE: 1, Window.DAY: 2, Window.MONTH: 3, Window.PROJECT: 4}
 _SCOPE_ORDER: Final = {kind: place for place, kind in enumerate(ScopeKind)}
 _DIMENSION_ORDER: Final = {dimension: place for place, dimension in enumerate(Dimension)}
@@ -395,15 +383,18 @@ def _first_day_of(window: Window | None, day: date) -> date | None:
             raise ValueError("A minute and a concurrency limit are not made of days.")
 
 
-def _ends(window: Window, day: date, row: date) -> bool:
-    """Whether the row is not past the window that `day` lies in."""
-    match window:
-        case Window.DAY:
-            return row <= day
-        case Window.MONTH:
-            return row < _next_month(day)
-        case Window.PROJECT | Window.MINUTE:
-            return True
+def _sum_of(window: Window, rows: Mapping[date, Use], day: date) -> Use:
+    """What the rows hold of the window that `day` lies in."""
+    if window is Window.DAY:
+        return rows.get(day, _UNUSED)
+    start = _first_day_of(window, day)
+    end = None if start is None else _next_month(start)
+    used = reserved = 0
+    for row, use in rows.items():
+        if start is None or end is None or start <= row < end:
+            used += use.used
+            reserved += use.reserved
+    return Use(used, reserved)
 
 
 def _next_month(day: date) -> date:

@@ -196,9 +196,7 @@ def test_a_call_at_midnight_counts_twice_in_a_month_that_holds_both_days() -> No
 
 def test_the_last_unit_is_granted_and_the_one_after_it_is_not() -> None:
     daily = limit(amount=10)
-    assert decide([daily], {daily: Use(7, 2)}, [want(1)], days=TODAY) == Granted(
-        rooms=(Room(limit=daily, left=0),)
-    )
+    assert decide([daily], {daily: Use(7, 2)}, [want(1)], days=TODAY) == Granted()
     assert refused([daily], {daily: Use(7, 3)}, [want(1)]) == Exhausted(
         limit=daily, wanted=1, left=0, others=()
     )
@@ -243,7 +241,7 @@ def test_limits_of_other_scopes_and_dimensions_are_not_touched() -> None:
         limit(Scope(ScopeKind.PROJECT, "another"), amount=0),
         limit(dimension=Dimension.RECORDS, amount=0),
     ]
-    assert decide(empty, {}, [want(1)], days=TODAY) == Granted(rooms=())
+    assert decide(empty, {}, [want(1)], days=TODAY) == Granted()
 
 
 def test_a_touched_limit_whose_use_is_unknown_is_never_taken_for_unused() -> None:
@@ -254,9 +252,7 @@ def test_a_touched_limit_whose_use_is_unknown_is_never_taken_for_unused() -> Non
 def test_a_limit_lowered_below_its_use_gives_nothing_and_takes_nothing_back() -> None:
     lowered = limit(amount=5)
     assert refused([lowered], {lowered: Use(7, 1)}, [want(1)]).left == 0
-    assert decide([lowered], {lowered: Use(7, 1)}, [want(0)], days=TODAY) == Granted(
-        rooms=(Room(limit=lowered, left=0),)
-    )
+    assert decide([lowered], {lowered: Use(7, 1)}, [want(0)], days=TODAY) == Granted()
     assert standing(lowered, Use(7, 1), NOON).left == 0
 
 

@@ -66,16 +66,17 @@ class LedgerLaws(RuleBasedStateMachine):
             for limit in self.limits
             if limit.window is not None
         }
+        before = dict(uses)
         match decide(self.limits, uses, wants, days=days):
-            case Granted(rooms=rooms):
+            case Granted():
                 self.open.append((days, wants))
                 for want in wants:
                     for day in days:
                         self.add((want.scope, want.dimension), day, reserved=want.amount)
-                assert all(room.left >= 0 for room in rooms)
             case Exhausted(limit=limit, wanted=wanted, left=left):
                 assert left < wanted
                 assert limit in self.limits
+                assert uses == before
 
     @precondition(lambda self: self.open)
     @rule(data=st.data())
