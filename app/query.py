@@ -27,6 +27,7 @@ _MAX_FORM_FIELDS = 64
 # The closing quote is optional so that an unterminated string is one match: with a closing quote required,
 # every further quote would start a new scan to the end, which is quadratic.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
@@ -137,6 +138,8 @@ def parse_body(body: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> dict[str, ob
 
 
 def _parse_form(body: bytes, limits: BodyLimits) -> dict[str, object]:
+    if _BROKEN_ESCAPE.search(body) is not None:
+        raise malformed("The request body holds a % without two hexadecimal digits; send a JSON object.")
     try:
         pairs = parse_qsl(
             body.decode("utf-8"),

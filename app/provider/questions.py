@@ -48,11 +48,11 @@ CONDITION_FIELDS: Mapping[str, Callable[[object, str], str]] = MappingProxyType(
         "create_date": spelling.compact_day,
         "username": spelling.text_value,
         "region_code": _region,
-        "video_id": spelling.integer_text,
+        "video_id": spelling.digits_text,
         "hashtag_name": spelling.text_value,
         "keyword": spelling.text_value,
-        "music_id": spelling.integer_text,
-        "effect_id": spelling.integer_text,
+        "music_id": spelling.digits_text,
+        "effect_id": spelling.digits_text,
         "video_length": _video_length,
         "view_count": spelling.integer_text,
         "comment_count": spelling.integer_text,
@@ -60,7 +60,7 @@ CONDITION_FIELDS: Mapping[str, Callable[[object, str], str]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Condition:
     """One condition in canonical form; ordered, so that lists of them can be sorted."""
 
@@ -83,14 +83,16 @@ def video_search(body: Mapping[str, object]) -> dict[str, object]:
     question = dict(body)
     question["query"] = _groups(body.get("query"))
     start, end = (_required_day(body, name) for name in ("start_date", "end_date"))
+    question["start_date"], question["end_date"] = spelling.compact(start), spelling.compact(end)
     if start > end:
-        raise malformed(f"start_date {start:%Y%m%d} is after end_date {end:%Y%m%d}; swap them.")
+        raise malformed(
+            f"start_date {question['start_date']} is after end_date {question['end_date']}; swap them."
+        )
     if (end - start).days > MAX_SPAN_DAYS:
         raise malformed(
             f"end_date is {(end - start).days} days after start_date; the platform allows at most "
             f"{MAX_SPAN_DAYS}. Split the range into several queries."
         )
-    question["start_date"], question["end_date"] = f"{start:%Y%m%d}", f"{end:%Y%m%d}"
     # False is what absent means, so only true is a different question.
     if spelling.flag(question.pop("is_random", None), "is_random"):
         question["is_random"] = True
@@ -179,7 +181,7 @@ def _condition(item: object, where: str) -> Condition:
     # other fields the two stay apart, since the platform may match EQ and IN differently.
     if operation == "IN" and len(distinct) == 1 and field in EXACT_FIELDS:
         operation = "EQ"
-    return Condition(field, operation, distinct)
+    return Condition(field_name=field, operation=operation, field_values=distinct)
 
 
 def _values(values: object, where: str, read_value: Callable[[object, str], str]) -> list[str]:

@@ -9,7 +9,8 @@ from datetime import date
 from app.query import INT64_MAX, INT64_MIN, malformed
 
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
-_INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+# A form carries a double as text, hence the optional zeros.
+_INTEGER = re.compile(r"(-?[0-9]{1,19})(?:\.0{1,9})?", re.ASCII)
 _DATE = re.compile(r"[0-9]{8}|[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _EXACT_DOUBLE_MAX = 2**53
 _SHOWN_CHARS = 60
@@ -22,7 +23,7 @@ def shown(value: object) -> str:
 
 
 def whole_number(value: object, name: str) -> int:
-    """A non-negative int64: good are 100, "100", 100.0; bad are True, 1.5, -1, "ten"."""
+    """A non-negative int64: good are 100, "100", 100.0, "100.0"; bad are True, 1.5, -1, "ten"."""
     number = _as_integer(value, name)
     if number < 0:
         raise malformed(f"{name} is {number}; it must not be negative.")
@@ -30,14 +31,8 @@ def whole_number(value: object, name: str) -> int:
 
 
 def identifier(value: object, name: str) -> int:
-    """A positive int64 id: good are 7612345678901234567 and "7612345678901234567"; bad is 7.6e18.
-
-    A double above 2^53 has already lost digits, so it would name another object.
-    """
-    if isinstance(value, float) and abs(value) > _EXACT_DOUBLE_MAX:
-        raise malformed(
-            f"{name} was sent as a floating-point number and has lost digits; send it as a digit string."
-        )
+    """A positive int64 id: good are 7612345678901234567 and "7612345678901234567"; bad is 7.6e18."""
+    _refuse_lost_digits(value, name)
     number = whole_number(value, name)
     if number == 0:
         raise malformed(f"{name} is 0; it must be the id of an existing object.")
@@ -83,18 +78,26 @@ def day(value: object, name: str) -> date:
     )
 
 
-def compact_day(value: object, name: str) -> str:
+def compact(when: date) -> str:
     """A calendar day as the platform documents it, YYYYMMDD."""
-    return day(value, name).strftime("%Y%m%d")
+    return when.isoformat().replace("-", "")  # strftime would drop the zeros of years before 1000
+
+
+def compact_day(value: object, name: str) -> str:
+    """A calendar day in any accepted spelling, as YYYYMMDD."""
+    return compact(day(value, name))
 
 
 def integer_text(value: object, name: str) -> str:
     """An int64 as text without leading zeros, for condition values: good are "10000", 10000, -1."""
-    if isinstance(value, float) and abs(value) > _EXACT_DOUBLE_MAX:
-        raise malformed(
-            f"{name} was sent as a floating-point number and has lost digits; send it as a digit string."
-        )
+    _refuse_lost_digits(value, name)
     return str(_as_integer(value, name))
+
+
+def digits_text(value: object, name: str) -> str:
+    """A non-negative int64 as text without leading zeros, for ids in condition values."""
+    _refuse_lost_digits(value, name)
+    return str(whole_number(value, name))
 
 
 def text_value(value: object, name: str) -> str:
@@ -106,6 +109,14 @@ def text_value(value: object, name: str) -> str:
     raise malformed(f"{name} holds {shown(value)}; it must be a non-empty string.")
 
 
+def _refuse_lost_digits(value: object, name: str) -> None:
+    # A double above 2^53 has already been rounded, so it would name another object.
+    if isinstance(value, float) and abs(value) > _EXACT_DOUBLE_MAX:
+        raise malformed(
+            f"{name} was sent as a floating-point number and has lost digits; send it as a digit string."
+        )
+
+
 def _as_integer(value: object, name: str) -> int:
     if isinstance(value, bool):
         pass
@@ -114,8 +125,8 @@ def _as_integer(value: object, name: str) -> int:
     elif isinstance(value, float):
         if value.is_integer() and INT64_MIN <= value <= INT64_MAX:
             return int(value)
-    elif isinstance(value, str) and _INTEGER.fullmatch(value) is not None:
-        number = int(value)
+    elif isinstance(value, str) and (match := _INTEGER.fullmatch(value)) is not None:
+        number = int(match[1])
         if INT64_MIN <= number <= INT64_MAX:
             return number
     raise malformed(f"{name} is {shown(value)}; it must be a whole number inside 64 bits.")
