@@ -13,6 +13,7 @@ from app.audit.entries import Draft, Receipt
 from app.cache.pages import Holding, SearchState
 from app.provider.charge import Charge
 from app.quota.arithmetic import Exhausted, Standing, Want
+from app.quota.limits import Owners
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +23,7 @@ class Intent:
     draft: Draft
     lease_s: float
     revision: int
-    key: str
-    membership: str
-    project: str
-    credential: str
+    owners: Owners
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

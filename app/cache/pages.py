@@ -1,7 +1,13 @@
 """Held pages, and whether one may be served."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from app import exact_json
+from app.ids import SearchId, new_search_id
+from app.provider.answers import Success
+from app.query import ResearchQuery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +24,15 @@ class HeldPage:
     records: int
     fetched_us: int
     expires_us: int
+    _sha256: str = field(init=False, repr=False, compare=False, default="")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_sha256", hashlib.sha256(self.data).hexdigest())
+
+    @property
+    def sha256(self) -> str:
+        """The digest of `data` that entries cite; worked out once."""
+        return self._sha256
 
     def age_s(self, now_us: int) -> int:
         """Whole seconds since the data left the platform (RFC 9111, section 5.1)."""
@@ -67,7 +82,7 @@ class Holding:
 class SearchState:
     """A search id of Bursar's own and what stands behind it, kept with the outcome that brought it."""
 
-    id: str
+    id: SearchId
     scope: str
     credential: str
     question_digest: bytes
@@ -93,3 +108,59 @@ class Pages(Protocol):
     async def search(self, search_id: str, scope: str) -> SearchState | None:
         """What stands behind a search id of Bursar's own; None when it is unknown, over or another's."""
         ...
+
+
+def is_reusable(query: ResearchQuery) -> bool:
+    """Whether the same question may be answered twice with the same records; a random sample may not."""
+    # Quotes inside a JSON string are escaped, so this can only be a key.
+    return '"is_random":true' not in query.question
+
+
+def page_of(
+    success: Success,
+    *,
+    key: bytes,
+    scope: str,
+    endpoint: str,
+    search_id: str | None,
+    fetched_us: int,
+    expires_us: int,
+) -> HeldPage:
+    """The page that a successful call brought, with `search_id` (Bursar's own) in place of the platform's."""
+    data = success.data
+    if search_id is not None and (success.search_id is not None or success.has_more):
+        data = {**data, "search_id": search_id}
+    return HeldPage(
+        key=key,
+        scope=scope,
+        endpoint=endpoint,
+        data=exact_json.dumps(data),
+        records=success.records,
+        fetched_us=fetched_us,
+        expires_us=expires_us,
+    )
+
+
+def search_behind(
+    success: Success,
+    *,
+    known: SearchState | None,
+    query: ResearchQuery,
+    scope: str,
+    credential: str,
+    expires_us: int,
+) -> SearchState | None:
+    """What a client's search id will stand for after this call; None for a search without one.
+
+    A search keeps its id for the client even where the platform changes its own between pages.
+    """
+    if success.search_id is None:
+        return known
+    return SearchState(
+        id=new_search_id() if known is None else known.id,
+        scope=scope,
+        credential=credential,
+        question_digest=query.question_digest,
+        upstream_id=success.search_id,
+        expires_us=expires_us,
+    )

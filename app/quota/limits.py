@@ -2,8 +2,20 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
+from typing import TypedDict, Unpack
 
-from app.quota.arithmetic import Dimension, Limit, Scope, ScopeKind, Want, Window
+from app.quota.arithmetic import (
+    Dimension,
+    Exhausted,
+    Limit,
+    Scope,
+    ScopeKind,
+    Want,
+    Window,
+    limit_name,
+    resets_at,
+)
 
 EACH_MEMBER = "each_member"
 """Scope kind of a project's limit for every member, which a limit of the member itself replaces."""
@@ -20,22 +32,34 @@ class StoredLimit:
     amount: int
 
 
-def effective_limits(
-    stored: Iterable[StoredLimit], *, credential: str, project: str, member: str, key: str
-) -> tuple[Limit, ...]:
+class Owners(TypedDict):
+    """Ids of the four scopes that a call is counted against, from the widest to the narrowest."""
+
+    credential: str
+    project: str
+    membership: str
+    key: str
+
+
+def owner_ids(owners: Owners) -> set[str]:
+    """The four ids."""
+    return {owners["credential"], owners["project"], owners["membership"], owners["key"]}
+
+
+def effective_limits(stored: Iterable[StoredLimit], **owners: Unpack[Owners]) -> tuple[Limit, ...]:
     """The limits that a call of this key is counted against, in no particular order."""
     ids = {
-        ScopeKind.CREDENTIAL.value: credential,
-        ScopeKind.PROJECT.value: project,
-        ScopeKind.MEMBER.value: member,
-        ScopeKind.KEY.value: key,
+        ScopeKind.CREDENTIAL.value: owners["credential"],
+        ScopeKind.PROJECT.value: owners["project"],
+        ScopeKind.MEMBER.value: owners["membership"],
+        ScopeKind.KEY.value: owners["key"],
     }
     own: dict[tuple[ScopeKind, Dimension, Window | None], Limit] = {}
     inherited: dict[tuple[ScopeKind, Dimension, Window | None], Limit] = {}
     for each in stored:
-        if each.scope_kind == EACH_MEMBER and each.scope_id == project:
+        if each.scope_kind == EACH_MEMBER and each.scope_id == owners["project"]:
             slot = (ScopeKind.MEMBER, each.dimension, each.window)
-            scope = Scope(ScopeKind.MEMBER, member)
+            scope = Scope(ScopeKind.MEMBER, owners["membership"])
             inherited[slot] = Limit(scope, each.dimension, each.window, each.amount)
         elif ids.get(each.scope_kind) == each.scope_id:
             kind = ScopeKind(each.scope_kind)
@@ -45,15 +69,29 @@ def effective_limits(
     return tuple({**inherited, **own}.values())
 
 
-def wants_of(
-    *, credential: str, project: str, member: str, key: str, requests: int, records: int
-) -> tuple[Want, ...]:
+def wants_of(*, requests: int, records: int, **owners: Unpack[Owners]) -> tuple[Want, ...]:
     """What one call asks of every scope that it belongs to."""
     scopes = (
-        Scope(ScopeKind.CREDENTIAL, credential),
-        Scope(ScopeKind.PROJECT, project),
-        Scope(ScopeKind.MEMBER, member),
-        Scope(ScopeKind.KEY, key),
+        Scope(ScopeKind.CREDENTIAL, owners["credential"]),
+        Scope(ScopeKind.PROJECT, owners["project"]),
+        Scope(ScopeKind.MEMBER, owners["membership"]),
+        Scope(ScopeKind.KEY, owners["key"]),
     )
     amounts = ((Dimension.REQUESTS, requests), (Dimension.RECORDS, records))
     return tuple(Want(scope, dimension, amount) for scope in scopes for dimension, amount in amounts)
+
+
+def explain(exhausted: Exhausted, now: datetime) -> str:
+    """For the caller: which limit ran out, when it comes back, and what is left elsewhere."""
+    limit = exhausted.limit
+    comes_back = resets_at(limit.window, now)
+    until = (
+        "It does not come back by itself"
+        if comes_back is None
+        else f"It comes back at {comes_back:%Y-%m-%d %H:%M} UTC"
+    )
+    elsewhere = ", ".join(f"{limit_name(room.limit)} {room.left}" for room in exhausted.others)
+    return (
+        f"Quota used up: limit {limit_name(limit)} of {limit.amount} has {exhausted.left} left and this call needs "
+        f"{exhausted.wanted}. {until}." + (f" Left in other limits: {elsewhere}." if elsewhere else "")
+    )

@@ -22,6 +22,7 @@ from app.quota.arithmetic import (
     Standing,
     Want,
 )
+from app.quota.limits import Owners, owner_ids
 from app.storage.engines import Database, upsert
 from app.storage.ledger import Ledger
 from app.storage.log import Boot, LockedHead, lock_head
@@ -124,14 +125,12 @@ def apply_batch(conn: Connection, database: Database, boot: Boot, operations: Se
     return Applied(head, outcomes)
 
 
-def read_standings(
-    conn: Connection, database: Database, ids: tuple[str, str, str, str]
-) -> tuple[Standing, ...]:
-    """Where the limits of a credential, project, membership and key stand now."""
+def read_standings(conn: Connection, database: Database, owners: Owners) -> tuple[Standing, ...]:
+    """Where the limits of a caller stand now."""
     now = _moment(database.now_us(conn))
     ledger = Ledger(conn, now)
-    ledger.load(set(ids))
-    return ledger.standings(ledger.limits_of(*ids))
+    ledger.load(owner_ids(owners))
+    return ledger.standings(ledger.limits_of(owners))
 
 
 def _moment(now_us: int) -> dt.datetime:
@@ -182,12 +181,7 @@ class _Batch:
         }
         for each in operations:
             if isinstance(each, OpenCall):
-                scopes |= {
-                    each.intent.credential,
-                    each.intent.project,
-                    each.intent.membership,
-                    each.intent.key,
-                }
+                scopes |= owner_ids(each.intent.owners)
         if scopes:
             self._ledger.load(scopes, days=days)
 
@@ -223,7 +217,7 @@ class _Batch:
         intent = operation.intent
         if intent.revision != self.head.revision:
             return Superseded(revision=self.head.revision)
-        limits = self._ledger.limits_of(intent.credential, intent.project, intent.membership, intent.key)
+        limits = self._ledger.limits_of(intent.owners)
         exhausted = self._ledger.decide(limits, operation.wants)
         if exhausted is not None:
             return exhausted

@@ -10,6 +10,7 @@ import contextlib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Unpack
 
 from app.audit.entries import Draft, Receipt
 from app.books import Intent, Reservation, Superseded
@@ -18,6 +19,7 @@ from app.clock import Clock
 from app.errors import AuditUnavailable, BursarError
 from app.provider.charge import Charge
 from app.quota.arithmetic import Exhausted, Standing, Want
+from app.quota.limits import Owners
 from app.storage.batch import (
     CloseCall,
     NoteEntry,
@@ -84,7 +86,7 @@ class SqlBooks:
         outcome = await self._submit(OpenCall(wants=tuple(wants), intent=intent))
         if not isinstance(outcome, Reservation):
             return outcome  # type: ignore[return-value]
-        self._keep_standings(intent.membership, outcome.standings)
+        self._keep_standings(intent.owners["membership"], outcome.standings)
         # Counted from before the queue, so this process lets go earlier than the database does.
         return Reservation(
             receipt=outcome.receipt,
@@ -112,16 +114,13 @@ class SqlBooks:
         """Log a request that did not go upstream; with `revision`, only if the directory is still that."""
         return await self._submit(NoteEntry(draft=decision, revision=revision))  # type: ignore[return-value]
 
-    async def standings(
-        self, *, credential: str, project: str, membership: str, key: str
-    ) -> tuple[Standing, ...]:
+    async def standings(self, **owners: Unpack[Owners]) -> tuple[Standing, ...]:
         """Where the caller's limits stand, at most a second old."""
-        kept = self._standings.get(membership)
+        kept = self._standings.get(owners["membership"])
         if kept is not None and self._clock.monotonic_s() - kept[0] < _STANDINGS_FOR_S:
             return kept[1]
-        ids = (credential, project, membership, key)
-        found = await self._database.read(lambda conn: read_standings(conn, self._database, ids))
-        self._keep_standings(membership, found)
+        found = await self._database.read(lambda conn: read_standings(conn, self._database, owners))
+        self._keep_standings(owners["membership"], found)
         return found
 
     def _keep_standings(self, membership: str, standings: tuple[Standing, ...]) -> None:

@@ -19,7 +19,7 @@ from app.quota.arithmetic import (
     standing,
     use_at,
 )
-from app.quota.limits import StoredLimit, effective_limits
+from app.quota.limits import Owners, StoredLimit, effective_limits
 from app.storage.engines import upsert
 from app.storage.tables import CounterRow, LimitRow, table
 
@@ -87,11 +87,9 @@ class Ledger:
                 slot = (row.scope_kind, row.scope_id, row.dimension)
                 self._rows.setdefault(slot, {})[_BEFORE] = Use(int(row.used), int(row.reserved))
 
-    def limits_of(self, credential: str, project: str, member: str, key: str) -> tuple[Limit, ...]:
+    def limits_of(self, owners: Owners) -> tuple[Limit, ...]:
         """The limits made of days that hold for one caller; short windows are kept elsewhere."""
-        limits = effective_limits(
-            self._limits, credential=credential, project=project, member=member, key=key
-        )
+        limits = effective_limits(self._limits, **owners)
         return tuple(limit for limit in limits if limit.window not in {None, Window.MINUTE})
 
     def decide(self, limits: Sequence[Limit], wants: Sequence[Want]) -> Exhausted | None:

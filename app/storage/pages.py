@@ -7,6 +7,7 @@ from sqlalchemy.engine import Connection
 
 from app.cache.pages import HeldPage, Holding, SearchState
 from app.clock import Clock
+from app.ids import SearchId
 from app.sealing import MasterKey, SealBroken, aad, open_sealed, seal, unwrap
 from app.storage.engines import Database
 from app.storage.tables import CredentialRow, HeldPageRow, ProjectRow, SearchRow, table
@@ -99,7 +100,7 @@ class SqlPages:
         if row is None:
             return None
         return SearchState(
-            id=str(row["id"]),
+            id=SearchId(row["id"]),
             scope=scope,
             credential=str(row["credential_id"]),
             question_digest=row["question_digest"],

@@ -1,0 +1,157 @@
+"""What the log says of one call: entries built from facts, without a secret, an address or a body."""
+
+import hmac
+from dataclasses import dataclass
+from typing import assert_never
+
+from app.audit.entries import Draft, Value
+from app.identity.callers import Caller
+from app.provider.answers import Failure, Success
+from app.provider.platform import NotDispatched, OutcomeUnknown
+from app.query import ResearchQuery
+
+_TAG_CHARS = 16
+_AGENTS = (
+    ("python-requests", "python-requests"),
+    ("python-httpx", "python-httpx"),
+    ("aiohttp", "aiohttp"),
+    ("libcurl", "r"),
+    ("httr", "r"),
+    ("curl", "curl"),
+    ("mozilla", "browser"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a request came from, as far as the log may know it."""
+
+    method: str
+    route: str
+    request_bytes: int
+    address: str
+    agent: str
+
+
+class Scribe:
+    """Drafts entries; `key` blinds addresses and questions, which could be guessed if plainly hashed."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def intent(self, origin: Origin, caller: Caller, query: ResearchQuery, rule: str) -> Draft:
+        """A call about to go upstream."""
+        fields = self._of_call(origin, caller, query)
+        fields["decision"] = {"verdict": "allowed", "rule": rule}
+        return Draft(type="intent", fields=fields)
+
+    def outcome(
+        self,
+        origin: Origin,
+        caller: Caller,
+        query: ResearchQuery,
+        rule: str,
+        *,
+        intent_ix: int,
+        **more: Value,
+    ) -> Draft:
+        """What became of the call whose intent stands at `intent_ix`."""
+        fields = self._of_call(origin, caller, query)
+        fields["decision"] = {"verdict": "allowed", "rule": rule}
+        return Draft(type="outcome", fields={**fields, "intent_ix": intent_ix, **more})
+
+    def served(self, origin: Origin, caller: Caller, query: ResearchQuery, rule: str, **more: Value) -> Draft:
+        """A call answered without going upstream."""
+        fields = self._of_call(origin, caller, query)
+        fields["decision"] = {"verdict": "allowed", "rule": rule}
+        return Draft(type="decision", fields={**fields, **more})
+
+    def refused(
+        self,
+        origin: Origin,
+        *,
+        code: str,
+        rule: str,
+        caller: Caller | None = None,
+        query: ResearchQuery | None = None,
+        **more: Value,
+    ) -> Draft:
+        """A call that was turned away; the message is left out, since it may quote the caller."""
+        fields: dict[str, Value]
+        if caller is not None and query is not None:
+            fields = self._of_call(origin, caller, query)
+        else:
+            fields = {"actor": actor(caller), **self._of_request(origin)}
+        fields["decision"] = {"verdict": "refused", "rule": rule, "code": code}
+        return Draft(type="decision", fields={**fields, **more})
+
+    def token(self, origin: Origin, caller: Caller | None, *, code: str) -> Draft:
+        """An access token given (`code` is ok) or refused."""
+        verdict = "allowed" if code == "ok" else "refused"
+        fields: dict[str, Value] = {"actor": actor(caller), **self._of_request(origin), "op": "oauth/token"}
+        fields["decision"] = {"verdict": verdict, "rule": "identify", "code": code}
+        return Draft(type="auth", fields=fields)
+
+    def _of_call(self, origin: Origin, caller: Caller, query: ResearchQuery) -> dict[str, Value]:
+        return {
+            "actor": actor(caller),
+            **self._of_request(origin),
+            "op": query.endpoint,
+            "approval": caller.approval.reference,
+            "params_hmac": self._tag(query.question.encode(), 64),
+            "fields": list(query.fields),
+            "page": {"cursor": query.page.cursor, "size": query.page.size},
+        }
+
+    def _of_request(self, origin: Origin) -> dict[str, Value]:
+        return {
+            "http": {"method": origin.method, "route": origin.route, "req_bytes": origin.request_bytes},
+            "src": {
+                "ip_tag": self._tag(origin.address.encode(), _TAG_CHARS),
+                "ua_class": agent_class(origin.agent),
+            },
+        }
+
+    def _tag(self, value: bytes, chars: int) -> str:
+        return hmac.digest(self._key, value, "sha256").hex()[:chars]
+
+
+def actor(caller: Caller | None) -> dict[str, Value]:
+    """Who acts, by ids that say nothing about a person."""
+    if caller is None:
+        return {"kind": "unknown"}
+    return {
+        "kind": "key",
+        "key_id": caller.key,
+        "principal": caller.person,
+        "project": caller.project,
+        "credential": caller.credential,
+        "roles": sorted(caller.roles),
+    }
+
+
+def upstream_facts(outcome: Success | Failure | NotDispatched | OutcomeUnknown) -> dict[str, Value]:
+    """What the log keeps of the platform's answer; its messages are left out, since they may name people."""
+    match outcome:
+        case Success():
+            return {
+                "called": True,
+                "status": outcome.status,
+                "code": "ok",
+                "log_id": outcome.log_id,
+                "records": outcome.records,
+            }
+        case Failure():
+            return {"called": True, "status": outcome.status, "code": outcome.code, "log_id": outcome.log_id}
+        case NotDispatched(reason=reason):
+            return {"called": False, "err": reason}
+        case OutcomeUnknown(reason=reason):
+            return {"called": True, "err": reason}
+        case never:
+            assert_never(never)
+
+
+def agent_class(agent: str) -> str:
+    """The kind of client, from its User-Agent: one of a few words, never the text itself."""
+    lowered = agent[:200].lower()
+    return next((name for mark, name in _AGENTS if mark in lowered), "other")

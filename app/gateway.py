@@ -1,0 +1,466 @@
+"""The path of one research call, from a client's bytes to an answer that the log already holds.
+
+Read `Gateway.research` from top to bottom: identify, admit, permit, reuse, then `_go_upstream`: reserve,
+fetch, settle, record. No rule is written here; each step asks the package that owns it. Every path ends in
+exactly one receipt, and nothing is answered before the books have given it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar, assert_never
+
+from app.audit.calls import Origin, Scribe, upstream_facts
+from app.audit.entries import Draft, Receipt, Value
+from app.books import Books, Intent, Reservation, Superseded
+from app.cache.flights import Flights
+from app.cache.pages import (
+    Fresh,
+    HeldPage,
+    Missing,
+    Pages,
+    SearchState,
+    Stale,
+    is_reusable,
+    may_serve,
+    page_of,
+    search_behind,
+)
+from app.clock import Clock
+from app.errors import InvalidParams, QuotaExhausted, Refusal, StoreUnavailable
+from app.identity.bearers import Bearers, Grant
+from app.identity.callers import Caller, Directory
+from app.ids import new_entry_id
+from app.policy.rules import Circumstances, Refused, judge
+from app.provider.answers import Failure, Success, read_reply
+from app.provider.charge import FREE, Charge, charge_for
+from app.provider.endpoints import Endpoint
+from app.provider.normalise import read_request
+from app.provider.platform import NotDispatched, OutcomeUnknown, Platform
+from app.query import ResearchQuery
+from app.quota.arithmetic import Exhausted, ScopeKind, Standing, retry_after_s
+from app.quota.limits import Owners, explain, wants_of
+
+T = TypeVar("T")
+
+_DECISIONS = 5
+"""How often a decision is taken anew because the directory changed meanwhile, before giving up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A research request as it came in, unread."""
+
+    endpoint: Endpoint
+    query_string: str
+    body: bytes
+    authorization: str | None
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """Records for the client: `data` is JSON, exactly as it goes out.
+
+    `how` is hit, miss or collapsed (a fetch shared with others); `age_s` counts from the platform.
+    """
+
+    data: bytes
+    how: str
+    age_s: int
+    cost: Charge
+    receipt: Receipt
+    standings: tuple[Standing, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnedDown:
+    """No records, and why: a refusal of Bursar's own, or what the platform said or failed to say."""
+
+    error: Refusal | NotDispatched | OutcomeUnknown | Failure
+    cost: Charge
+    receipt: Receipt
+    standings: tuple[Standing, ...] = ()
+
+
+Answer = Delivered | TurnedDown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What an administrator sets: how long things hold, in seconds, and where people accept the terms."""
+
+    page_ttl_s: int
+    search_ttl_s: int
+    lease_margin_s: float
+    read_timeout_s: Callable[[Endpoint], float]
+    accept_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """A call that is identified, admitted and permitted."""
+
+    request: Request
+    caller: Caller
+    query: ResearchQuery
+    rule: str
+    search: SearchState | None
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Landed:
+    """What a call upstream brought, settled and logged."""
+
+    outcome: HeldPage | Failure | NotDispatched | OutcomeUnknown
+    cost: Charge
+    receipt: Receipt
+    standings: tuple[Standing, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _NoRoom:
+    """A limit of `caller` had no room, so nothing was reserved."""
+
+    exhausted: Exhausted
+    caller: Caller
+
+    def holds_for(self, other: Caller) -> bool:
+        """Whether the limit that ran out is one of this caller's too."""
+        shared = self.exhausted.limit.scope.kind in {ScopeKind.CREDENTIAL, ScopeKind.PROJECT}
+        return shared or other.key == self.caller.key
+
+
+class Gateway:
+    """Answers research calls and token requests, each with its receipt.
+
+    Whatever cannot be logged raises Unavailable, and then nothing may be answered but that.
+    """
+
+    def __init__(
+        self,
+        *,
+        bearers: Bearers,
+        directory: Directory,
+        pages: Pages,
+        books: Books,
+        platform: Platform,
+        scribe: Scribe,
+        clock: Clock,
+        bounds: Bounds,
+    ) -> None:
+        self._bearers = bearers
+        self._directory = directory
+        self._pages = pages
+        self._books = books
+        self._platform = platform
+        self._scribe = scribe
+        self._clock = clock
+        self._bounds = bounds
+        self._flights: Flights[_Landed | _NoRoom | Superseded] = Flights()
+
+    async def research(self, request: Request) -> Answer:
+        """Records, or why there are none."""
+        return await self._on_current_directory(lambda: self._research(request))
+
+    async def _research(self, request: Request) -> Answer | Superseded:
+        caller: Caller | None = None
+        query: ResearchQuery | None = None
+        try:
+            caller = await self._bearers.caller(request.authorization)
+            query = read_request(request.endpoint, request.query_string, request.body)
+            call = await self._permit(request, caller, query)
+            match await self._held(call):
+                case Fresh(page=page):
+                    return await self._deliver(call, page, how="hit")
+                case Stale() | Missing():
+                    return await self._fetch_together(call)
+                case never:
+                    assert_never(never)
+        except Refusal as refusal:
+            return await self._turn_down(request, refusal, caller, query)
+
+    async def _go_upstream(self, call: _Call) -> _Landed | _NoRoom | Superseded:
+        """One call to the platform: reserve, fetch, settle, record."""
+        opened = await self._reserve(call)
+        if not isinstance(opened, Reservation):
+            return opened
+        # The intent is durable here: a crash below is an unfinished call, never an unlogged one.
+        outcome = await self._dispatch(call, opened)
+        charge = charge_for(outcome, reserved=_reserved(call.query))
+        return await self._record(call, opened, outcome, charge)
+
+    async def token(
+        self, client_key: str, client_secret: str, origin: Origin
+    ) -> tuple[Grant | Refusal, Receipt]:
+        """An access token, or why there is none, with its receipt."""
+
+        async def answer() -> tuple[Grant | Refusal, Receipt] | Superseded:
+            try:
+                grant = await self._bearers.exchange(client_key, client_secret)
+            except Refusal as refusal:
+                return refusal, await self.note(self._scribe.token(origin, None, code=refusal.code))
+            draft = self._scribe.token(origin, grant.caller, code="ok")
+            receipt = await self._books.note(draft, revision=grant.caller.revision)
+            return receipt if isinstance(receipt, Superseded) else (grant, receipt)
+
+        return await self._on_current_directory(answer)
+
+    async def note(self, draft: Draft) -> Receipt:
+        """The receipt of a request that needed no look at the directory."""
+        receipt = await self._books.note(draft)
+        if isinstance(receipt, Superseded):
+            raise StoreUnavailable("the books refused an entry that was decided on no directory")
+        return receipt
+
+    async def drain(self) -> None:
+        """Wait until every call upstream has been settled and logged."""
+        await self._flights.drain()
+
+    async def _permit(self, request: Request, caller: Caller, query: ResearchQuery) -> _Call:
+        """The call, if the rules allow it and its search id is one that this caller's scope was given."""
+        asked = Circumstances(
+            caller=caller, query=query, now=self._clock.now(), accept_url=self._bounds.accept_url
+        )
+        verdict = judge(asked)
+        if isinstance(verdict, Refused):
+            raise InvalidParams(f"Refused by rule {verdict.rule}: {verdict.reason}", rule=verdict.rule)
+        search = None
+        if query.page.search_id is not None:
+            search = await self._pages.search(query.page.search_id, caller.reuse_scope)
+            if search is None or search.question_digest != query.question_digest:
+                # The platform's own words, since clients look for them.
+                message = f"Search Id {query.page.search_id} is invalid or expired"
+                raise InvalidParams(message, rule="search-id")
+        key = query.key(scope=caller.reuse_scope, search=None if search is None else search.id)
+        if not is_reusable(query):
+            key = new_entry_id().encode()
+        return _Call(request=request, caller=caller, query=query, rule=verdict.rule, search=search, key=key)
+
+    async def _held(self, call: _Call) -> Fresh | Stale | Missing:
+        if not is_reusable(call.query):
+            return Missing()
+        page = await self._pages.find(call.key, call.caller.reuse_scope)
+        return may_serve(page, now_us=self._now_us())
+
+    async def _fetch_together(self, call: _Call) -> Answer | Superseded:
+        """The answer of one call upstream, shared with whoever asks the same while it is under way."""
+        landed = await self._flights.join(call.key, lambda: self._go_upstream(call))
+        match landed.result:
+            case Superseded() as superseded:
+                return superseded
+            case _NoRoom(exhausted=exhausted) as no_room:
+                if not landed.is_leader and not no_room.holds_for(call.caller):
+                    return await self._fetch_together(call)
+                now = self._clock.now()
+                raise QuotaExhausted(
+                    explain(exhausted, now), rule="quota", retry_after_s=retry_after_s(exhausted, now)
+                )
+            case _Landed() as fetched:
+                return await self._answer(call, fetched, is_leader=landed.is_leader)
+            case never:
+                assert_never(never)
+
+    async def _answer(self, call: _Call, fetched: _Landed, *, is_leader: bool) -> Answer | Superseded:
+        """What a fetch brought: to its leader with the fetch's receipt, to the others with one of their own."""
+        if not isinstance(fetched.outcome, HeldPage):
+            return await self._pass_on(call, fetched.outcome, fetched, is_leader=is_leader)
+        if not is_leader:
+            index = fetched.receipt.index
+            return await self._deliver(call, fetched.outcome, how="collapsed", coalesced_with=index)
+        return Delivered(
+            data=fetched.outcome.data,
+            how="miss",
+            age_s=0,
+            cost=fetched.cost,
+            receipt=fetched.receipt,
+            standings=fetched.standings,
+        )
+
+    async def _reserve(self, call: _Call) -> Reservation | _NoRoom | Superseded:
+        caller, reserved = call.caller, _reserved(call.query)
+        owners = _owners(caller)
+        intent = Intent(
+            draft=self._scribe.intent(call.request.origin, caller, call.query, call.rule),
+            lease_s=self._bounds.read_timeout_s(call.request.endpoint) + self._bounds.lease_margin_s,
+            revision=caller.revision,
+            owners=owners,
+        )
+        wants = wants_of(requests=reserved.requests, records=reserved.records, **owners)
+        opened = await self._books.open_call(wants, intent)
+        return _NoRoom(exhausted=opened, caller=caller) if isinstance(opened, Exhausted) else opened
+
+    async def _dispatch(
+        self, call: _Call, reservation: Reservation
+    ) -> Success | Failure | NotDispatched | OutcomeUnknown:
+        endpoint, query = call.request.endpoint, call.query
+        left_s = reservation.ends_s - self._clock.monotonic_s()
+        if left_s <= self._bounds.read_timeout_s(endpoint):
+            return NotDispatched("the call waited too long to be sent within its lease")
+        upstream_id = None if call.search is None else call.search.upstream_id
+        body = query.body(size=query.page.size, search_id=upstream_id)
+        try:
+            async with asyncio.timeout(left_s):
+                reply = await self._platform.fetch(call.caller.credential, query, endpoint, body)
+        except TimeoutError:
+            return OutcomeUnknown("its lease ended")
+        except (NotDispatched, OutcomeUnknown) as error:
+            return error
+        return read_reply(endpoint, query, reply)
+
+    async def _record(
+        self,
+        call: _Call,
+        opened: Reservation,
+        outcome: Success | Failure | NotDispatched | OutcomeUnknown,
+        charge: Charge,
+    ) -> _Landed:
+        """The call's end: charge, outcome entry and the page to hold, in one transaction."""
+        if not isinstance(outcome, Success):
+            draft = self._outcome_entry(call, opened, outcome)
+            receipt = await self._books.close_call(opened, charge, draft)
+            error = _in_clients_words(outcome, call.search)
+            return _Landed(outcome=error, cost=charge, receipt=receipt, standings=opened.standings)
+        page, search = self._page(call, outcome)
+        draft = self._outcome_entry(call, opened, outcome, resp_sha256=page.sha256)
+        holding = await self._pages.seal(page) if is_reusable(call.query) else None
+        receipt = await self._books.close_call(opened, charge, draft, holding=holding, search=search)
+        if holding is not None:
+            self._pages.remember(page)
+        return _Landed(outcome=page, cost=charge, receipt=receipt, standings=opened.standings)
+
+    def _page(self, call: _Call, success: Success) -> tuple[HeldPage, SearchState | None]:
+        scope, now_us = call.caller.reuse_scope, self._now_us()
+        search = search_behind(
+            success,
+            known=call.search,
+            query=call.query,
+            scope=scope,
+            credential=call.caller.credential,
+            expires_us=now_us + self._bounds.search_ttl_s * 1_000_000,
+        )
+        page = page_of(
+            success,
+            key=call.key,
+            scope=scope,
+            endpoint=call.query.endpoint,
+            search_id=None if search is None else search.id,
+            fetched_us=now_us,
+            expires_us=now_us + self._bounds.page_ttl_s * 1_000_000,
+        )
+        return page, search
+
+    def _outcome_entry(
+        self,
+        call: _Call,
+        opened: Reservation,
+        outcome: Success | Failure | NotDispatched | OutcomeUnknown,
+        **more: Value,
+    ) -> Draft:
+        return self._scribe.outcome(
+            call.request.origin,
+            call.caller,
+            call.query,
+            call.rule,
+            intent_ix=opened.receipt.index,
+            upstream=upstream_facts(outcome),
+            **more,
+        )
+
+    async def _deliver(
+        self, call: _Call, page: HeldPage, *, how: str, **more: Value
+    ) -> Delivered | Superseded:
+        """Records that cost this caller nothing, if the directory still is as it was decided on."""
+        age_s = page.age_s(self._now_us())
+        draft = self._scribe.served(
+            call.request.origin,
+            call.caller,
+            call.query,
+            call.rule,
+            cache={"state": how, "key": page.key.hex(), "age_s": age_s},
+            resp_sha256=page.sha256,
+            **more,
+        )
+        receipt = await self._books.note(draft, revision=call.caller.revision)
+        if isinstance(receipt, Superseded):
+            return receipt
+        standings = await self._books.standings(**_owners(call.caller))
+        return Delivered(
+            data=page.data, how=how, age_s=age_s, cost=FREE, receipt=receipt, standings=standings
+        )
+
+    async def _pass_on(
+        self,
+        call: _Call,
+        error: Failure | NotDispatched | OutcomeUnknown,
+        fetched: _Landed,
+        *,
+        is_leader: bool,
+    ) -> TurnedDown | Superseded:
+        """What the platform said: to the leader with the call's own receipt, to others with one of theirs."""
+        if is_leader:
+            return TurnedDown(
+                error=error, cost=fetched.cost, receipt=fetched.receipt, standings=fetched.standings
+            )
+        draft = self._scribe.refused(
+            call.request.origin,
+            code=error.code,
+            rule="upstream",
+            caller=call.caller,
+            query=call.query,
+            coalesced_with=fetched.receipt.index,
+        )
+        receipt = await self._books.note(draft, revision=call.caller.revision)
+        if isinstance(receipt, Superseded):
+            return receipt
+        return TurnedDown(error=error, cost=FREE, receipt=receipt, standings=fetched.standings)
+
+    async def _turn_down(
+        self, request: Request, refusal: Refusal, caller: Caller | None, query: ResearchQuery | None
+    ) -> TurnedDown | Superseded:
+        """A refusal of Bursar's own, logged; taken anew if it was decided on a directory that has changed."""
+        draft = self._scribe.refused(
+            request.origin, code=refusal.code, rule=refusal.rule, caller=caller, query=query
+        )
+        receipt = await self._books.note(draft, revision=None if caller is None else caller.revision)
+        if isinstance(receipt, Superseded):
+            return receipt
+        standings = () if caller is None else await self._books.standings(**_owners(caller))
+        return TurnedDown(error=refusal, cost=FREE, receipt=receipt, standings=standings)
+
+    async def _on_current_directory(self, decide: Callable[[], Awaitable[T | Superseded]]) -> T:
+        """What `decide` comes to on a directory that has not changed before its entry was placed."""
+        for _ in range(_DECISIONS):
+            decided = await decide()
+            if not isinstance(decided, Superseded):
+                return decided
+            self._directory.forget()
+        raise StoreUnavailable("People and keys are being changed at this moment. Please try again.")
+
+    def _now_us(self) -> int:
+        return int(self._clock.now().timestamp() * 1_000_000)
+
+
+def _reserved(query: ResearchQuery) -> Charge:
+    """The most that the call may cost: one request, and a full page of the size asked for."""
+    return Charge(requests=1, records=query.page.size or 1)
+
+
+def _owners(caller: Caller) -> Owners:
+    """Whose limits a call of this caller is counted against."""
+    return {
+        "credential": caller.credential,
+        "project": caller.project,
+        "membership": caller.membership,
+        "key": caller.key,
+    }
+
+
+def _in_clients_words(
+    error: Failure | NotDispatched | OutcomeUnknown, search: SearchState | None
+) -> Failure | NotDispatched | OutcomeUnknown:
+    """The failure with the client's search id where the platform's message names its own."""
+    if search is None or not isinstance(error, Failure):
+        return error
+    return replace(error, message=error.message.replace(search.upstream_id, search.id))

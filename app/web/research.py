@@ -1,0 +1,254 @@
+"""The platform's own paths: `/v2/oauth/token/` and `/v2/research/...`, for keys that Bursar issued.
+
+A plain ASGI application, since the framework's work for each request costs as much as a hit does. Every
+answer is JSON in the platform's shape, whatever was asked, and carries the id of its entry in the log.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+import orjson
+from starlette.types import Receive, Scope, Send
+
+from app.audit.calls import Origin, Scribe
+from app.clock import Clock
+from app.errors import BursarError, InvalidParams, InvalidTokenRequest, NotFound, Refusal
+from app.gateway import Answer, Delivered, Gateway, Request, TurnedDown
+from app.ids import new_entry_id
+from app.provider.charge import FREE, Charge
+from app.provider.endpoints import Endpoint, endpoint_for_path
+from app.query import DEFAULT_LIMITS
+from app.quota.arithmetic import Standing, ratelimit_headers
+from app.web.errors import STATUS_OF_CODE, Spoken, envelope, in_platform_words, of_error, success_envelope
+from app.web.patience import Patience
+
+TOKEN_PATHS = frozenset({"/v2/oauth/token", "/v2/oauth/token/"})
+_ORIGIN = b'origin="bursar"'
+_JSON = (b"content-type", b"application/json; charset=utf-8")
+_NO_STORE = (b"cache-control", b"no-store")
+_CACHE_STATUS = {
+    "hit": b"bursar; hit; detail=exact",
+    "miss": b"bursar; fwd=miss; stored",
+    "collapsed": b"bursar; fwd=miss; collapsed",
+}
+_MAX_TOKEN_BODY_BYTES = 16_384
+
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reply:
+    status: int
+    body: bytes
+    headers: Headers
+
+
+class ResearchApi:
+    """The ASGI application for everything under `/v2`."""
+
+    def __init__(self, *, gateway: Gateway, scribe: Scribe, clock: Clock, patience: Patience) -> None:
+        self._gateway = gateway
+        self._scribe = scribe
+        self._clock = clock
+        self._patience = patience
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        reply = await self._reply(scope, receive)
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        await send({"type": "http.response.body", "body": reply.body})
+
+    async def _reply(self, scope: Scope, receive: Receive) -> _Reply:
+        path: str = scope["path"]
+        headers = dict(scope["headers"])
+        endpoint = endpoint_for_path(path)
+        is_token = path in TOKEN_PATHS
+        route = endpoint.path if endpoint else "/v2/oauth/token/" if is_token else "/v2/*"
+        body = await _body(receive, headers, DEFAULT_LIMITS.max_bytes)
+        origin = Origin(
+            method=scope["method"] if scope["method"] in _METHODS else "OTHER",
+            route=route,
+            request_bytes=0 if body is None else len(body),
+            address=scope["client"][0] if scope.get("client") else "",
+            agent=headers.get(b"user-agent", b"").decode("latin-1"),
+        )
+        try:
+            if is_token:
+                return await self._token(scope, headers, body, origin)
+            problem = _problem(scope, headers, body, endpoint)
+            if problem is not None or endpoint is None or body is None:
+                return await self._unread(
+                    origin, problem or NotFound("There is no such path.", rule="request")
+                )
+            return await self._research(scope, headers, body, endpoint, origin)
+        except BursarError as error:
+            return _error_reply(of_error(error), new_entry_id(), [])
+
+    async def _research(
+        self, scope: Scope, headers: dict[bytes, bytes], body: bytes, endpoint: Endpoint, origin: Origin
+    ) -> _Reply:
+        authorization = headers.get(b"authorization", b"").decode("latin-1")
+        request = Request(
+            endpoint=endpoint,
+            query_string=scope["query_string"].decode("latin-1"),
+            body=body,
+            authorization=authorization,
+            origin=origin,
+        )
+        answer = await self._gateway.research(request)
+        common = [
+            *_receipt_headers(answer),
+            *self._limit_headers(answer.standings),
+            _cost_header(answer.cost),
+        ]
+        match answer:
+            case Delivered():
+                self._patience.forget(authorization)
+                common += [
+                    (b"cache-status", _CACHE_STATUS[answer.how]),
+                    (b"age", b"%d" % answer.age_s),
+                ]
+                return _reply(200, success_envelope(answer.data, answer.receipt.id), common)
+            case TurnedDown():
+                spoken = in_platform_words(answer)
+                await self._patience.hold(authorization, f"{spoken.code} {spoken.message}")
+                return _error_reply(spoken, answer.receipt.id, common)
+
+    async def _token(
+        self, scope: Scope, headers: dict[bytes, bytes], body: bytes | None, origin: Origin
+    ) -> _Reply:
+        try:
+            client_key, client_secret = _token_request(scope, headers, body)
+        except InvalidTokenRequest as refusal:
+            receipt = await self._gateway.note(self._scribe.token(origin, None, code=refusal.reason))
+            return _token_refusal(400, refusal.reason, refusal.message, receipt.id)
+        granted, receipt = await self._gateway.token(client_key, client_secret, origin)
+        if isinstance(granted, Refusal):
+            await self._patience.hold(client_key, granted.code)
+            return _token_refusal(STATUS_OF_CODE[granted.code], granted.code, granted.message, receipt.id)
+        self._patience.forget(client_key)
+        answer = {
+            "access_token": granted.access_token,
+            "expires_in": granted.expires_in_s,
+            "token_type": "Bearer",
+        }
+        return _reply(200, orjson.dumps(answer), [_NO_STORE])
+
+    async def _unread(self, origin: Origin, refusal: Refusal) -> _Reply:
+        """A request that names nothing Bursar offers, or cannot be read: logged and turned down."""
+        draft = self._scribe.refused(origin, code=refusal.code, rule=refusal.rule or "request")
+        receipt = await self._gateway.note(draft)
+        spoken = of_error(refusal)
+        status = refusal.status if isinstance(refusal, _Unreadable) else spoken.status
+        code = "invalid_params" if isinstance(refusal, NotFound) else spoken.code
+        return _error_reply(Spoken(status=status, code=code, message=refusal.message), receipt.id, [])
+
+    def _limit_headers(self, standings: tuple[Standing, ...]) -> Headers:
+        if not standings:
+            return []
+        policy, state = ratelimit_headers(standings, self._clock.now())
+        return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", state.encode())] if policy else []
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class _Unreadable(InvalidParams):
+    """A request refused before it was read; `status` is its HTTP status."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message, rule="request")
+        self.status = status
+
+
+def _problem(
+    scope: Scope, headers: dict[bytes, bytes], body: bytes | None, endpoint: Endpoint | None
+) -> Refusal | None:
+    if endpoint is None:
+        return NotFound(
+            "Unsupported path. Bursar answers the platform's research endpoints under /v2/research/; "
+            "see /docs for the list.",
+            rule="request",
+        )
+    if scope["method"] != "POST":
+        return _Unreadable(f"Use POST for {endpoint.path}.", status=405)
+    if body is None:
+        return _Unreadable(f"The request body is larger than {DEFAULT_LIMITS.max_bytes} bytes.", status=413)
+    if headers.get(b"content-encoding", b"identity").strip().lower() not in {b"", b"identity"}:
+        return InvalidParams("Send the request body without Content-Encoding.", rule="request")
+    return None
+
+
+async def _body(receive: Receive, headers: dict[bytes, bytes], max_bytes: int) -> bytes | None:
+    """The request's body; None when it is larger than `max_bytes`, of which no more is kept."""
+    declared = headers.get(b"content-length", b"0")
+    if declared.isdigit() and int(declared[:12]) > max_bytes:
+        return None
+    message = await receive()
+    if not message.get("more_body", False):
+        body: bytes = message.get("body", b"")
+        return body if len(body) <= max_bytes else None
+    chunks, size = [message.get("body", b"")], len(message.get("body", b""))
+    while message.get("more_body", False):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            break
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > max_bytes:
+            return None
+    return b"".join(chunks)
+
+
+def _token_request(scope: Scope, headers: dict[bytes, bytes], body: bytes | None) -> tuple[str, str]:
+    """Client key and secret of a token request (facts, section 1.1). Raises InvalidTokenRequest."""
+    if scope["method"] != "POST":
+        raise InvalidTokenRequest("Use POST with a form-encoded body.")
+    if body is None or len(body) > _MAX_TOKEN_BODY_BYTES:
+        raise InvalidTokenRequest("The request body is too large.")
+    if headers.get(b"content-encoding", b"identity").strip().lower() not in {b"", b"identity"}:
+        raise InvalidTokenRequest("Send the request body without Content-Encoding.")
+    try:
+        pairs: Iterable[tuple[str, str]] = parse_qsl(
+            body.decode("utf-8"), keep_blank_values=True, max_num_fields=20, errors="strict"
+        )
+    except ValueError as error:
+        raise InvalidTokenRequest("The request body must be application/x-www-form-urlencoded.") from error
+    form = dict(pairs)
+    missing = [name for name in ("client_key", "client_secret", "grant_type") if not form.get(name)]
+    if missing:
+        raise InvalidTokenRequest(f"Missing in the form-encoded body: {', '.join(missing)}.")
+    if form["grant_type"] != "client_credentials":
+        raise InvalidTokenRequest("Use grant_type=client_credentials.", reason="unsupported_grant_type")
+    return form["client_key"], form["client_secret"]
+
+
+def _token_refusal(status: int, code: str, message: str, log_id: str) -> _Reply:
+    """The token endpoint's own shape: flat, and `error` a string (facts, section 1.3)."""
+    body = orjson.dumps({"error": code, "error_description": message, "log_id": log_id})
+    return _reply(status, body, [_NO_STORE])
+
+
+def _receipt_headers(answer: Answer) -> Headers:
+    receipt = answer.receipt
+    return [
+        (b"audit-entry", b"%b;index=%d;size=%d" % (_ORIGIN, receipt.index, receipt.size)),
+        (b"audit-leaf", b":%b:" % b64encode(receipt.leaf_hash)),
+    ]
+
+
+def _cost_header(cost: Charge) -> tuple[bytes, bytes]:
+    return (b"bursar-cost", b"requests=%d, records=%d" % (cost.requests, cost.records))
+
+
+def _error_reply(spoken: Spoken, log_id: str, headers: Headers) -> _Reply:
+    more = list(headers) or [_cost_header(FREE)]
+    if spoken.retry_after_s is not None:
+        more.append((b"retry-after", b"%d" % spoken.retry_after_s))
+    return _reply(spoken.status, envelope(spoken, log_id), more)
+
+
+def _reply(status: int, body: bytes, headers: Headers) -> _Reply:
+    return _Reply(status=status, body=body, headers=[_JSON, (b"content-length", b"%d" % len(body)), *headers])
