@@ -1,0 +1,254 @@
+"""Everything that an operator may set, from `BURSAR_*` variables or from the YAML file in `BURSAR_CONFIG`.
+
+A variable goes before the file. Unknown names are refused, since a misspelt setting that is ignored is
+found out too late; so are secrets that are still the placeholder of some example.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from app.errors import BadSetting
+
+PREFIX: Final = "BURSAR_"
+CONFIG_NAME: Final = "BURSAR_CONFIG"
+
+# What Kubernetes sets in every container of a namespace with a service called bursar or bursar-<something>:
+# https://kubernetes.io/docs/concepts/services-networking/service/ (environment variables), 2026-11.
+_SERVICE_LINK: Final = re.compile(
+    r"BURSAR_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?"
+    r"|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
+)
+_SERVICE_ADDRESS: Final = re.compile(r"(?:tcp|udp|sctp)://\S+")
+_PLACEHOLDER: Final = re.compile(
+    r"(?:change[-_ ]?(?:me|it|this)|replace[-_ ]?me|your[-_ ].*|<.*>|\$\{.*|x{3,}|\*+|\.{3}|todo|tbd|example"
+    r"|placeholder|password|passwd|secret|insert.*here)\d*!?",
+    re.IGNORECASE,
+)
+
+
+def is_placeholder(secret: str) -> bool:
+    """Whether this stands where a secret belongs, such as `changeme` or `<your secret>`."""
+    return _PLACEHOLDER.fullmatch(secret.strip()) is not None
+
+
+class Settings(BaseSettings):
+    """The settings of one process; made by `load_settings` alone, and never changed."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", validate_default=False)
+
+    data_dir: Path = Field(
+        default=Path("data"),
+        description="Directory for the embedded database and the key files; mode 0700.",
+    )
+    database_url: str = Field(
+        default="",
+        repr=False,
+        description="Where everything is kept: `sqlite+aiosqlite:///...` or `postgresql+asyncpg://...`. "
+        "Default: `bursar.db` in the data directory.",
+    )
+    migration_database_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="The same database with the owner's role, for `bursar init` and `bursar migrate` alone.",
+    )
+    redis_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="Redis or Valkey, `redis://...`; without it short windows live in the process, which "
+        "allows one worker.",
+    )
+    upstream_proxy: str | None = Field(
+        default=None,
+        repr=False,
+        description="Proxy for calls to the platform, `http://...`; no other proxy variable is honoured.",
+    )
+    upstream_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of authorities for the platform's certificate instead of certifi's.",
+    )
+    upstream_connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = Field(
+        default=3.0, description="Seconds to wait for a connection to the platform."
+    )
+    upstream_read_timeout_s: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=60.0, description="Seconds to wait for an answer of the platform."
+    )
+    upstream_video_query_timeout_s: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=250.0,
+        description="Seconds to wait for an answer to a video query, which the platform cuts off after about "
+        "four minutes and charges all the same.",
+    )
+    lease_margin_s: Annotated[float, Field(ge=1, le=3600)] = Field(
+        default=30.0,
+        description="Seconds that a reservation outlives the read timeout; then its owner counts as dead.",
+    )
+    clock_offset_s: float = Field(
+        default=0.0,
+        description="Seconds added to the clock, for tests; refused unless every credential's host is loopback.",
+    )
+    master_key_file: Path | None = Field(
+        default=None,
+        description="File of the master key, mode 0400. Default: `master.key` in the data directory.",
+    )
+    public_url: str = Field(
+        default="http://127.0.0.1:8080",
+        description="How people reach Bursar, for links in messages and in the console.",
+    )
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="Form of the log lines on standard error."
+    )
+    refusal_delay: bool = Field(
+        default=True,
+        description="Whether refusals that repeat are answered late, so that a looping script does no harm.",
+    )
+    page_ttl_s: Annotated[int, Field(ge=0, le=1_296_000)] = Field(
+        default=86_400,
+        description="Seconds for which a held answer may be served again; at most 15 days, the terms' interval "
+        "for refreshing data.",
+    )
+    search_ttl_s: Annotated[int, Field(ge=60, le=1_296_000)] = Field(
+        default=86_400, description="Seconds for which a search can be continued after its last page."
+    )
+    max_held_memory_bytes: Annotated[int, Field(ge=0)] = Field(
+        default=64 * 1024 * 1024, description="Bytes of held answers that each process keeps at hand."
+    )
+
+    @classmethod
+    def settings_customise_sources(  # noqa: D102 - pydantic-settings' own hook
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # load_settings alone reads the environment, so that unknown names cannot slip by.
+        return (init_settings,)
+
+    @field_validator(
+        "migration_database_url", "redis_url", "upstream_proxy", "upstream_ca_file", mode="before"
+    )
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("database_url", "migration_database_url", "redis_url", "upstream_proxy")
+    @classmethod
+    def _no_placeholder(cls, value: str | None) -> str | None:
+        try:
+            password = urlsplit(value or "").password
+        except ValueError as error:
+            raise ValueError("is not a URL") from error
+        if password is not None and is_placeholder(password):
+            raise ValueError("still has a placeholder for its password; put the real one there")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be an http or https address, such as https://bursar.example.edu")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _in_data_dir(self) -> Self:
+        # The model is frozen for everybody else.
+        data_dir = self.data_dir.expanduser().absolute()
+        derived: dict[str, object] = {"data_dir": data_dir}
+        if not self.database_url:
+            derived["database_url"] = f"sqlite+aiosqlite:///{data_dir / 'bursar.db'}"
+        if self.master_key_file is None:
+            derived["master_key_file"] = data_dir / "master.key"
+        self.__dict__.update(derived)
+        return self
+
+    @property
+    def master_key_path(self) -> Path:
+        """The file of the master key, with the default filled in."""
+        return self.master_key_file or self.data_dir / "master.key"
+
+    @property
+    def log_key_path(self) -> Path:
+        """The file of the key that signs checkpoints of the log."""
+        return self.data_dir / "log.key"
+
+    @property
+    def owner_database_url(self) -> str:
+        """The database as `init` and `migrate` open it."""
+        return self.migration_database_url or self.database_url
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings in `environ` (this process's by default) and in the file that it names.
+
+    Raises BadSetting on an unknown name (with the nearest known one), a value that does not hold, or a
+    placeholder where a secret belongs; no message repeats a value that may be secret.
+    """
+    environ = os.environ if environ is None else environ
+    values = _from_file(environ.get(CONFIG_NAME, ""))
+    values |= _from_environ(environ)
+    try:
+        return Settings(**values)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise BadSetting(_explain(error)) from None
+
+
+def _from_environ(environ: Mapping[str, str]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in environ.items():
+        if not name.startswith(PREFIX) or name == CONFIG_NAME or _is_of_kubernetes(name, value):
+            continue
+        field = name.removeprefix(PREFIX).lower()
+        if field not in Settings.model_fields or name != name.upper():
+            known = [PREFIX + each.upper() for each in Settings.model_fields]
+            raise BadSetting(f"{name} is no setting{_nearest(name.upper(), known)}.")
+        found[field] = value
+    return found
+
+
+def _is_of_kubernetes(name: str, value: str) -> bool:
+    if name.endswith("_PORT") and _SERVICE_ADDRESS.fullmatch(value):
+        return True
+    return _SERVICE_LINK.fullmatch(name) is not None
+
+
+def _from_file(path: str) -> dict[str, object]:
+    if not path:
+        return {}
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSetting(f"The file in {CONFIG_NAME}, {path}, cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = "" if mark is None else f" at line {mark.line + 1}"
+        raise BadSetting(f"The file in {CONFIG_NAME}, {path}, is no YAML{where}.") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise BadSetting(f"The file in {CONFIG_NAME}, {path}, must hold `name: value` lines.")
+    for name in content:
+        if name not in Settings.model_fields:
+            raise BadSetting(f"{name} in {path} is no setting{_nearest(str(name), Settings.model_fields)}.")
+    return content
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.0)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    name = PREFIX + str(first["loc"][0]).upper() if first["loc"] else "A setting"
+    said = first["msg"].removeprefix("Value error, ")
+    return f"{name}: {said[0].lower()}{said[1:]}."

@@ -1,0 +1,136 @@
+"""The schema of the database: bringing it to the newest revision, and saying where it is."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from app.errors import NotReady
+from app.storage.engines import parse_url, sqlite_engine
+
+T = TypeVar("T")
+
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_CONNECT_TIMEOUT_S: Final = 5
+# Any number will do, as long as every process that migrates asks for the same lock.
+_MIGRATION_LOCK: Final = 0x62757273
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The schema is the one that this program was written for."""
+
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """The schema is an older one: run `bursar migrate`."""
+
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """There is no schema yet: run `bursar init`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """The schema is one that this program does not know: it belongs to a newer release."""
+
+    revision: str
+
+
+SchemaState = Current | Behind | Missing | Ahead
+
+
+async def migrate(url: str) -> str:
+    """The newest revision, which the database at `url` has on return; all steps or none.
+
+    Raises BadSetting for a URL of another kind, NotReady when the database does not answer.
+    """
+    await _run(url, _upgrade, begin="BEGIN IMMEDIATE")
+    return _newest()
+
+
+async def schema_state(url: str) -> SchemaState:
+    """Where the schema of the database at `url` stands; creates nothing.
+
+    Raises BadSetting for a URL of another kind, NotReady when the database does not answer.
+    """
+    parsed = parse_url(url)
+    is_file = parsed.get_backend_name() == "sqlite"
+    if is_file and not await asyncio.to_thread(Path(parsed.database or "").exists):
+        return Missing()
+    return await _run(url, _state, begin="BEGIN")
+
+
+def _upgrade(conn: Connection) -> None:
+    if conn.dialect.name == "postgresql":
+        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+    config = _config()
+    config.attributes["connection"] = conn
+    command.upgrade(config, "head")
+
+
+def _state(conn: Connection) -> SchemaState:
+    revision = MigrationContext.configure(conn).get_current_revision()
+    if revision is None:
+        return Missing()
+    if revision == _newest():
+        return Current(revision)
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    return Behind(revision) if revision in known else Ahead(revision)
+
+
+def _newest() -> str:
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def _config() -> Config:
+    config = Config()
+    # ConfigParser takes a lone % for the start of a reference.
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+async def _run(url: str, work: Callable[[Connection], T], *, begin: str) -> T:
+    parsed = parse_url(url)
+    try:
+        if parsed.get_backend_name() == "sqlite":
+            return await asyncio.to_thread(_run_on_sqlite, parsed, work, begin)
+        engine = create_async_engine(
+            parsed,
+            poolclass=NullPool,
+            connect_args={"timeout": _CONNECT_TIMEOUT_S, "server_settings": {"timezone": "UTC"}},
+        )
+        try:
+            async with engine.begin() as connection:
+                return await connection.run_sync(work)
+        finally:
+            await engine.dispose()
+    except (sa.exc.DBAPIError, OSError, TimeoutError) as error:
+        reason = type(getattr(error, "orig", None) or error).__name__
+        raise NotReady(
+            f"The database cannot be reached or read ({reason}); check BURSAR_DATABASE_URL."
+        ) from error
+
+
+def _run_on_sqlite(url: sa.URL, work: Callable[[Connection], T], begin: str) -> T:
+    engine = sqlite_engine(url, begin=begin, pooled=False)
+    try:
+        with engine.begin() as connection:
+            return work(connection)
+    finally:
+        engine.dispose()

@@ -1,0 +1,111 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.engine import Connection
+from sqlmodel import SQLModel
+
+from app.audit.entries import Draft
+from app.audit.tree import Frontier
+from app.errors import BadSetting, NotReady, StoreUnavailable
+from app.storage.engines import open_database
+from app.storage.log import Boot, append
+from app.storage.schema import Ahead, Current, Missing, migrate, schema_state
+from app.storage.tables import HeadRow, table
+
+pytestmark = pytest.mark.anyio
+
+T = TypeVar("T")
+
+
+async def in_write(url: str, work: Callable[[Connection], T]) -> T:
+    database = open_database(url)
+    try:
+        return await database.write(work)
+    finally:
+        await database.close()
+
+
+def execute(statement: str) -> Callable[[Connection], int]:
+    return lambda conn: conn.exec_driver_sql(statement).rowcount
+
+
+async def test_migrations_lead_to_exactly_the_tables_of_the_program(empty_database_url: str) -> None:
+    await migrate(empty_database_url)
+
+    def differences(conn: Connection) -> list[object]:
+        context = MigrationContext.configure(conn, opts={"compare_type": True})
+        return list(compare_metadata(context, SQLModel.metadata))
+
+    assert await in_write(empty_database_url, differences) == []
+
+
+async def test_checks_of_the_tables_are_in_the_migrations_too(empty_database_url: str) -> None:
+    # Alembic does not compare check constraints.
+    await migrate(empty_database_url)
+
+    def overdraw(conn: Connection) -> None:
+        conn.exec_driver_sql("INSERT INTO counter VALUES ('project', 'p', 'requests', '2026-01-01', -1, 0)")
+
+    with pytest.raises(sa.exc.IntegrityError):
+        await in_write(empty_database_url, overdraw)
+
+
+async def test_migrating_again_changes_nothing(empty_database_url: str) -> None:
+    first = await migrate(empty_database_url)
+    assert await migrate(empty_database_url) == first
+    assert await schema_state(empty_database_url) == Current(first)
+
+
+async def test_a_database_without_tables_is_missing_and_stays_so(
+    empty_database_url: str, tmp_path: Path
+) -> None:
+    assert await schema_state(empty_database_url) == Missing()
+    absent = tmp_path / "nothing" / "here.db"
+    assert await schema_state(f"sqlite+aiosqlite:///{absent}") == Missing()
+    assert not absent.parent.exists()
+
+
+async def test_a_revision_of_a_newer_release_is_recognised(empty_database_url: str) -> None:
+    await migrate(empty_database_url)
+    rename = sa.text("UPDATE alembic_version SET version_num = 'from the future'")
+    await in_write(empty_database_url, lambda conn: conn.execute(rename).rowcount)
+    assert await schema_state(empty_database_url) == Ahead("from the future")
+
+
+async def test_the_log_begins_empty(empty_database_url: str) -> None:
+    await migrate(empty_database_url)
+    head = await in_write(empty_database_url, lambda conn: conn.execute(sa.select(table(HeadRow))).one())
+    assert (head.id, head.size, head.last_ts_us, head.revision) == (1, 0, 0, 1)
+    assert Frontier.from_bytes(head.frontier) == Frontier()
+
+
+async def test_the_database_itself_refuses_to_change_or_drop_an_entry(empty_database_url: str) -> None:
+    await migrate(empty_database_url)
+    database = open_database(empty_database_url)
+    await append(database, Boot("r", "b"), [Draft(type="admin", fields={"op": "test"})])
+    statements = ["UPDATE entry SET type = 'x'", "DELETE FROM entry"]
+    if database.dialect == "postgresql":
+        statements.append("TRUNCATE entry")
+    await database.close()
+    for statement in statements:
+        with pytest.raises((sa.exc.IntegrityError, StoreUnavailable)):
+            await in_write(empty_database_url, execute(statement))
+    count = await in_write(
+        empty_database_url, lambda conn: conn.execute(sa.text("SELECT count(*) FROM entry")).scalar_one()
+    )
+    assert count == 1
+
+
+async def test_a_database_that_does_not_answer_is_not_ready() -> None:
+    with pytest.raises(NotReady, match="BURSAR_DATABASE_URL"):
+        await schema_state("postgresql+asyncpg://nobody@127.0.0.1:9/none")
+
+
+async def test_other_kinds_of_database_are_refused() -> None:
+    with pytest.raises(BadSetting):
+        await schema_state("mysql://root@127.0.0.1/x")

@@ -1,0 +1,154 @@
+from pathlib import Path
+
+import pytest
+
+from app.errors import BadSetting
+from app.settings import Settings, is_placeholder, load_settings
+
+
+def config_file(directory: Path, text: str) -> Path:
+    path = directory / "bursar.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_without_any_setting_everything_lives_in_the_data_directory() -> None:
+    settings = load_settings({})
+    data = Path.cwd() / "data"
+    assert settings.data_dir == data
+    assert settings.database_url == f"sqlite+aiosqlite:///{data}/bursar.db"
+    assert settings.owner_database_url == settings.database_url
+    assert settings.master_key_path == data / "master.key"
+    assert settings.lease_margin_s == 30
+    assert settings.upstream_video_query_timeout_s == 250
+    assert settings.redis_url is None
+
+
+def test_variables_are_read_in_their_types() -> None:
+    settings = load_settings(
+        {
+            "BURSAR_DATA_DIR": "/srv/bursar",
+            "BURSAR_REFUSAL_DELAY": "false",
+            "BURSAR_CLOCK_OFFSET_S": "-86400",
+            "BURSAR_REDIS_URL": "",
+            "BURSAR_PUBLIC_URL": "https://bursar.example.edu/",
+            "BURSAR_MASTER_KEY_FILE": "/run/secrets/master.key",
+        }
+    )
+    assert settings.database_url == "sqlite+aiosqlite:////srv/bursar/bursar.db"
+    assert settings.refusal_delay is False
+    assert settings.clock_offset_s == -86400
+    assert settings.redis_url is None
+    assert settings.public_url == "https://bursar.example.edu"
+    assert settings.master_key_path == Path("/run/secrets/master.key")
+
+
+def test_a_variable_goes_before_the_file(tmp_path: Path) -> None:
+    path = config_file(tmp_path, "page_ttl_s: 60\nsearch_ttl_s: 120\n")
+    settings = load_settings({"BURSAR_CONFIG": str(path), "BURSAR_PAGE_TTL_S": "90"})
+    assert (settings.page_ttl_s, settings.search_ttl_s) == (90, 120)
+
+
+def test_an_unknown_variable_is_refused_with_the_nearest_known_one() -> None:
+    with pytest.raises(
+        BadSetting, match=r"BURSAR_DATABSE_URL is no setting; did you mean BURSAR_DATABASE_URL\?"
+    ):
+        load_settings({"BURSAR_DATABSE_URL": "sqlite+aiosqlite:///x.db"})
+
+
+def test_a_variable_in_lower_case_is_refused_rather_than_ignored() -> None:
+    with pytest.raises(BadSetting, match=r"did you mean BURSAR_REDIS_URL\?"):
+        load_settings({"BURSAR_redis_url": "redis://127.0.0.1"})
+
+
+def test_an_unknown_name_in_the_file_is_refused_with_the_nearest_known_one(tmp_path: Path) -> None:
+    path = config_file(tmp_path, "page_tll_s: 60\n")
+    with pytest.raises(BadSetting, match=r"page_tll_s in .* is no setting; did you mean page_ttl_s\?"):
+        load_settings({"BURSAR_CONFIG": str(path)})
+
+
+@pytest.mark.parametrize("text", ["a: [", "- just\n- a list", "text"])
+def test_a_file_of_another_form_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(BadSetting, match="BURSAR_CONFIG"):
+        load_settings({"BURSAR_CONFIG": str(config_file(tmp_path, text))})
+
+
+def test_a_file_that_is_not_there_is_refused() -> None:
+    with pytest.raises(BadSetting, match="cannot be read"):
+        load_settings({"BURSAR_CONFIG": "/nonexistent/bursar.yaml"})
+
+
+def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:
+    settings = load_settings({"BURSAR_CONFIG": str(config_file(tmp_path, ""))})
+    assert settings == load_settings({})
+
+
+def test_what_kubernetes_injects_for_a_service_called_bursar_is_ignored() -> None:
+    injected = {
+        "BURSAR_SERVICE_HOST": "10.0.0.11",
+        "BURSAR_SERVICE_PORT": "8080",
+        "BURSAR_SERVICE_PORT_HTTP": "8080",
+        "BURSAR_PORT": "tcp://10.0.0.11:8080",
+        "BURSAR_PORT_8080_TCP": "tcp://10.0.0.11:8080",
+        "BURSAR_PORT_8080_TCP_PROTO": "tcp",
+        "BURSAR_PORT_8080_TCP_PORT": "8080",
+        "BURSAR_PORT_8080_TCP_ADDR": "10.0.0.11",
+        "BURSAR_REDIS_SERVICE_HOST": "10.0.0.12",
+        "BURSAR_REDIS_PORT": "tcp://10.0.0.12:6379",
+    }
+    assert load_settings(injected) == load_settings({})
+
+
+def test_a_port_that_somebody_meant_as_a_setting_is_refused() -> None:
+    with pytest.raises(BadSetting, match="BURSAR_PORT is no setting"):
+        load_settings({"BURSAR_PORT": "9090"})
+
+
+@pytest.mark.parametrize(
+    "variable", ["BURSAR_DATABASE_URL", "BURSAR_MIGRATION_DATABASE_URL", "BURSAR_REDIS_URL"]
+)
+@pytest.mark.parametrize(
+    "password", ["changeme", "CHANGE-ME", "<password>", "xxxx", "secret1", "your-password"]
+)
+def test_a_placeholder_for_a_password_is_refused(variable: str, password: str) -> None:
+    with pytest.raises(BadSetting, match="placeholder") as refused:
+        load_settings({variable: f"postgresql://bursar:{password}@db/bursar"})
+    assert variable in refused.value.message
+    assert password not in refused.value.message
+
+
+@pytest.mark.parametrize("secret", ["hT4v-9s,kQ", "correct horse", "x", "passwordless-9f3b"])
+def test_a_real_secret_is_no_placeholder(secret: str) -> None:
+    assert not is_placeholder(secret)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("BURSAR_PAGE_TTL_S", "soon"),
+        ("BURSAR_PAGE_TTL_S", "1296001"),
+        ("BURSAR_LEASE_MARGIN_S", "0"),
+        ("BURSAR_UPSTREAM_READ_TIMEOUT_S", "-1"),
+        ("BURSAR_LOG_FORMAT", "xml"),
+        ("BURSAR_PUBLIC_URL", "bursar.example.edu"),
+        ("BURSAR_MAX_HELD_MEMORY_BYTES", "1.5"),
+    ],
+)
+def test_a_value_that_does_not_hold_names_its_setting(variable: str, value: str) -> None:
+    with pytest.raises(BadSetting, match=variable):
+        load_settings({variable: value})
+
+
+def test_no_password_is_shown_by_repr_or_by_an_error() -> None:
+    canary = "hT4v9skQcanary"
+    url = f"postgresql+asyncpg://bursar:{canary}@db/bursar"
+    settings = load_settings({"BURSAR_DATABASE_URL": url, "BURSAR_REDIS_URL": f"redis://:{canary}@cache"})
+    assert canary not in repr(settings)
+    assert canary not in str(settings)
+    with pytest.raises(BadSetting) as refused:
+        load_settings({"BURSAR_DATABASE_URL": url, "BURSAR_PAGE_TTL_S": canary})
+    assert canary not in str(refused.value)
+
+
+def test_every_setting_is_described() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
