@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from app.audit.entries import Draft, Value
-from app.identity.callers import Caller
+from app.identity.callers import Caller, Operator
 from app.provider.answers import Failure, Success
 from app.provider.platform import NotDispatched, OutcomeUnknown
 from app.query import ResearchQuery
@@ -91,6 +91,28 @@ class Scribe:
         fields: dict[str, Value] = {"actor": actor(caller), **self._of_request(origin), "op": "oauth/token"}
         fields["decision"] = {"verdict": verdict, "rule": "identify", "code": code}
         return Draft(type="auth", fields=fields)
+
+    def seen(self, origin: Origin, operator: Operator | None, *, status: int) -> Draft:
+        """A request for Bursar's own API or pages, answered with `status`."""
+        who: dict[str, Value] = {"kind": "unknown"}
+        if operator is not None:
+            who = {
+                "kind": "person",
+                "key_id": operator.token,
+                "principal": operator.person,
+                "roles": sorted(operator.roles),
+            }
+        request = self._of_request(origin)
+        verdict = "refused" if status >= 400 else "allowed"
+        return Draft(
+            type="decision",
+            fields={
+                "actor": who,
+                **request,
+                "decision": {"verdict": verdict, "rule": "api"},
+                "status": status,
+            },
+        )
 
     def _of_call(self, origin: Origin, caller: Caller, query: ResearchQuery) -> dict[str, Value]:
         return {

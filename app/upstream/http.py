@@ -15,6 +15,7 @@ import httpx
 import orjson
 
 from app.clock import Clock
+from app.errors import BursarError
 from app.ids import CredentialId
 from app.provider.answers import UpstreamReply
 from app.provider.endpoints import Endpoint
@@ -29,13 +30,23 @@ _CONNECT_ATTEMPTS = 2
 _MAX_RETRY_AFTER_S = 86_400
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class OpenedCredential:
-    """A credential in the clear: exists for the length of a token request, and is never shown."""
+class OpenedCredential(Protocol):
+    """A credential in the clear, for the length of a token request; its `repr` shows neither value."""
 
-    base_url: str
-    client_key: str
-    client_secret: str
+    @property
+    def base_url(self) -> str:
+        """The one host that the credential was sealed for."""
+        ...
+
+    @property
+    def client_key(self) -> str:
+        """The platform's client key."""
+        ...
+
+    @property
+    def client_secret(self) -> str:
+        """The platform's client secret."""
+        ...
 
 
 class Vault(Protocol):
@@ -43,10 +54,6 @@ class Vault(Protocol):
 
     async def open(self, credential: CredentialId) -> OpenedCredential:
         """The credential in the clear; raises NotFound, SealBroken or StoreUnavailable."""
-        ...
-
-    async def base_url(self, credential: CredentialId) -> str:
-        """Where the credential may be used, and nowhere else; raises as `open` does."""
         ...
 
 
@@ -94,38 +101,37 @@ class HttpPlatform:
     ) -> UpstreamReply:
         """The platform's answer to one call; see `Platform`."""
         try:
-            url = await self._vault.base_url(credential) + endpoint.path
             token = await self._tokens.current(credential)
-        except httpx.HTTPError as error:
-            raise NotDispatched(f"the token endpoint did not answer: {type(error).__name__}") from error
-        query_string = query.query_string()
-        if query_string:
-            url = f"{url}?{query_string}"
-        reply = await self._send(url, token, body, self._timeouts.read_for(endpoint))
-        if reply.status != 401 or b"scope_not_authorized" in reply.body:
-            return reply
-        try:
-            fresh = await self._tokens.replace(credential, rejected=token)
-        except httpx.HTTPError as error:
-            raise NotDispatched(f"the token endpoint did not answer: {type(error).__name__}") from error
-        return await self._send(url, fresh, body, self._timeouts.read_for(endpoint))
+            reply = await self._send(token, query, endpoint, body)
+            if reply.status == 401 and b"scope_not_authorized" not in reply.body:
+                token = await self._tokens.replace(credential, rejected=token)
+                reply = await self._send(token, query, endpoint, body)
+        except NotDispatched:
+            self._tokens.forget(credential)
+            raise
+        return reply
 
     async def verify(self, credential: CredentialId) -> None:
         """Return when the platform takes the credential; raises NotDispatched with the reason."""
         self._tokens.forget(credential)
-        try:
-            await self._tokens.current(credential)
-        except httpx.HTTPError as error:
-            raise NotDispatched(f"the token endpoint did not answer: {type(error).__name__}") from error
+        await self._tokens.current(credential)
 
     async def close(self) -> None:
         """Close every connection to the platform."""
         await self._client.aclose()
 
-    async def _send(self, url: str, token: str, body: bytes, read_s: float) -> UpstreamReply:
-        timeout = httpx.Timeout(read_s, connect=self._timeouts.connect_s, pool=10.0)
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        request = self._client.build_request("POST", url, content=body, headers=headers, timeout=timeout)
+    async def _send(
+        self, token: AccessToken, query: ResearchQuery, endpoint: Endpoint, body: bytes
+    ) -> UpstreamReply:
+        read_s = self._timeouts.read_for(endpoint)
+        query_string = query.query_string()
+        request = self._client.build_request(
+            "POST",
+            f"{token.base_url}{endpoint.path}{'?' if query_string else ''}{query_string}",
+            content=body,
+            headers={"Authorization": f"Bearer {token.value}", "Content-Type": "application/json"},
+            timeout=httpx.Timeout(read_s, connect=self._timeouts.connect_s, pool=10.0),
+        )
         for attempt in range(1, _CONNECT_ATTEMPTS + 1):
             try:
                 return await self._answer_to(request, total_s=read_s)
@@ -157,15 +163,23 @@ class HttpPlatform:
         )
 
     async def _ask_token(self, credential: CredentialId) -> AccessToken:
-        opened = await self._vault.open(credential)
+        try:
+            opened = await self._vault.open(credential)
+        except BursarError as error:
+            raise NotDispatched(f"the institution's credential cannot be opened: {error.code}") from error
         form = {
             "client_key": opened.client_key,
             "client_secret": opened.client_secret,
             "grant_type": "client_credentials",
         }
         url = f"{opened.base_url}/v2/oauth/token/"
-        response = await self._client.post(url, data=form, timeout=_TOKEN_TIMEOUT_S)
-        return _read_token(response.status_code, response.content)
+        try:
+            response = await self._client.post(url, data=form, timeout=_TOKEN_TIMEOUT_S)
+        except httpx.HTTPError as error:
+            # No `from`: the request that failed holds the secret.
+            raise NotDispatched(f"the token endpoint did not answer: {type(error).__name__}") from None
+        value, life_s = _read_token(response.status_code, response.content)
+        return AccessToken(value, opened.base_url, life_s)
 
 
 async def _bounded(response: httpx.Response) -> bytes:
@@ -184,8 +198,8 @@ def _retry_after_s(header: str | None) -> int | None:
     return min(int(header[:9]), _MAX_RETRY_AFTER_S)
 
 
-def _read_token(status: int, body: bytes) -> AccessToken:
-    """The token of a token response, which may be a refusal inside a 200; raises NotDispatched."""
+def _read_token(status: int, body: bytes) -> tuple[str, float]:
+    """The token and its life in seconds, from a token response, which may be a refusal inside a 200; raises NotDispatched."""
     answer: object = None
     with contextlib.suppress(orjson.JSONDecodeError):
         answer = orjson.loads(body)
@@ -193,7 +207,7 @@ def _read_token(status: int, body: bytes) -> AccessToken:
         raise NotDispatched(f"the token endpoint answered {status} without JSON")
     token, life_s = answer.get("access_token"), answer.get("expires_in")
     if isinstance(token, str) and token and isinstance(life_s, int) and life_s > 0:
-        return AccessToken(token, float(life_s))
+        return token, float(life_s)
     reason = answer.get("error")
     code = reason if isinstance(reason, str) and reason.isascii() and len(reason) < 64 else "no reason given"
     raise NotDispatched(f"the platform refused the institution's credential: {code}")

@@ -16,15 +16,16 @@ _JITTER = 0.05
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AccessToken:
-    """A bearer token of the platform; never shown."""
+    """A bearer token of the platform, and the one host that it may be sent to; never shown."""
 
     value: str
+    base_url: str
     life_s: float
 
 
 @dataclass(slots=True)
 class _Kept:
-    value: str = ""
+    token: AccessToken | None = None
     good_until_s: float = 0.0
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -37,28 +38,31 @@ class TokenKeeper:
         self._ask = ask
         self._kept: dict[CredentialId, _Kept] = {}
 
-    async def current(self, credential: CredentialId) -> str:
+    async def current(self, credential: CredentialId) -> AccessToken:
         """A token that the platform should accept; raises what `ask` raises."""
-        kept = self._kept.setdefault(credential, _Kept())
-        if self._clock.monotonic_s() < kept.good_until_s:
-            return kept.value
-        return await self._refresh(credential, kept, rejected=None)
+        return await self._good(credential, rejected=None)
 
-    async def replace(self, credential: CredentialId, *, rejected: str) -> str:
+    async def replace(self, credential: CredentialId, *, rejected: AccessToken) -> AccessToken:
         """A token other than `rejected`; of many callers with the same one, a single caller asks."""
-        return await self._refresh(credential, self._kept.setdefault(credential, _Kept()), rejected=rejected)
+        return await self._good(credential, rejected=rejected)
 
     def forget(self, credential: CredentialId) -> None:
-        """Drop the token, since the credential's secret has changed."""
+        """Open the credential anew before the next call: it may have moved, or have a new secret."""
         self._kept.pop(credential, None)
 
-    async def _refresh(self, credential: CredentialId, kept: _Kept, *, rejected: str | None) -> str:
+    async def _good(self, credential: CredentialId, *, rejected: AccessToken | None) -> AccessToken:
+        kept = self._kept.setdefault(credential, _Kept())
+        token = self._usable(kept, rejected)
+        if token is not None:
+            return token
         async with kept.turn:
-            is_good = self._clock.monotonic_s() < kept.good_until_s
-            if is_good and kept.value != rejected:
-                return kept.value
-            token = await self._ask(credential)
-            share = REFRESH_AT - random.random() * _JITTER  # noqa: S311 - spreads load, guards nothing
-            kept.value = token.value
-            kept.good_until_s = self._clock.monotonic_s() + token.life_s * share
-            return token.value
+            token = self._usable(kept, rejected)
+            if token is None:
+                kept.token = token = await self._ask(credential)
+                share = REFRESH_AT - random.random() * _JITTER  # noqa: S311 - spreads load, guards nothing
+                kept.good_until_s = self._clock.monotonic_s() + token.life_s * share
+            return token
+
+    def _usable(self, kept: _Kept, rejected: AccessToken | None) -> AccessToken | None:
+        is_good = kept.token is not rejected and self._clock.monotonic_s() < kept.good_until_s
+        return kept.token if is_good else None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 import orjson
+import structlog
 from starlette.types import Receive, Scope, Send
 
 from app.audit.calls import Origin, Scribe
@@ -22,6 +23,7 @@ from app.provider.endpoints import Endpoint, endpoint_for_path
 from app.query import DEFAULT_LIMITS
 from app.quota.arithmetic import Standing, ratelimit_headers
 from app.web.errors import STATUS_OF_CODE, Spoken, envelope, in_platform_words, of_error, success_envelope
+from app.web.metrics import Metrics
 from app.web.patience import Patience
 
 TOKEN_PATHS = frozenset({"/v2/oauth/token", "/v2/oauth/token/"})
@@ -34,6 +36,10 @@ _CACHE_STATUS = {
     "collapsed": b"bursar; fwd=miss; collapsed",
 }
 _MAX_TOKEN_BODY_BYTES = 16_384
+_SOMETHING_WRONG = Spoken(
+    status=500, code="internal_error", message="Something is wrong. Please try again later."
+)
+_log = structlog.get_logger()
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -48,15 +54,22 @@ class _Reply:
 class ResearchApi:
     """The ASGI application for everything under `/v2`."""
 
-    def __init__(self, *, gateway: Gateway, scribe: Scribe, clock: Clock, patience: Patience) -> None:
+    def __init__(
+        self, *, gateway: Gateway, scribe: Scribe, clock: Clock, patience: Patience, metrics: Metrics
+    ) -> None:
         self._gateway = gateway
         self._scribe = scribe
         self._clock = clock
         self._patience = patience
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        reply = await self._reply(scope, receive)
+        try:
+            reply = await self._reply(scope, receive)
+        except Exception:  # a bug must not answer in the framework's shape
+            _log.exception("a research request failed", path=scope["path"])
+            reply = _error_reply(_SOMETHING_WRONG, new_entry_id(), [])
         await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
         await send({"type": "http.response.body", "body": reply.body})
 
@@ -97,6 +110,7 @@ class ResearchApi:
             authorization=authorization,
             origin=origin,
         )
+        started_s = self._clock.monotonic_s()
         answer = await self._gateway.research(request)
         common = [
             *_receipt_headers(answer),
@@ -105,6 +119,7 @@ class ResearchApi:
         ]
         match answer:
             case Delivered():
+                self._count(endpoint, 200, answer.how, answer.cost, started_s)
                 self._patience.forget(authorization)
                 common += [
                     (b"cache-status", _CACHE_STATUS[answer.how]),
@@ -113,8 +128,14 @@ class ResearchApi:
                 return _reply(200, success_envelope(answer.data, answer.receipt.id), common)
             case TurnedDown():
                 spoken = in_platform_words(answer)
+                self._count(endpoint, spoken.status, "none", answer.cost, started_s)
                 await self._patience.hold(authorization, f"{spoken.code} {spoken.message}")
                 return _error_reply(spoken, answer.receipt.id, common)
+
+    def _count(self, endpoint: Endpoint, status: int, cache: str, cost: Charge, started_s: float) -> None:
+        seconds = self._clock.monotonic_s() - started_s
+        self._metrics.answered(endpoint.name, status=status, cache=cache, seconds=seconds)
+        self._metrics.charged(endpoint.name, requests=cost.requests, records=cost.records)
 
     async def _token(
         self, scope: Scope, headers: dict[bytes, bytes], body: bytes | None, origin: Origin

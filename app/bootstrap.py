@@ -1,0 +1,163 @@
+"""The composition root: adapters are chosen here, once, from settings, and passed by constructor."""
+
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from app.audit.calls import Scribe
+from app.clock import Clock, SystemClock
+from app.errors import BadSetting, NotReady
+from app.gateway import Bounds, Gateway
+from app.identity.bearers import Bearers
+from app.identity.keys import AccessTokens
+from app.sealing import MasterKey, derive
+from app.settings import Settings
+from app.storage.books import SqlBooks
+from app.storage.directory import SqlDirectory
+from app.storage.engines import Database, open_database
+from app.storage.log import Boot, check_log
+from app.storage.pages import SqlPages
+from app.storage.schema import Ahead, Behind, Current, Missing, schema_state
+from app.storage.vault import SqlVault
+from app.upstream.http import HttpPlatform, Timeouts
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """One process's open parts."""
+
+    settings: Settings
+    clock: Clock
+    boot: Boot
+    database: Database
+    directory: SqlDirectory
+    bearers: Bearers
+    books: SqlBooks
+    pages: SqlPages
+    vault: SqlVault
+    platform: HttpPlatform
+    scribe: Scribe
+    gateway: Gateway
+
+
+def new_boot() -> Boot:
+    """This run of this process, as its entries will name it."""
+    return Boot(replica=socket.gethostname()[:64], id=secrets.token_hex(8))
+
+
+def pepper_of(master: MasterKey) -> bytes:
+    """What secrets are digested under."""
+    return derive(master, "digests of keys")
+
+
+@asynccontextmanager
+async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
+    """Everything that serving needs, checked and started; closed in order, calls under way first.
+
+    Raises BadSetting, NotReady and LogBroken when it must not start.
+    """
+    master = MasterKey.from_file(settings.master_key_path)
+    await _require_current_schema(settings)
+    database = open_database(settings.database_url, clock_offset_s=settings.clock_offset_s)
+    try:
+        await database.read(check_log)
+        installation = _compose(settings, master, database)
+        await _check_clock_offset(settings, installation.vault)
+        await installation.books.start()
+        try:
+            yield installation
+        finally:
+            await installation.gateway.drain()
+            await installation.books.stop()
+            await installation.platform.close()
+    finally:
+        await database.close()
+
+
+def _compose(settings: Settings, master: MasterKey, database: Database) -> Installation:
+    clock, boot = SystemClock(offset_s=settings.clock_offset_s), new_boot()
+    directory = SqlDirectory(database)
+    bearers = Bearers(
+        directory=directory,
+        access_tokens=AccessTokens(derive(master, "access tokens")),
+        pepper=pepper_of(master),
+        clock=clock,
+    )
+    books = SqlBooks(database=database, clock=clock, boot=boot)
+    pages = SqlPages(
+        database=database, master=master, clock=clock, max_memory_bytes=settings.max_held_memory_bytes
+    )
+    vault = SqlVault(database=database, master=master)
+    timeouts = _timeouts(settings)
+    platform = HttpPlatform(
+        vault=vault,
+        clock=clock,
+        timeouts=timeouts,
+        proxy=settings.upstream_proxy,
+        ca_file=None if settings.upstream_ca_file is None else str(settings.upstream_ca_file),
+    )
+    scribe = Scribe(derive(master, "tags in entries"))
+    bounds = Bounds(
+        page_ttl_s=settings.page_ttl_s,
+        search_ttl_s=settings.search_ttl_s,
+        lease_margin_s=settings.lease_margin_s,
+        read_timeout_s=timeouts.read_for,
+        accept_url=settings.public_url,
+    )
+    gateway = Gateway(
+        bearers=bearers,
+        directory=directory,
+        pages=pages,
+        books=books,
+        platform=platform,
+        scribe=scribe,
+        clock=clock,
+        bounds=bounds,
+    )
+    return Installation(
+        settings=settings,
+        clock=clock,
+        boot=boot,
+        database=database,
+        directory=directory,
+        bearers=bearers,
+        books=books,
+        pages=pages,
+        vault=vault,
+        platform=platform,
+        scribe=scribe,
+        gateway=gateway,
+    )
+
+
+def _timeouts(settings: Settings) -> Timeouts:
+    return Timeouts(
+        connect_s=settings.upstream_connect_timeout_s,
+        read_s=settings.upstream_read_timeout_s,
+        video_query_read_s=settings.upstream_video_query_timeout_s,
+    )
+
+
+async def _require_current_schema(settings: Settings) -> None:
+    match await schema_state(settings.database_url):
+        case Current():
+            return
+        case Missing():
+            raise NotReady("The database has no schema yet: run `bursar init`.")
+        case Behind():
+            raise NotReady("The database's schema is of an older release: run `bursar migrate`.")
+        case Ahead():
+            raise NotReady("The database's schema is of a newer release: run that release of Bursar.")
+
+
+async def _check_clock_offset(settings: Settings, vault: SqlVault) -> None:
+    if settings.clock_offset_s == 0:
+        return
+    hosts = {urlsplit(url).hostname for url in await vault.base_urls()}
+    if not hosts <= _LOOPBACK:
+        raise BadSetting("BURSAR_CLOCK_OFFSET_S is for tests: a credential's host is not on this machine.")

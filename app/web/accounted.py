@@ -1,0 +1,94 @@
+"""An entry for every request outside the research paths, before its first byte leaves.
+
+The research paths log for themselves, since their entries know more. Health and metrics are exempt:
+they say nothing about anybody, and probes come every few seconds.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.audit.calls import Origin, Scribe
+from app.audit.entries import Draft, Receipt
+from app.errors import BursarError
+
+EXEMPT = frozenset({"/livez", "/readyz", "/metrics"})
+RESEARCH_PREFIX = "/v2"
+Note = Callable[[Draft], Awaitable[Receipt]]
+
+_UNLOGGED = orjson.dumps(
+    {
+        "type": "about:blank",
+        "title": "Service Unavailable",
+        "status": 503,
+        "detail": "audit_unavailable: this request could not be logged. Try again in a few seconds.",
+    }
+)
+
+
+class Accounted:
+    """ASGI middleware: holds each answer until its entry is durable, and refuses where it cannot be."""
+
+    def __init__(self, app: ASGIApp, *, note: Callable[[], Note], scribe: Callable[[], Scribe]) -> None:
+        self._app = app
+        self._note = note
+        self._scribe = scribe
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, with its entry first."""
+        path: str = scope.get("path", "")
+        if scope["type"] != "http" or path in EXEMPT or is_research(path):
+            await self._app(scope, receive, send)
+            return
+        entry = _Entry(scope, send, self._note(), self._scribe())
+        await self._app(scope, receive, entry.send)
+
+
+def is_research(path: str) -> bool:
+    """Whether a path belongs to the research endpoints."""
+    return path == RESEARCH_PREFIX or path.startswith(RESEARCH_PREFIX + "/")
+
+
+class _Entry:
+    """The entry of one request: written when its answer starts."""
+
+    def __init__(self, scope: Scope, send: Send, note: Note, scribe: Scribe) -> None:
+        self._scope = scope
+        self._send = send
+        self._note = note
+        self._scribe = scribe
+        self._is_refused = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await self._start(message)
+        elif not self._is_refused:
+            await self._send(message)
+
+    async def _start(self, message: Message) -> None:
+        try:
+            receipt = await self._note(self._draft(message["status"]))
+        except BursarError:
+            self._is_refused = True
+            headers = [(b"content-type", b"application/problem+json"), (b"retry-after", b"5")]
+            headers.append((b"content-length", b"%d" % len(_UNLOGGED)))
+            await self._send({"type": "http.response.start", "status": 503, "headers": headers})
+            await self._send({"type": "http.response.body", "body": _UNLOGGED})
+            return
+        place = b'origin="bursar";index=%d;size=%d' % (receipt.index, receipt.size)
+        headers = [*message.get("headers", []), (b"audit-entry", place)]
+        await self._send({**message, "headers": headers})
+
+    def _draft(self, status: int) -> Draft:
+        headers = dict(self._scope["headers"])
+        route = self._scope.get("route")
+        origin = Origin(
+            method=self._scope["method"][:16],
+            route=getattr(route, "path", None) or "*",
+            request_bytes=0,
+            address=self._scope["client"][0] if self._scope.get("client") else "",
+            agent=headers.get(b"user-agent", b"").decode("latin-1"),
+        )
+        operator = self._scope.get("state", {}).get("operator")
+        return self._scribe.seen(origin, operator, status=status)

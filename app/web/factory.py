@@ -1,0 +1,107 @@
+"""The whole web application: research paths, Bursar's own API, health, metrics and documentation."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.audit.calls import Scribe
+from app.bootstrap import Installation, open_installation
+from app.settings import Settings
+from app.web import api, health
+from app.web.accounted import Accounted, Note, is_research
+from app.web.docs import add_docs
+from app.web.metrics import Metrics
+from app.web.openapi import research_paths
+from app.web.patience import Patience
+from app.web.research import ResearchApi
+
+
+class Door:
+    """The outermost ASGI application: research paths go straight to their own, the rest to FastAPI."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand one connection on."""
+        inner: ASGIApp = self.app
+        if scope["type"] == "http" and is_research(scope["path"]):
+            inner = self.app.state.research
+        await inner(scope, receive, send)
+
+
+def create_app(settings: Settings) -> Door:
+    """The application, which opens its installation when it starts and closes it when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_installation(settings) as installation:
+            _furnish(app, installation)
+            yield
+            app.state.is_stopping = True
+
+    app = FastAPI(
+        title="Bursar",
+        summary="A gateway in front of a platform's research API.",
+        version="0.1.0",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.add_middleware(
+        Accounted,
+        note=lambda: _note_of(app),
+        scribe=lambda: _scribe_of(app),
+    )
+    app.add_route("/livez", health.livez, include_in_schema=False)
+    app.add_route("/readyz", health.readyz, include_in_schema=False)
+    app.add_route("/metrics", _metrics, include_in_schema=False)
+    api.add_api(app)
+    add_docs(app)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return Door(app)
+
+
+def _furnish(app: FastAPI, installation: Installation) -> None:
+    app.state.installation = installation
+    app.state.is_stopping = False
+    app.state.metrics = Metrics()
+    app.state.research = ResearchApi(
+        gateway=installation.gateway,
+        scribe=installation.scribe,
+        clock=installation.clock,
+        metrics=app.state.metrics,
+        patience=Patience(clock=installation.clock, is_on=installation.settings.refusal_delay),
+    )
+
+
+def _note_of(app: FastAPI) -> Note:
+    installation: Installation = app.state.installation
+    return installation.gateway.note
+
+
+def _scribe_of(app: FastAPI) -> Scribe:
+    installation: Installation = app.state.installation
+    return installation.scribe
+
+
+async def _metrics(request: Request) -> Response:
+    metrics: Metrics = request.app.state.metrics
+    return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+        document["paths"] = {**research_paths(), **document.get("paths", {})}
+        schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
+        schemes["bearer"] = {"type": "http", "scheme": "bearer"}
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,35 @@
+"""Whether this process lives, and whether it can serve."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from app.bootstrap import Installation
+from app.errors import BursarError, Refusal
+from app.storage.log import head_size
+
+
+async def livez(_request: Request) -> Response:
+    """200 for as long as the process can answer at all."""
+    return JSONResponse({"status": "alive"})
+
+
+async def readyz(request: Request) -> Response:
+    """200 when the next request can be served, otherwise 503 with what is not ready."""
+    installation: Installation = request.app.state.installation
+    problems = await not_ready(installation, is_stopping=request.app.state.is_stopping)
+    body = {"status": "ready" if not problems else "not ready", "problems": problems}
+    return JSONResponse(body, status_code=503 if problems else 200)
+
+
+async def not_ready(installation: Installation, *, is_stopping: bool) -> list[str]:
+    """What stands in the way of serving, in words for an administrator; empty when nothing does."""
+    problems = ["this process is stopping"] if is_stopping else []
+    if installation.books.last_failure_s is not None:
+        problems.append("the log could not be written at the last try")
+    try:
+        await installation.database.read(head_size)
+    except Refusal as error:
+        problems.append(error.message)
+    except BursarError as error:
+        problems.append(f"the database does not answer: {error.code}")
+    return problems

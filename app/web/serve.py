@@ -1,0 +1,99 @@
+"""Running the web application until it is told to stop."""
+
+import asyncio
+import contextlib
+import ctypes
+import fcntl
+import os
+import resource
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from app.bootstrap import open_installation
+from app.errors import BadSetting
+from app.logs import configure_logs
+from app.settings import Settings, load_settings
+from app.web.factory import Door, create_app
+
+_FINISH_WITHIN_S = 35
+_PR_SET_DUMPABLE = 4
+_MAX_HEADER_BYTES = 32_768
+
+
+def run(settings: Settings, *, host: str = "127.0.0.1", port: int = 8080, workers: int = 1) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what is under way and return.
+
+    Raises BadSetting, NotReady and LogBroken when it must not start.
+    """
+    is_embedded = settings.database_url.startswith("sqlite")
+    if workers > 1 and (is_embedded or settings.redis_url is None):
+        raise BadSetting(
+            "Several workers need PostgreSQL (BURSAR_DATABASE_URL) and Redis (BURSAR_REDIS_URL)."
+        )
+    keep_secrets_out_of_dumps()
+    with _only_server(settings.data_dir) if is_embedded else contextlib.nullcontext():
+        asyncio.run(_preflight(settings))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # uvicorn raises the signal again once it has stopped; by then it has been obeyed.
+            signal.signal(number, _ignore)
+        uvicorn.run(
+            "app.web.serve:application",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            loop="uvloop",
+            http="httptools",
+            lifespan="on",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=_FINISH_WITHIN_S,
+            timeout_keep_alive=75,
+            h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+        )
+
+
+def application() -> Door:
+    """The application of one worker, from this process's environment."""
+    settings = load_settings()
+    configure_logs(settings.log_format)
+    keep_secrets_out_of_dumps()
+    return create_app(settings)
+
+
+def keep_secrets_out_of_dumps() -> None:
+    """No core file, and no other user's debugger or look at this process's environment."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+async def _preflight(settings: Settings) -> None:
+    async with open_installation(settings):
+        pass
+
+
+@contextlib.contextmanager
+def _only_server(data_dir: Path) -> Iterator[None]:
+    """Hold the data directory: a second server on one SQLite file would break the order of writes."""
+    with (data_dir / "serve.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BadSetting(
+                f"Another `bursar serve` uses {data_dir}. Stop it, or use PostgreSQL for several processes."
+            ) from error
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """Nothing: the server has obeyed already."""
