@@ -67,7 +67,7 @@ class ResearchApi:
         """Answer one request."""
         try:
             reply = await self._reply(scope, receive)
-        except Exception:  # a bug must not answer in the framework's shape
+        except Exception:  # noqa: BLE001 - a bug must not answer in the framework's shape
             _log.exception("a research request failed", path=scope["path"])
             reply = _error_reply(_SOMETHING_WRONG, new_entry_id(), [])
         await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
