@@ -1,0 +1,107 @@
+"""Fixtures and options that every test may use."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers.postgres import PrivatePostgres
+from tests.servers.redis import PrivateRedis
+
+_NOT_RUN = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the full-size tests as well")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_NOT_RUN] = []
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--long"):
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    if long:
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
+        config.stash[_NOT_RUN].append(f"{len(long)} full-size tests: add --long")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    skipped: dict[str, int] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = str(report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr)
+        skipped[reason] = skipped.get(reason, 0) + 1
+    lines = [*config.stash[_NOT_RUN], *(f"{count} tests: {reason}" for reason, count in skipped.items())]
+    if lines:
+        terminalreporter.section("not run here")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+def require(is_there: bool, what: str) -> None:
+    """Go on where the machine has `what`; elsewhere skip, or fail where everything must run."""
+    if is_there:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what} is missing, and CI=true asks for the full set")
+    pytest.skip(f"{what} is not installed")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PrivatePostgres]:
+    require(PrivatePostgres.is_installed(), "PostgreSQL")
+    with PrivatePostgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[PrivateRedis]:
+    require(PrivateRedis.is_installed(), "Redis")
+    with PrivateRedis() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PrivatePostgres) -> Iterator[str]:
+    """A fresh database of a private server."""
+    name = postgres_server.create_database()
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def redis_url(redis_server: PrivateRedis) -> str:
+    """A private server that has forgotten everything."""
+    redis_server.flush()
+    return redis_server.url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh, empty database of each kind that Bursar runs on."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'bursar.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Removes every setting of Bursar's from the environment."""
+
+    def clean() -> None:
+        for name in list(os.environ):
+            if name.startswith("BURSAR_"):
+                monkeypatch.delenv(name)
+
+    clean()
+    return clean

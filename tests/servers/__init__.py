@@ -1,0 +1,1 @@
+"""Private servers for tests: started on free ports, never shared, gone at the end."""
