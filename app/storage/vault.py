@@ -39,14 +39,6 @@ class SqlVault:
         """The credential in the clear; raises NotFound, SealBroken or StoreUnavailable."""
         return self._opened(await self._database.read(lambda conn: _find(conn, credential)))
 
-    async def base_url(self, credential: CredentialId) -> str:
-        """Where the credential may be used; raises NotFound or StoreUnavailable.
-
-        This is the column as it stands: only `open` proves that the secret was sealed for it.
-        """
-        row = await self._database.read(lambda conn: _find(conn, credential))
-        return str(row["base_url"])
-
     async def base_urls(self) -> tuple[str, ...]:
         """The hosts of every credential in use; raises StoreUnavailable."""
         rows = await self._database.read(lambda conn: conn.execute(_ALL).mappings().all())

@@ -1,4 +1,5 @@
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -30,7 +31,7 @@ async def test_different_questions_do_not_wait_for_each_other() -> None:
         await asyncio.sleep(0)
         return key
 
-    landed = await asyncio.gather(*(flights.join(key, lambda key=key: fetch(key)) for key in (b"a", b"b")))
+    landed = await asyncio.gather(*(flights.join(key, partial(fetch, key)) for key in (b"a", b"b")))
     assert [(each.result, each.is_leader) for each in landed] == [(b"a", True), (b"b", True)]
 
 
