@@ -5,6 +5,7 @@ from collections import OrderedDict
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from app.administration.credentials import data_key_aad
 from app.cache.pages import HeldPage, Holding, SearchState
 from app.clock import Clock
 from app.ids import SearchId
@@ -24,11 +25,6 @@ _SEARCH = sa.select(_search).where(
     _search.c.scope == sa.bindparam("scope"),
     _search.c.expires_us > sa.bindparam("now_us"),
 )
-
-
-def data_key_aad(kind: str, object_id: str) -> bytes:
-    """What binds a wrapped data key to its row: `project` or `credential`, and the row's id."""
-    return aad(kind, object_id, "data key")
 
 
 class SqlPages:
