@@ -34,59 +34,57 @@ def execute(statement: str) -> Callable[[Connection], int]:
     return lambda conn: conn.exec_driver_sql(statement).rowcount
 
 
-async def test_migrations_lead_to_exactly_the_tables_of_the_program(empty_database_url: str) -> None:
-    await migrate(empty_database_url)
+async def test_migrations_lead_to_exactly_the_tables_of_the_program(database_url: str) -> None:
+    await migrate(database_url)
 
     def differences(conn: Connection) -> list[object]:
         context = MigrationContext.configure(conn, opts={"compare_type": True})
         return list(compare_metadata(context, SQLModel.metadata))
 
-    assert await in_write(empty_database_url, differences) == []
+    assert await in_write(database_url, differences) == []
 
 
-async def test_checks_of_the_tables_are_in_the_migrations_too(empty_database_url: str) -> None:
+async def test_checks_of_the_tables_are_in_the_migrations_too(database_url: str) -> None:
     # Alembic does not compare check constraints.
-    await migrate(empty_database_url)
+    await migrate(database_url)
 
     def overdraw(conn: Connection) -> None:
         conn.exec_driver_sql("INSERT INTO counter VALUES ('project', 'p', 'requests', '2026-01-01', -1, 0)")
 
     with pytest.raises(sa.exc.IntegrityError):
-        await in_write(empty_database_url, overdraw)
+        await in_write(database_url, overdraw)
 
 
-async def test_migrating_again_changes_nothing(empty_database_url: str) -> None:
-    first = await migrate(empty_database_url)
-    assert await migrate(empty_database_url) == first
-    assert await schema_state(empty_database_url) == Current(first)
+async def test_migrating_again_changes_nothing(database_url: str) -> None:
+    first = await migrate(database_url)
+    assert await migrate(database_url) == first
+    assert await schema_state(database_url) == Current(first)
 
 
-async def test_a_database_without_tables_is_missing_and_stays_so(
-    empty_database_url: str, tmp_path: Path
-) -> None:
-    assert await schema_state(empty_database_url) == Missing()
+async def test_a_database_without_tables_is_missing_and_stays_so(database_url: str, tmp_path: Path) -> None:
+    assert await schema_state(database_url) == Missing()
     absent = tmp_path / "nothing" / "here.db"
     assert await schema_state(f"sqlite+aiosqlite:///{absent}") == Missing()
     assert not absent.parent.exists()
 
 
-async def test_a_revision_of_a_newer_release_is_recognised(empty_database_url: str) -> None:
-    await migrate(empty_database_url)
+async def test_a_revision_of_a_newer_release_is_recognised(database_url: str) -> None:
+    await migrate(database_url)
     rename = sa.text("UPDATE alembic_version SET version_num = 'from the future'")
-    await in_write(empty_database_url, lambda conn: conn.execute(rename).rowcount)
-    assert await schema_state(empty_database_url) == Ahead("from the future")
+    await in_write(database_url, lambda conn: conn.execute(rename).rowcount)
+    assert await schema_state(database_url) == Ahead("from the future")
 
 
-async def test_the_log_begins_empty(empty_database_url: str) -> None:
-    await migrate(empty_database_url)
-    head = await in_write(empty_database_url, lambda conn: conn.execute(sa.select(table(HeadRow))).one())
+async def test_the_log_begins_empty(database_url: str) -> None:
+    await migrate(database_url)
+    head = await in_write(database_url, lambda conn: conn.execute(sa.select(table(HeadRow))).one())
     assert (head.id, head.size, head.last_ts_us, head.revision) == (1, 0, 0, 1)
     assert Frontier.from_bytes(head.frontier) == Frontier()
 
 
-async def test_the_database_itself_refuses_to_change_or_drop_an_entry(empty_database_url: str) -> None:
-    await migrate(empty_database_url)
-    database = open_database(empty_database_url)
+async def test_the_database_itself_refuses_to_change_or_drop_an_entry(database_url: str) -> None:
+    await migrate(database_url)
+    database = open_database(database_url)
     await append(database, Boot("r", "b"), [Draft(type="admin", fields={"op": "test"})])
     statements = ["UPDATE entry SET type = 'x'", "DELETE FROM entry"]
     if database.dialect == "postgresql":
@@ -94,9 +92,9 @@ async def test_the_database_itself_refuses_to_change_or_drop_an_entry(empty_data
     await database.close()
     for statement in statements:
         with pytest.raises((sa.exc.IntegrityError, StoreUnavailable)):
-            await in_write(empty_database_url, execute(statement))
+            await in_write(database_url, execute(statement))
     count = await in_write(
-        empty_database_url, lambda conn: conn.execute(sa.text("SELECT count(*) FROM entry")).scalar_one()
+        database_url, lambda conn: conn.execute(sa.text("SELECT count(*) FROM entry")).scalar_one()
     )
     assert count == 1
 

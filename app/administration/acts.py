@@ -1,0 +1,297 @@
+"""The use-cases beside keys: each checks who acts, decides on the state, and lets the registry carry it out."""
+
+import dataclasses
+import datetime as dt
+import hashlib
+from collections.abc import Mapping
+
+from app.administration.changes import Actor, Change, Plan
+from app.administration.desired import LimitKey, check_email
+from app.administration.difference import Difference, difference, limit_change
+from app.administration.facing import acceptance_face, differences, person_face
+from app.administration.minting import Mint
+from app.administration.registry import Registry
+from app.administration.state import Acceptance, Credential, Person, Project, State, slot_of
+from app.administration.wanted import Wanted
+from app.errors import InvalidParams, NotFound
+from app.identity.roles import Act, Role
+from app.quota.arithmetic import ScopeKind
+from app.quota.limits import EACH_MEMBER, StoredLimit
+
+DEFAULT_ADMIN = "admin@localhost"
+"""Who administers an installation for which no address was given."""
+
+
+async def apply_state(
+    registry: Registry,
+    mint: Mint,
+    actor: Actor,
+    wanted: Wanted,
+    *,
+    is_dry_run: bool = False,
+    prune: bool = False,
+) -> Difference:
+    """Make the directory what `wanted` says, or with `is_dry_run` say what would change.
+
+    Raises InvalidParams, naming the place in the file, and NotPermitted.
+    """
+    actor.require(Act.MANAGE_DIRECTORY)
+    if is_dry_run:
+        return difference(await registry.state(), wanted, mint, prune=prune)
+
+    def decide(state: State) -> tuple[Plan, Difference]:
+        found = difference(state, wanted, mint, prune=prune)
+        return found.plan, found
+
+    return await registry.change(actor, decide)
+
+
+async def ensure_admin(registry: Registry, mint: Mint, actor: Actor, *, email: str | None) -> str:
+    """The address of an administrator, who is there on return: the one asked for, or any, or a new one."""
+    actor.require(Act.MANAGE_DIRECTORY)
+    address = None if email is None else _address(email)
+
+    def decide(state: State) -> tuple[Plan, str]:
+        admins = [each for each in state.people if Role.ADMIN in each.roles and each.retired_us is None]
+        if address is None and admins:
+            return Plan(), admins[0].email
+        wanted = address or DEFAULT_ADMIN
+        old = next((each for each in state.people if each.email == wanted), None)
+        roles = {*(old.roles if old and old.retired_us is None else ()), str(Role.ADMIN)}
+        new = Person(
+            id=old.id if old else mint.object_id(),
+            email=wanted,
+            name=old.name if old else "Administrator",
+            roles=tuple(sorted(roles)),
+            created_us=old.created_us if old else state.now_us,
+        )
+        was_retired = old is not None and old.retired_us is not None
+        before = person_face(old) if old else None
+        changes = differences("person", wanted, new.id, before, person_face(new), was_retired=was_retired)
+        return Plan(changes=changes, puts=(new,)), wanted
+
+    return await registry.change(actor, decide)
+
+
+async def add_person(
+    registry: Registry, mint: Mint, actor: Actor, *, email: str, name: str, roles: frozenset[str]
+) -> bool:
+    """Have a person of that address with that name and those roles; whether anything changed.
+
+    Raises InvalidParams for an address or a role that is none, NotPermitted.
+    """
+    actor.require(Act.MANAGE_DIRECTORY)
+    address = _address(email)
+    unknown = sorted(roles - set(Role))
+    if unknown:
+        raise InvalidParams(f"{unknown[0]} is no role; roles are {', '.join(Role)}.")
+    if not name.strip() or not name.isprintable():
+        raise InvalidParams("A name is printable and not empty.")
+
+    def decide(state: State) -> tuple[Plan, bool]:
+        old = next((each for each in state.people if each.email == address), None)
+        new = Person(
+            id=old.id if old else mint.object_id(),
+            email=address,
+            name=name.strip(),
+            roles=tuple(sorted(roles)),
+            created_us=old.created_us if old else state.now_us,
+        )
+        was_retired = old is not None and old.retired_us is not None
+        before = person_face(old) if old else None
+        changes = differences("person", address, new.id, before, person_face(new), was_retired=was_retired)
+        return Plan(changes=changes, puts=(new,)), bool(changes)
+
+    return await registry.change(actor, decide)
+
+
+async def set_limits(
+    registry: Registry, actor: Actor, *, scope: str, amounts: Mapping[LimitKey, int | None]
+) -> bool:
+    """Set limits of one scope, or end those whose amount is None; whether anything changed.
+
+    `scope` is written as `usage` shows it, `project:elections` or `member:elections/ada@example.edu`, or
+    `each_member:elections`. What was used is never touched. Raises NotFound, InvalidParams, NotPermitted.
+    """
+    actor.require(Act.SET_LIMITS)
+    if any(amount is not None and amount < 0 for amount in amounts.values()):
+        raise InvalidParams("A limit is a whole number from 0 on.")
+
+    def decide(state: State) -> tuple[Plan, bool]:
+        kind, scope_id = find_scope(state, scope)
+        present = {slot_of(each): each for each in state.limits}
+        changes: list[Change] = []
+        puts: list[StoredLimit] = []
+        dropped: list[StoredLimit] = []
+        for (dimension, window), amount in amounts.items():
+            old = present.get((kind, scope_id, dimension, window))
+            before = old.amount if old else None
+            if before == amount:
+                continue
+            limit = StoredLimit(
+                scope_kind=kind, scope_id=scope_id, dimension=dimension, window=window, amount=amount or 0
+            )
+            (dropped if amount is None else puts).append(limit)
+            changes.append(limit_change(scope, limit, before, amount))
+        return Plan(changes=changes, puts=puts, dropped=dropped), bool(changes)
+
+    return await registry.change(actor, decide)
+
+
+async def rotate_credential(
+    registry: Registry, mint: Mint, actor: Actor, *, name: str, client_key: str, client_secret: str
+) -> bool:
+    """Replace the key and secret of a credential, on the same host; whether they differ from the old ones.
+
+    Raises NotFound, NotPermitted.
+    """
+    actor.require(Act.MANAGE_DIRECTORY)
+
+    def decide(state: State) -> tuple[Plan, bool]:
+        old = find_credential(state, name)
+        if old.secret_digest == mint.secret_digest(client_key, client_secret):
+            return Plan(), False
+        sealed = mint.seal(
+            credential=old.id,
+            base_url=old.base_url,
+            client_key=client_key,
+            client_secret=client_secret,
+            wrapped_key=old.wrapped_key,
+        )
+        new = dataclasses.replace(
+            old,
+            sealed_client_key=sealed.sealed_client_key,
+            sealed_client_secret=sealed.sealed_client_secret,
+            secret_digest=sealed.secret_digest,
+        )
+        change = Change(
+            kind="credential", object=name, object_id=old.id, what="client_secret", after="changed"
+        )
+        return Plan(changes=(change,), puts=(new,)), True
+
+    return await registry.change(actor, decide)
+
+
+async def record_acceptance(
+    registry: Registry,
+    actor: Actor,
+    *,
+    email: str,
+    version: str,
+    evidence_name: str,
+    evidence: bytes,
+    on: dt.date | None = None,
+) -> bool:
+    """Record that a person accepted a version, with the evidence's hash; False where that was known.
+
+    Raises NotFound for an unknown person or version, InvalidParams for a day to come, NotPermitted.
+    """
+    actor.require(Act.RECORD_ACCEPTANCE)
+    if not evidence:
+        raise InvalidParams("The evidence is empty; give the file that shows the acceptance.")
+
+    def decide(state: State) -> tuple[Plan, bool]:
+        person = state.person(email)
+        if person is None:
+            raise NotFound(f"There is no person {email}; `bursar person list` shows all.")
+        day = on or state.now.date()
+        if day > state.now.date():
+            raise InvalidParams(f"{day} has not come yet.")
+        midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
+        acceptance = Acceptance(
+            person_id=person.id,
+            version=version,
+            accepted_us=int(midnight.timestamp()) * 1_000_000,
+            how="recorded",
+            evidence_name=evidence_name,
+            evidence_sha256=hashlib.sha256(evidence).hexdigest(),
+        )
+        return _accepting(state, acceptance, label=person.email, what="recorded")
+
+    return await registry.change(actor, decide)
+
+
+async def accept_terms(registry: Registry, actor: Actor, *, person_id: str, version: str) -> bool:
+    """Accept a version for oneself; False where that was done before.
+
+    Raises NotFound for an unknown version, NotPermitted for anybody but that person.
+    """
+    actor.require(Act.ACCEPT_TERMS)
+    if actor.kind == "person" and actor.principal != person_id:
+        actor.require(Act.RECORD_ACCEPTANCE)
+        raise InvalidParams("Only a person themselves can accept; record their acceptance with evidence.")
+
+    def decide(state: State) -> tuple[Plan, bool]:
+        person = next((one for one in state.people if one.id == person_id and one.retired_us is None), None)
+        if person is None:
+            raise NotFound("There is no such person.")
+        acceptance = Acceptance(person_id=person_id, version=version, accepted_us=state.now_us, how="self")
+        return _accepting(state, acceptance, label=person.email, what="accepted")
+
+    return await registry.change(actor, decide)
+
+
+def find_credential(state: State, name: str) -> Credential:
+    """The credential of that name. Raises NotFound."""
+    found = next((each for each in state.credentials if each.name == name and each.retired_us is None), None)
+    if found is None:
+        raise NotFound(f"There is no credential {name}; `bursar credential list` shows all.")
+    return found
+
+
+def find_scope(state: State, scope: str) -> tuple[str, str]:
+    """Kind and id of the scope that people write `kind:name`. Raises NotFound and InvalidParams."""
+    kind, _, name = scope.partition(":")
+    match kind:
+        case ScopeKind.CREDENTIAL:
+            return kind, find_credential(state, name).id
+        case ScopeKind.PROJECT | "each_member":
+            return kind, _project(state, name).id
+        case ScopeKind.MEMBER:
+            project_name, _, email = name.rpartition("/")
+            person = state.person(email)
+            place = person and state.membership(_project(state, project_name), person)
+            if place is None:
+                raise NotFound(f"There is no member {name}; write project/address.")
+            return kind, place.id
+        case ScopeKind.KEY:
+            if any(each.id == name for each in state.keys):
+                return kind, name
+            raise NotFound(f"There is no key {name}; `bursar key list` shows all.")
+        case _:
+            raise InvalidParams(
+                f"{scope!r} is no scope; write project:NAME, member:PROJECT/EMAIL, {EACH_MEMBER}:PROJECT, "
+                "credential:NAME or key:ID."
+            )
+
+
+def _project(state: State, name: str) -> Project:
+    project = state.project(name)
+    if project is None:
+        raise NotFound(f"There is no project {name}; `bursar project list` shows all.")
+    return project
+
+
+def _accepting(state: State, acceptance: Acceptance, *, label: str, what: str) -> tuple[Plan, bool]:
+    version = acceptance.version
+    if not any(each.version == version and each.retired_us is None for each in state.terms):
+        raise NotFound(f"There are no terms of version {version}; `bursar terms list` shows all.")
+    if state.has_accepted(acceptance.person_id, version):
+        return Plan(), False
+    face = acceptance_face(acceptance)
+    change = Change(
+        kind="acceptance",
+        object=label,
+        object_id=acceptance.person_id,
+        what=what,
+        after=dict(face.shown),
+        logged={"after": face.said_whole()},
+    )
+    return Plan(changes=(change,), puts=(acceptance,)), True
+
+
+def _address(email: str) -> str:
+    try:
+        return check_email(email)
+    except ValueError as error:
+        raise InvalidParams(f"{error}.") from error

@@ -1,0 +1,347 @@
+"""The state file as it is written: every key known, every value of the right kind, or its place is named."""
+
+import datetime as dt
+import re
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from app.administration.credentials import check_base_url
+from app.errors import InvalidParams
+from app.identity.roles import Role
+from app.provider.endpoints import ENDPOINTS
+from app.provider.questions import CONDITION_FIELDS
+from app.quota.arithmetic import Dimension, Window, parse_limit_key
+
+RULE: Final = "state-file"
+MOST_PEOPLE_WITHOUT_PERMISSION: Final = 10
+"""Principal and at most nine collaborators (Research API FAQ, 2026-09-01)."""
+
+_EMAIL: Final = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,255}")
+_YAML_BOOL: Final = "tag:yaml.org,2002:bool"
+_LARGEST_AMOUNT: Final = 2**53 - 1
+
+LimitKey = tuple[Dimension, Window | None]
+
+
+def malformed(place: str, said: str) -> InvalidParams:
+    """The refusal of a state file, naming the place in it."""
+    return InvalidParams(f"{place}: {said}" if place else said, rule=RULE)
+
+
+def check_email(text: str) -> str:
+    """The address in lower case. Good: `Ada@example.edu`. Bad: `ada`. Raises ValueError."""
+    address = text.strip().lower()
+    if _EMAIL.fullmatch(address) is None:
+        raise ValueError(f"{text!r} is not an e-mail address")
+    return address
+
+
+def _check_name(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise ValueError("must be printable, without blanks around it")
+    return text
+
+
+def _read_limits(amounts: object) -> dict[LimitKey, int]:
+    if not isinstance(amounts, Mapping):
+        raise ValueError("limits are written {requests/day: 100, ...}")  # noqa: TRY004 - pydantic's way
+    found: dict[LimitKey, int] = {}
+    for key, amount in amounts.items():
+        limit_key = parse_limit_key(str(key))
+        if type(amount) is not int or not 0 <= amount <= _LARGEST_AMOUNT:
+            raise ValueError(f"{key} must be a whole number from 0 on")
+        found[limit_key] = amount
+    return found
+
+
+def _as_text(value: object) -> object:
+    # YAML reads ids as numbers, and bare words such as NO as false; only the former has one meaning.
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_check_name)]
+Email = Annotated[str, AfterValidator(check_email)]
+Limits = Annotated[Mapping[LimitKey, int], PlainValidator(_read_limits)]
+Text = Annotated[str, Field(min_length=1)]
+Version = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Permission(_Model):
+    """The platform's written leave for more than ten people."""
+
+    reference: Text
+    file: Text | None = None
+
+
+class DesiredCredential(_Model):
+    """An upstream credential; the secret itself stands in a file or in a variable, never here."""
+
+    name: Name
+    base_url: Annotated[str, AfterValidator(check_base_url)] = "https://open.tiktokapis.com"
+    client_key: Text
+    client_secret_file: Text | None = None
+    client_secret_env: Text | None = None
+    limits: Limits = {}
+    roster_limit: Annotated[int, Field(ge=1, le=10_000)] = MOST_PEOPLE_WITHOUT_PERMISSION
+    permission: Permission | None = None
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> "DesiredCredential":
+        if (self.client_secret_file is None) == (self.client_secret_env is None):
+            raise ValueError("give either client_secret_file or client_secret_env")
+        if self.roster_limit > MOST_PEOPLE_WITHOUT_PERMISSION and self.permission is None:
+            raise ValueError(
+                f"a roster_limit above {MOST_PEOPLE_WITHOUT_PERMISSION} needs "
+                "permission: {reference: ..., file: ...}"
+            )
+        return self
+
+
+class DesiredTerms(_Model):
+    """A version of the platform's terms, with its text in a file."""
+
+    version: Version
+    title: Text
+    text_file: Text
+    in_force_from: dt.date
+
+
+class DesiredAcceptance(_Model):
+    """That a person accepted a version on a day, with the evidence."""
+
+    version: Version
+    on: dt.date
+    evidence_file: Text
+
+
+class DesiredPerson(_Model):
+    """A human being and their roles."""
+
+    email: Email
+    name: Name
+    roles: tuple[Role, ...] = ()
+    accepted: tuple[DesiredAcceptance, ...] = ()
+
+
+class Approval(_Model):
+    """What the platform approved, and when; both days included."""
+
+    reference: Text
+    from_day: Annotated[dt.date, Field(alias="from")]
+    until_day: Annotated[dt.date, Field(alias="until")]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Approval":
+        if self.until_day < self.from_day:
+            raise ValueError("until lies before from")
+        return self
+
+
+class DesiredMember(_Model):
+    """A person in a project, written as an e-mail address alone or with days and limits."""
+
+    email: Email
+    from_day: Annotated[dt.date | None, Field(alias="from")] = None
+    until_day: Annotated[dt.date | None, Field(alias="until")] = None
+    limits: Limits = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_address(cls, value: Any) -> Any:
+        return {"email": value} if isinstance(value, str) else value
+
+
+class Allow(_Model):
+    """What the proposal asked for; what is absent is not bounded."""
+
+    endpoints: tuple[str, ...] | None = None
+    fields: dict[str, tuple[str, ...]] = {}
+    conditions: dict[str, tuple[Annotated[str, BeforeValidator(_as_text)], ...]] = {}
+
+    @field_validator("endpoints")
+    @classmethod
+    def _known_endpoints(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for name in value or ():
+            _require_known(name, ENDPOINTS, "endpoint")
+        return value
+
+    @field_validator("fields")
+    @classmethod
+    def _known_fields(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for name, fields in value.items():
+            _require_known(name, ENDPOINTS, "endpoint")
+            for each in fields:
+                _require_known(each, ENDPOINTS[name].fields, f"field of {name}")
+        return value
+
+    @field_validator("conditions")
+    @classmethod
+    def _known_conditions(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for name in value:
+            _require_known(name, CONDITION_FIELDS, "condition")
+        return value
+
+    def as_stored(self) -> dict[str, Any]:
+        """The bounds in the order of their names, so that the order in the file is no difference."""
+        stored: dict[str, Any] = {}
+        if self.endpoints is not None:
+            stored["endpoints"] = sorted(set(self.endpoints))
+        if self.fields:
+            stored["fields"] = {name: sorted(set(self.fields[name])) for name in sorted(self.fields)}
+        if self.conditions:
+            stored["conditions"] = {
+                name: sorted(set(self.conditions[name])) for name in sorted(self.conditions)
+            }
+        return stored
+
+
+class DesiredProject(_Model):
+    """One approved proposal under one credential."""
+
+    name: Name
+    credential: Name
+    approval: Approval
+    lead: Email | None = None
+    members: tuple[DesiredMember, ...] = ()
+    cache_scope: Literal["project", "credential"] = "project"
+    allow: Allow = Allow()
+    limits: Limits = {}
+    member_limits: Limits = {}
+
+    @model_validator(mode="after")
+    def _lead_is_member(self) -> "DesiredProject":
+        if self.lead is not None and self.lead not in {member.email for member in self.members}:
+            raise ValueError(f"the lead, {self.lead}, must be one of the members; add them to members")
+        return self
+
+
+class StateFile(_Model):
+    """The whole file; a section that is absent is not spoken about."""
+
+    credentials: tuple[DesiredCredential, ...] | None = None
+    terms: tuple[DesiredTerms, ...] | None = None
+    people: tuple[DesiredPerson, ...] | None = None
+    projects: tuple[DesiredProject, ...] | None = None
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "StateFile":
+        _require_once("credentials", (each.name for each in self.credentials or ()))
+        _require_once("terms", (each.version for each in self.terms or ()))
+        _require_once("people", (each.email for each in self.people or ()))
+        _require_once("projects", (each.name for each in self.projects or ()))
+        for project in self.projects or ():
+            _require_once(f"members of project {project.name}", (each.email for each in project.members))
+        for person in self.people or ():
+            _require_once(f"accepted of {person.email}", (each.version for each in person.accepted))
+        return self
+
+
+def parse_state_file(text: str) -> StateFile:
+    """The state file in `text`. Raises InvalidParams, which names the place and repeats no secret."""
+    try:
+        content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader underneath
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}"
+        raise malformed(where, f"this is no YAML: {error.problem}") from None
+    except yaml.YAMLError:
+        raise malformed("", "the state file is no YAML") from None
+    if content is None:
+        content = {}
+    if not isinstance(content, dict):
+        raise malformed("", "a state file has the sections credentials, terms, people and projects")
+    try:
+        return StateFile.model_validate(content)
+    except ValidationError as error:
+        raise _explained(error, content) from None
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML with the booleans of version 1.2, and without keys that are written twice.
+
+    Under version 1.1 the key `on` is true and the region NO is false.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set[object]()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable):
+                if key in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key!r} is written twice", key_node.start_mark
+                    )
+                seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_StrictLoader.yaml_implicit_resolvers = {
+    first: [each for each in resolvers if each[0] != _YAML_BOOL]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_StrictLoader.add_implicit_resolver(
+    _YAML_BOOL, re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+
+
+def _explained(error: ValidationError, content: Mapping[str, Any]) -> InvalidParams:
+    problems = []
+    for each in error.errors(include_input=False, include_url=False):
+        said = each["msg"].removeprefix("Value error, ").removesuffix(".")
+        if each["type"] == "extra_forbidden":
+            said = "this key is not known"
+        elif each["type"] == "string_type":
+            said += " (put it in quotes)"
+        problems.append(f"{_place(each['loc'], content)}: {said[0].lower()}{said[1:]}".removeprefix(": "))
+    return InvalidParams("; ".join(problems[:5]), rule=RULE)
+
+
+def _place(location: tuple[int | str, ...], content: Any) -> str:
+    """`projects[0] (elections).approval.until`: where in the file, with the name of what stands there."""
+    place, here = "", content
+    for step in location:
+        if isinstance(step, int):
+            here = here[step] if isinstance(here, (list, tuple)) and step < len(here) else None
+            name = (
+                next(
+                    (here[key] for key in ("email", "name", "version") if isinstance(here.get(key), str)),
+                    None,
+                )
+                if isinstance(here, dict)
+                else None
+            )
+            place += f"[{step}]" + (f" ({name})" if name else "")
+        else:
+            here = here.get(step) if isinstance(here, dict) else None
+            place += f".{step}" if place else step
+    return place
+
+
+def _require_known(name: str, known: Iterable[str], kind: str) -> None:
+    if name not in known:
+        raise ValueError(f"{name} is no {kind}; known are {', '.join(sorted(known))}")
+
+
+def _require_once(where: str, names: Iterable[str]) -> None:
+    seen = set[str]()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{where}: {name} stands there twice")
+        seen.add(name)

@@ -1,0 +1,203 @@
+"""The directory as records: what administration looks at and what it changes.
+
+Field names are those of the rows. `_us` is microseconds since 1970 UTC. A record with `retired_us` set is
+history: it stays, since entries of the log point at it, and counts for nothing.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.quota.arithmetic import Dimension, Window
+from app.quota.limits import StoredLimit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """An upstream key and secret, sealed; `secret_digest` is empty once it is retired."""
+
+    id: str
+    name: str
+    base_url: str
+    wrapped_key: bytes = field(repr=False)
+    sealed_client_key: bytes = field(repr=False)
+    sealed_client_secret: bytes = field(repr=False)
+    secret_digest: bytes = field(repr=False)
+    roster_limit: int
+    permission: Mapping[str, Any]
+    created_us: int
+    retired_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A human being; the log names them by `id` alone."""
+
+    id: str
+    email: str
+    name: str
+    roles: tuple[str, ...]
+    created_us: int
+    retired_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermsVersion:
+    """One version of the platform's terms."""
+
+    version: str
+    title: str
+    text: str = field(repr=False)
+    text_sha256: str
+    in_force_from: dt.date
+    created_us: int
+    retired_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """That a person accepted a version; `how` is self or recorded. Never taken back."""
+
+    person_id: str
+    version: str
+    accepted_us: int
+    how: str
+    evidence_name: str | None = None
+    evidence_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """One approved proposal; `wrapped_data_key` is empty once it is retired, and with it what was held."""
+
+    id: str
+    name: str
+    credential_id: str
+    approval_reference: str
+    approved_from: dt.date
+    approved_until: dt.date
+    lead_id: str | None
+    cache_scope: str
+    allow: Mapping[str, Any]
+    wrapped_data_key: bytes = field(repr=False)
+    created_us: int
+    retired_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """A person in a project, both days included."""
+
+    id: str
+    project_id: str
+    person_id: str
+    from_day: dt.date | None
+    until_day: dt.date | None
+    created_us: int
+    retired_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One membership's key, as digests."""
+
+    id: str
+    membership_id: str
+    client_secret_digest: bytes = field(repr=False)
+    api_key_digest: bytes = field(repr=False)
+    old_client_secret_digest: bytes | None = field(default=None, repr=False)
+    old_api_key_digest: bytes | None = field(default=None, repr=False)
+    old_until_us: int | None = None
+    created_us: int
+    expires_us: int | None = None
+    revoked_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonToken:
+    """A bearer token for `/api/v1`, as a digest."""
+
+    id: str
+    person_id: str
+    digest: bytes = field(repr=False)
+    created_us: int
+    expires_us: int | None = None
+    revoked_us: int | None = None
+
+
+Record = (
+    Credential | Person | TermsVersion | Acceptance | Project | Membership | Key | PersonToken | StoredLimit
+)
+
+LimitSlot = tuple[str, str, Dimension, Window | None]
+"""Scope kind, scope id, dimension and window: what a limit is told apart by."""
+
+
+def slot_of(limit: StoredLimit) -> LimitSlot:
+    """What the limit is told apart by."""
+    return limit.scope_kind, limit.scope_id, limit.dimension, limit.window
+
+
+def key_of(record: Record) -> tuple[object, ...]:
+    """What a record is told apart by: two records with the same are the same row at two times."""
+    match record:
+        case TermsVersion():
+            return TermsVersion, record.version
+        case Acceptance():
+            return Acceptance, record.person_id, record.version
+        case StoredLimit():
+            return StoredLimit, *slot_of(record)
+        case _:
+            return type(record), record.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """The whole directory as of one moment, retired records included."""
+
+    now_us: int
+    revision: int = 1
+    credentials: Sequence[Credential] = ()
+    people: Sequence[Person] = ()
+    terms: Sequence[TermsVersion] = ()
+    acceptances: Sequence[Acceptance] = ()
+    projects: Sequence[Project] = ()
+    memberships: Sequence[Membership] = ()
+    keys: Sequence[Key] = ()
+    tokens: Sequence[PersonToken] = ()
+    limits: Sequence[StoredLimit] = ()
+
+    @property
+    def now(self) -> dt.datetime:
+        """The moment, in UTC."""
+        return dt.datetime.fromtimestamp(self.now_us / 1_000_000, dt.UTC)
+
+    def person(self, email: str) -> Person | None:
+        """The person of that address who has not been retired."""
+        wanted = email.strip().lower()
+        return next((each for each in self.people if each.email == wanted and each.retired_us is None), None)
+
+    def project(self, name: str) -> Project | None:
+        """The project of that name that has not been retired."""
+        return next((each for each in self.projects if each.name == name and each.retired_us is None), None)
+
+    def membership(self, project: Project, person: Person) -> Membership | None:
+        """That person's place in the project, unless it was retired."""
+        return next(
+            (
+                each
+                for each in self.memberships
+                if each.project_id == project.id and each.person_id == person.id and each.retired_us is None
+            ),
+            None,
+        )
+
+    def terms_at(self, day: dt.date) -> TermsVersion | None:
+        """The version in force on that day."""
+        begun = [each for each in self.terms if each.retired_us is None and each.in_force_from <= day]
+        return max(begun, key=lambda each: (each.in_force_from, each.version), default=None)
+
+    def has_accepted(self, person_id: str, version: str) -> bool:
+        """Whether the person accepted that version."""
+        return any(each.person_id == person_id and each.version == version for each in self.acceptances)

@@ -1,0 +1,131 @@
+"""What the limits have left, for people: the figures of the ledger, under names that people know."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from app.administration.registry import CounterSlot, Registry
+from app.administration.state import Project, State
+from app.audit.entries import Value
+from app.errors import NotFound
+from app.quota.arithmetic import Limit, Standing, Use, Window, standing, use_at
+from app.quota.limits import effective_limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Every limit made of days, as it stood on one UTC day."""
+
+    day: dt.date
+    limits: Sequence[tuple[str, Standing]]
+
+    def shown(self) -> dict[str, Value]:
+        """As `bursar usage --json` and the API give it."""
+        return {"day": self.day.isoformat(), "limits": [_shown(scope, each) for scope, each in self.limits]}
+
+
+async def usage(
+    registry: Registry,
+    *,
+    project: str | None = None,
+    email: str | None = None,
+    day: dt.date | None = None,
+) -> Usage:
+    """Where the limits stand on `day` (today by default), of one project or person where asked.
+
+    With a project or a person the limits above them are among the answer, since these bind them as well.
+    Limits a minute and of concurrent calls are not in it: what they count is over at once. Raises NotFound.
+    """
+    state = await registry.state()
+    today = state.now.date()
+    day = day or today
+    # Noon, since within seconds of midnight a call counts on two days.
+    moment = state.now if day == today else dt.datetime.combine(day, dt.time(12), dt.UTC)
+    scoped = _limits(state, project=project, email=email)
+    uses = await registry.uses({limit.scope.id for _, limit in scoped}, since=day.replace(day=1))
+    return Usage(
+        day=day, limits=[(label, standing(limit, _use(limit, uses, day), moment)) for label, limit in scoped]
+    )
+
+
+def _use(limit: Limit, uses: Mapping[CounterSlot, Mapping[dt.date, Use]], day: dt.date) -> Use:
+    slot = (limit.scope.kind.value, limit.scope.id, limit.dimension.value)
+    return use_at(limit.window or Window.DAY, uses.get(slot, {}), (day,))
+
+
+def _limits(state: State, *, project: str | None, email: str | None) -> list[tuple[str, Limit]]:
+    """Every limit with the name of its scope, each once, from the widest scope to the narrowest."""
+    labels: dict[Limit, str] = {}
+    for owned, names in _owners(state, project=project, email=email):
+        for limit in effective_limits(
+            state.limits,
+            credential=owned["credential"],
+            project=owned["project"],
+            membership=owned["membership"],
+            key=owned["key"],
+        ):
+            if limit.scope.id and limit.window not in {None, Window.MINUTE}:
+                labels[limit] = f"{limit.scope.kind}:{names[limit.scope.kind.value]}"
+    order = {"credential": 0, "project": 1, "member": 2, "key": 3}
+    return sorted(
+        ((label, limit) for limit, label in labels.items()),
+        key=lambda each: (order[each[1].scope.kind], each[0], each[1].dimension, each[1].window or ""),
+    )
+
+
+def _owners(
+    state: State, *, project: str | None, email: str | None
+) -> Iterable[tuple[dict[str, str], dict[str, str]]]:
+    """Ids and names of credential, project, member and key, for every combination that limits may bind."""
+    person = None if email is None else state.person(email)
+    if email is not None and person is None:
+        raise NotFound(f"There is no person {email}; `bursar person list` shows all.")
+    projects = [each for each in state.projects if each.retired_us is None]
+    if project is not None:
+        projects = [each for each in projects if each.name == project]
+        if not projects:
+            raise NotFound(f"There is no project {project}; `bursar project list` shows all.")
+    if project is None and person is None:
+        for credential in state.credentials:
+            if credential.retired_us is None:
+                yield _ids(credential=credential.id), {"credential": credential.name}
+    for each in projects:
+        yield from _owners_in(state, each, None if person is None else person.id)
+
+
+def _owners_in(
+    state: State, project: Project, person_id: str | None
+) -> Iterable[tuple[dict[str, str], dict[str, str]]]:
+    credential = next(each for each in state.credentials if each.id == project.credential_id)
+    emails = {each.id: each.email for each in state.people}
+    names = {"credential": credential.name, "project": project.name}
+    if person_id is None:
+        yield _ids(credential=credential.id, project=project.id), {**names, "member": ""}
+    for place in state.memberships:
+        is_asked = person_id in {None, place.person_id}
+        if place.project_id != project.id or place.retired_us is not None or not is_asked:
+            continue
+        named = {**names, "member": f"{project.name}/{emails[place.person_id]}"}
+        keys = [each.id for each in state.keys if each.membership_id == place.id and each.revoked_us is None]
+        for key in keys or [""]:
+            yield (
+                _ids(credential=credential.id, project=project.id, membership=place.id, key=key),
+                {**named, "key": key},
+            )
+
+
+def _ids(*, credential: str, project: str = "", membership: str = "", key: str = "") -> dict[str, str]:
+    return {"credential": credential, "project": project, "membership": membership, "key": key}
+
+
+def _shown(scope: str, each: Standing) -> dict[str, Value]:
+    return {
+        "scope": scope,
+        "dimension": each.limit.dimension.value,
+        "window": each.limit.window.value if each.limit.window else None,
+        "limit": each.limit.amount,
+        "used": each.used,
+        "reserved": each.reserved,
+        "left": each.left,
+        "resets_at": None if each.resets_at is None else each.resets_at.isoformat().replace("+00:00", "Z"),
+    }

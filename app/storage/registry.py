@@ -1,0 +1,213 @@
+"""The registry over SQL: a record is a row whose columns are the record's fields."""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlmodel import SQLModel
+
+from app.administration.changes import Actor, Plan
+from app.administration.registry import EARLIER, CounterSlot, LogSize
+from app.administration.state import (
+    Acceptance,
+    Credential,
+    Key,
+    Membership,
+    Person,
+    PersonToken,
+    Project,
+    Record,
+    State,
+    TermsVersion,
+    key_of,
+)
+from app.errors import Conflict, NotReady
+from app.quota.arithmetic import Dimension, Use, Window
+from app.quota.limits import StoredLimit
+from app.storage.engines import Database, upsert
+from app.storage.log import Boot, LockedHead, lock_head
+from app.storage.tables import (
+    AcceptanceRow,
+    CounterRow,
+    CredentialRow,
+    EntryRow,
+    HeadRow,
+    KeyRow,
+    LimitRow,
+    MembershipRow,
+    PersonRow,
+    PersonTokenRow,
+    ProjectRow,
+    TermsRow,
+    table,
+)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_ROWS: Final[Mapping[type[Any], type[SQLModel]]] = {
+    # In an order in which what a row points at is written before it.
+    Credential: CredentialRow,
+    Person: PersonRow,
+    TermsVersion: TermsRow,
+    Acceptance: AcceptanceRow,
+    Project: ProjectRow,
+    Membership: MembershipRow,
+    Key: KeyRow,
+    PersonToken: PersonTokenRow,
+    StoredLimit: LimitRow,
+}
+_TABLES: Final = {kind: table(row) for kind, row in _ROWS.items()}
+_head, _entry, _counter, _limit = table(HeadRow), table(EntryRow), table(CounterRow), table(LimitRow)
+
+_DROP_LIMIT = sa.delete(_limit).where(
+    *(
+        _limit.c[name] == sa.bindparam(f"old_{name}")
+        for name in ("scope_kind", "scope_id", "dimension", "window")
+    )
+)
+_USES = sa.select(_counter).where(
+    _counter.c.scope_id.in_(sa.bindparam("ids", expanding=True)), _counter.c.day >= sa.bindparam("since")
+)
+_USES_BEFORE = (
+    sa.select(
+        _counter.c.scope_kind,
+        _counter.c.scope_id,
+        _counter.c.dimension,
+        sa.func.sum(_counter.c.used).label("used"),
+        sa.func.sum(_counter.c.reserved).label("reserved"),
+    )
+    .where(
+        _counter.c.scope_id.in_(sa.bindparam("ids", expanding=True)), _counter.c.day < sa.bindparam("since")
+    )
+    .group_by(_counter.c.scope_kind, _counter.c.scope_id, _counter.c.dimension)
+)
+
+
+class SqlRegistry:
+    """The registry's port over SQL; see `app.administration.registry`."""
+
+    def __init__(self, *, database: Database, boot: Boot) -> None:
+        self._database = database
+        self._boot = boot
+
+    async def state(self) -> State:
+        """The whole directory, from one snapshot."""
+        return await self._database.read(self._load)
+
+    async def change(self, actor: Actor, decide: Callable[[State], tuple[Plan, T]]) -> T:
+        """What `decide` says beside its plan, once the plan is carried out."""
+
+        def work(conn: Connection) -> tuple[LockedHead, T]:
+            head = lock_head(conn, self._database, self._boot)
+            plan, answer = decide(_state(conn, now_us=head.now_us, revision=head.revision))
+            if plan.changes:
+                self._carry_out(conn, plan)
+                for change in plan.changes:
+                    head.stage(change.entry(actor))
+                head.change_directory()
+                head.write()
+            return head, answer
+
+        try:
+            _, answer = await self._database.write(work, committed=lambda done: done[0].committed())
+        except sa.exc.IntegrityError as error:
+            raise Conflict(
+                "Two objects cannot both be: their names or what they point at collide."
+            ) from error
+        return answer
+
+    async def uses(
+        self, scope_ids: Collection[str], *, since: dt.date
+    ) -> Mapping[CounterSlot, Mapping[dt.date, Use]]:
+        """What these scopes used on each day from `since`, and at `EARLIER` the sum of all days before."""
+        wanted = {"ids": sorted(scope_ids), "since": since}
+        return await self._database.read(lambda conn: _uses(conn, wanted))
+
+    async def log_size(self) -> LogSize:
+        """The length of the log by its head and by its entries."""
+        return await self._database.read(_log_size)
+
+    def _load(self, conn: Connection) -> State:
+        revision = conn.execute(sa.select(_head.c.revision)).scalar_one_or_none()
+        if revision is None:
+            raise NotReady("The database has no log yet: run `bursar init`.")
+        return _state(conn, now_us=self._database.now_us(conn), revision=revision)
+
+    def _carry_out(self, conn: Connection, plan: Plan) -> None:
+        latest = {key_of(record): record for record in plan.puts}
+        for kind, target in _TABLES.items():
+            rows = [_row(record) for record in latest.values() if isinstance(record, kind)]
+            if rows:
+                conn.execute(upsert(self._database.dialect, target), rows)
+        if plan.dropped:
+            names = ("scope_kind", "scope_id", "dimension", "window")
+            conn.execute(
+                _DROP_LIMIT, [{f"old_{name}": _row(limit)[name] for name in names} for limit in plan.dropped]
+            )
+
+
+def _state(conn: Connection, *, now_us: int, revision: int) -> State:
+    return State(
+        now_us=now_us,
+        revision=revision,
+        credentials=_all(conn, Credential),
+        people=_all(conn, Person),
+        terms=_all(conn, TermsVersion),
+        acceptances=_all(conn, Acceptance),
+        projects=_all(conn, Project),
+        memberships=_all(conn, Membership),
+        keys=_all(conn, Key),
+        tokens=_all(conn, PersonToken),
+        limits=_all(conn, StoredLimit),
+    )
+
+
+def _all(conn: Connection, kind: type[R]) -> Sequence[R]:
+    source = _TABLES[kind]
+    rows = conn.execute(sa.select(source).order_by(*source.primary_key.columns)).mappings()
+    return tuple(_record(kind, dict(row)) for row in rows)
+
+
+def _record(kind: type[R], row: dict[str, Any]) -> R:
+    if kind is StoredLimit:
+        row["dimension"] = Dimension(row["dimension"])
+        row["window"] = Window(row["window"]) if row["window"] else None
+    elif kind is Person:
+        row["roles"] = tuple(row["roles"])
+    return kind(**row)
+
+
+def _row(record: Record) -> dict[str, Any]:
+    row = {each.name: getattr(record, each.name) for each in dataclasses.fields(record)}
+    if isinstance(record, StoredLimit):
+        row["dimension"] = record.dimension.value
+        row["window"] = record.window.value if record.window else ""
+    elif isinstance(record, Person):
+        row["roles"] = list(record.roles)
+    return row
+
+
+def _uses(conn: Connection, wanted: dict[str, object]) -> dict[CounterSlot, dict[dt.date, Use]]:
+    found: dict[CounterSlot, dict[dt.date, Use]] = {}
+    for row in conn.execute(_USES, wanted):
+        found.setdefault((row.scope_kind, row.scope_id, row.dimension), {})[row.day] = Use(
+            row.used, row.reserved
+        )
+    for row in conn.execute(_USES_BEFORE, wanted):
+        slot = (row.scope_kind, row.scope_id, row.dimension)
+        # PostgreSQL sums big integers into a decimal.
+        found.setdefault(slot, {})[EARLIER] = Use(int(row.used), int(row.reserved))
+    return found
+
+
+def _log_size(conn: Connection) -> LogSize:
+    size = conn.execute(sa.select(_head.c.size)).scalar_one_or_none()
+    if size is None:
+        raise NotReady("The database has no log yet: run `bursar init`.")
+    return LogSize(
+        by_head=size, entries=conn.execute(sa.select(sa.func.count()).select_from(_entry)).scalar_one()
+    )
