@@ -167,6 +167,12 @@ def entry_id_exists(conn: Connection, entry_id: EntryId) -> bool:
 
 
 _NEWEST_CHECKED = 1_000
+_AT_ONCE = 50_000
+_HASHES = (
+    sa.select(_ENTRY.c.leaf_hash)
+    .where(_ENTRY.c.ix >= sa.bindparam("since"), _ENTRY.c.ix < sa.bindparam("until"))
+    .order_by(_ENTRY.c.ix)
+)
 
 
 def check_log(conn: Connection) -> int:
@@ -178,8 +184,9 @@ def check_log(conn: Connection) -> int:
     head = conn.execute(sa.select(_HEAD.c.size, _HEAD.c.frontier)).one_or_none()
     if head is None:
         raise NotReady("the database has no log yet: run `bursar init`")
-    hashes = (row.leaf_hash for row in conn.execute(sa.select(_ENTRY.c.leaf_hash).order_by(_ENTRY.c.ix)))
-    frontier = Frontier().extend(hashes)
+    frontier = Frontier()
+    while hashes := conn.execute(_HASHES, {"since": frontier.size, "until": frontier.size + _AT_ONCE}).all():
+        frontier = frontier.extend(row.leaf_hash for row in hashes)
     if frontier != Frontier.from_bytes(head.frontier) or frontier.size != head.size:
         raise LogBroken(
             f"the log holds {frontier.size} entries that do not make up the head's tree of {head.size}: "
