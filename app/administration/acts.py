@@ -6,14 +6,20 @@ import hashlib
 from collections.abc import Mapping
 
 from app.administration.changes import Actor, Change, Plan
-from app.administration.desired import LimitKey, check_email
+from app.administration.credentials import check_base_url
+from app.administration.desired import (
+    MOST_PEOPLE_WITHOUT_PERMISSION,
+    LimitKey,
+    check_email,
+    check_name,
+)
 from app.administration.difference import Difference, difference, limit_change
 from app.administration.facing import acceptance_face, differences, person_face
 from app.administration.minting import Mint
 from app.administration.registry import Registry
 from app.administration.state import Acceptance, Credential, Person, Project, State, slot_of
-from app.administration.wanted import Wanted
-from app.errors import InvalidParams, NotFound
+from app.administration.wanted import Wanted, WantedCredential, check_secret
+from app.errors import Conflict, InvalidParams, NotFound
 from app.identity.roles import Act, Role
 from app.quota.arithmetic import ScopeKind
 from app.quota.limits import EACH_MEMBER, StoredLimit
@@ -138,24 +144,73 @@ async def set_limits(
     return await registry.change(actor, decide)
 
 
-async def rotate_credential(
-    registry: Registry, mint: Mint, actor: Actor, *, name: str, client_key: str, client_secret: str
-) -> bool:
-    """Replace the key and secret of a credential, on the same host; whether they differ from the old ones.
+async def add_credential(
+    registry: Registry,
+    mint: Mint,
+    actor: Actor,
+    *,
+    name: str,
+    base_url: str,
+    client_key: str,
+    client_secret: str,
+) -> None:
+    """Add one credential for at most ten people, without limits.
 
-    Raises NotFound, NotPermitted.
+    Raises Conflict where there is one of that name, InvalidParams for a host or a secret that is none,
+    NotPermitted.
+    """
+    actor.require(Act.MANAGE_DIRECTORY)
+    try:
+        host = check_base_url(base_url)
+        check_name(name)
+    except ValueError as error:
+        raise InvalidParams(f"{error}.") from error
+    wanted = WantedCredential(
+        name=name,
+        base_url=host,
+        client_key=check_secret("client key", client_key, base_url=host),
+        client_secret=check_secret("client secret", client_secret, base_url=host),
+        limits={},
+        roster_limit=MOST_PEOPLE_WITHOUT_PERMISSION,
+        permission={},
+    )
+
+    def decide(state: State) -> tuple[Plan, None]:
+        if any(each.name == name and each.retired_us is None for each in state.credentials):
+            raise Conflict(
+                f"There is a credential {name}; replace its secret with `bursar credential rotate`."
+            )
+        return difference(state, Wanted(credentials=[wanted]), mint).plan, None
+
+    await registry.change(actor, decide)
+
+
+async def rotate_credential(
+    registry: Registry,
+    mint: Mint,
+    actor: Actor,
+    *,
+    name: str,
+    client_secret: str,
+    client_key: str | None = None,
+) -> bool:
+    """Replace the secret of a credential, and the client key if given, on the same host; whether it differs.
+
+    Raises NotFound, NotPermitted, and SealBroken where the old client key is to be kept and does not open.
     """
     actor.require(Act.MANAGE_DIRECTORY)
 
     def decide(state: State) -> tuple[Plan, bool]:
         old = find_credential(state, name)
-        if old.secret_digest == mint.secret_digest(client_key, client_secret):
+        new_client_key = client_key or mint.opened_client_key(old)
+        secret = check_secret("client secret", client_secret, base_url=old.base_url)
+        if old.secret_digest == mint.secret_digest(new_client_key, secret):
             return Plan(), False
         sealed = mint.seal(
             credential=old.id,
             base_url=old.base_url,
-            client_key=client_key,
-            client_secret=client_secret,
+            client_key=new_client_key,
+            client_secret=secret,
             wrapped_key=old.wrapped_key,
         )
         new = dataclasses.replace(

@@ -31,6 +31,7 @@ MOST_PEOPLE_WITHOUT_PERMISSION: Final = 10
 
 _EMAIL: Final = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,255}")
 _YAML_BOOL: Final = "tag:yaml.org,2002:bool"
+_MOST_NAME_CHARS: Final = 100
 _LARGEST_AMOUNT: Final = 2**53 - 1
 
 LimitKey = tuple[Dimension, Window | None]
@@ -49,9 +50,10 @@ def check_email(text: str) -> str:
     return address
 
 
-def _check_name(text: str) -> str:
-    if not text.isprintable() or text != text.strip():
-        raise ValueError("must be printable, without blanks around it")
+def check_name(text: str) -> str:
+    """The name, if it is printable and at most 100 characters long. Raises ValueError."""
+    if not text.isprintable() or text != text.strip() or not 1 <= len(text) <= _MOST_NAME_CHARS:
+        raise ValueError(f"a name is printable, 1 to {_MOST_NAME_CHARS} characters, without blanks around it")
     return text
 
 
@@ -72,7 +74,7 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_check_name)]
+Name = Annotated[str, AfterValidator(check_name)]
 Email = Annotated[str, AfterValidator(check_email)]
 Limits = Annotated[Mapping[LimitKey, int], PlainValidator(_read_limits)]
 Text = Annotated[str, Field(min_length=1)]

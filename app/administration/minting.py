@@ -1,16 +1,22 @@
 """What is made rather than computed: ids, keys, seals and digests."""
 
 from dataclasses import dataclass, field
+from typing import Final, Self
 
 from app.administration.credentials import (
     SealedCredential,
     new_wrapped_key,
+    open_credential,
     seal_credential,
     secret_digest,
 )
+from app.administration.state import Credential
 from app.identity.keys import client_key, digest, new_key_id, new_secret
 from app.ids import KeyId, new_object_id
-from app.sealing import MasterKey
+from app.sealing import MasterKey, derive
+
+PEPPER_PURPOSE: Final = "digests of keys"
+"""What the pepper of keys and tokens is derived for; whoever reads digests derives it for the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +33,11 @@ class Mint:
 
     master: MasterKey = field(repr=False)
     pepper: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, master: MasterKey) -> Self:
+        """The mint of an installation."""
+        return cls(master=master, pepper=derive(master, PEPPER_PURPOSE))
 
     def object_id(self) -> str:
         """A fresh id for a row."""
@@ -71,3 +82,13 @@ class Mint:
             client_secret=client_secret,
             wrapped_key=wrapped_key,
         )
+
+    def opened_client_key(self, credential: Credential) -> str:
+        """The client key that a credential has now, for a rotation that keeps it. Raises SealBroken."""
+        sealed = SealedCredential(
+            wrapped_key=credential.wrapped_key,
+            sealed_client_key=credential.sealed_client_key,
+            sealed_client_secret=credential.sealed_client_secret,
+            secret_digest=credential.secret_digest,
+        )
+        return open_credential(self.master, sealed, credential=credential.id, base_url=credential.base_url)[0]

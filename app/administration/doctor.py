@@ -1,0 +1,133 @@
+"""What is wrong with an installation, from facts that others have gathered, each with its mend."""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from app.administration.registry import LogSize
+from app.administration.rosters import roster_sizes
+from app.administration.state import Project, State
+from app.audit.entries import Value
+from app.identity.roles import Role
+
+_WARN_DAYS: Final = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong (problem) or soon will be (warning), and what to do about it."""
+
+    severity: Literal["problem", "warning"]
+    code: str
+    what: str
+    mend: str
+
+    def shown(self) -> dict[str, Value]:
+        """As `bursar doctor --json` gives it."""
+        return {"severity": self.severity, "code": self.code, "what": self.what, "mend": self.mend}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roster:
+    """How many people a credential serves, of how many it may."""
+
+    credential: str
+    people: int
+    limit: int
+
+    def shown(self) -> dict[str, Value]:
+        """As `bursar doctor --json` gives it."""
+        return {"credential": self.credential, "people": self.people, "limit": self.limit}
+
+
+def rosters(state: State) -> Sequence[Roster]:
+    """The roster of every credential in use."""
+    sizes = roster_sizes(projects=state.projects, memberships=state.memberships, today=state.now.date())
+    return [
+        Roster(credential=each.name, people=sizes.get(each.id, 0), limit=each.roster_limit)
+        for each in state.credentials
+        if each.retired_us is None
+    ]
+
+
+def examine(state: State, log: LogSize) -> Sequence[Finding]:
+    """What the directory and the log's length show."""
+    return [*_of_log(log), *_of_people(state), *_of_projects(state), *_of_terms(state)]
+
+
+def _of_log(log: LogSize) -> Iterator[Finding]:
+    if log.by_head != log.entries:
+        yield Finding(
+            severity="problem",
+            code="log_broken",
+            what=f"the log's head counts {log.by_head} entries, and there are {log.entries}",
+            mend="stop serving, keep the database as it is, and restore it from a backup that verifies",
+        )
+
+
+def _of_people(state: State) -> Iterator[Finding]:
+    if not any(Role.ADMIN in each.roles and each.retired_us is None for each in state.people):
+        yield Finding(
+            severity="warning",
+            code="no_administrator",
+            what="nobody has the role admin",
+            mend="run `bursar init --admin EMAIL`",
+        )
+    for each in rosters(state):
+        if each.people > each.limit:
+            yield Finding(
+                severity="problem",
+                code="roster_exceeded",
+                what=f"credential {each.credential} serves {each.people} people, and may serve {each.limit}",
+                mend="end memberships, or record the platform's permission with `bursar apply`",
+            )
+
+
+def _of_projects(state: State) -> Iterator[Finding]:
+    active = [each for each in state.projects if each.retired_us is None]
+    if not active:
+        yield Finding(
+            severity="warning",
+            code="no_project",
+            what="there is no project yet, so nobody can call the platform",
+            mend="describe credentials, people and projects in a file and run `bursar apply FILE`",
+        )
+    for each in active:
+        yield from _of_approval(each, state.now.date())
+
+
+def _of_approval(project: Project, today: dt.date) -> Iterator[Finding]:
+    days_left = (project.approved_until - today).days
+    mend = "have the approval renewed, then record its new end with `bursar apply`"
+    if days_left < 0:
+        what = f"approval {project.approval_reference} of project {project.name} ended on {project.approved_until}"
+        yield Finding(severity="problem", code="approval_ended", what=what, mend=mend)
+    elif days_left <= _WARN_DAYS:
+        what = f"approval {project.approval_reference} of project {project.name} ends on {project.approved_until}"
+        yield Finding(
+            severity="warning", code="approval_ending", what=f"{what}, in {days_left} days", mend=mend
+        )
+
+
+def _of_terms(state: State) -> Iterator[Finding]:
+    terms = state.terms_at(state.now.date())
+    if terms is None:
+        yield Finding(
+            severity="warning",
+            code="no_terms",
+            what="no version of the terms is in force, so nobody is asked to accept any",
+            mend="add the platform's terms under `terms` in the state file and run `bursar apply FILE`",
+        )
+        return
+    emails = {each.id: each.email for each in state.people if each.retired_us is None}
+    members = {each.person_id for each in state.memberships if each.retired_us is None}
+    for email, person_id in sorted((emails[each], each) for each in members if each in emails):
+        if not state.has_accepted(person_id, terms.version):
+            yield Finding(
+                severity="warning",
+                code="terms_not_accepted",
+                what=f"{email} has not accepted terms {terms.version}, so their calls are refused",
+                mend=f"ask them to accept, or run `bursar terms record --person {email} "
+                f"--version {terms.version} --evidence FILE`",
+            )

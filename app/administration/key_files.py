@@ -1,0 +1,89 @@
+"""The files of an installation: the data directory, the master key and the key that signs the log."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from app.errors import BadSetting
+from app.sealing import MasterKey, is_exposed
+
+_OURS: Final = frozenset({"bursar.db", "master.key", "log.key", "demo.json"})
+
+
+def ensure_data_dir(path: Path) -> None:
+    """Have a directory there that only its owner can enter (mode 0700).
+
+    A directory that is somebody else's, or that holds other things, keeps its mode. Raises BadSetting.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.stat()
+        names = {each.name for each in path.iterdir()}
+        is_for_us = status.st_uid == os.geteuid() and (not names or names & _OURS)
+        if stat.S_IMODE(status.st_mode) & 0o077 and is_for_us:
+            path.chmod(0o700)
+    except OSError as error:
+        raise BadSetting(f"The data directory {path} cannot be used: {error.strerror}.") from error
+
+
+def ensure_master_key(path: Path, *, may_create: bool) -> MasterKey:
+    """The master key in `path`, made there if it is missing and may be. Raises BadSetting."""
+    if path.exists() or not may_create:
+        return MasterKey.from_file(path)
+    _make_parent(path)
+    return MasterKey.write_new(path)
+
+
+def ensure_log_key(path: Path) -> None:
+    """Have an Ed25519 private key (PKCS #8, PEM) in `path`, mode 0400; it will sign checkpoints.
+
+    Raises BadSetting.
+    """
+    if path.exists():
+        check_log_key(path)
+        return
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    _make_parent(path)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise BadSetting(f"The key file {path} cannot be written: {error.strerror}.") from error
+
+
+def check_log_key(path: Path) -> None:
+    """Return if the log's key is there, readable by its owner alone and Ed25519; raises BadSetting."""
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            pem = file.read(4096)
+    except OSError as error:
+        raise BadSetting(f"The key file {path} cannot be read: {error.strerror}.") from error
+    if is_exposed(status.st_mode, owner=status.st_uid, reader=os.geteuid()):
+        mode = stat.S_IMODE(status.st_mode)
+        raise BadSetting(f"The key file {path} is open to others (mode {mode:04o}); run chmod 0400 on it.")
+    try:
+        is_ours = isinstance(load_pem_private_key(pem, password=None), Ed25519PrivateKey)
+    except ValueError:
+        is_ours = False
+    if not is_ours:
+        raise BadSetting(f"The key file {path} holds no Ed25519 private key in PEM form.")
+
+
+def _make_parent(path: Path) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadSetting(f"The directory {path.parent} cannot be made: {error.strerror}.") from error

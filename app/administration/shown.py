@@ -1,0 +1,108 @@
+"""The directory as people and programs are shown it: names instead of ids, and nothing that is sealed."""
+
+from typing import Any
+
+from app.administration.difference import limit_key
+from app.administration.rosters import roster_sizes
+from app.administration.state import State
+
+
+def shown_credentials(state: State) -> list[dict[str, Any]]:
+    """Every credential in use, with the number of people on it."""
+    sizes = roster_sizes(projects=state.projects, memberships=state.memberships, today=state.now.date())
+    return [
+        {
+            "name": each.name,
+            "base_url": each.base_url,
+            "people": sizes.get(each.id, 0),
+            "roster_limit": each.roster_limit,
+            "permission": dict(each.permission) or None,
+        }
+        for each in sorted(state.credentials, key=lambda one: one.name)
+        if each.retired_us is None
+    ]
+
+
+def shown_people(state: State) -> list[dict[str, Any]]:
+    """Everybody, with roles, projects and the versions that they accepted."""
+    names = {each.id: each.name for each in state.projects if each.retired_us is None}
+    return [
+        {
+            "email": person.email,
+            "name": person.name,
+            "roles": list(person.roles),
+            "projects": sorted(
+                names[each.project_id]
+                for each in state.memberships
+                if each.person_id == person.id and each.retired_us is None and each.project_id in names
+            ),
+            "accepted": sorted(each.version for each in state.acceptances if each.person_id == person.id),
+        }
+        for person in sorted(state.people, key=lambda one: one.email)
+        if person.retired_us is None
+    ]
+
+
+def shown_projects(state: State) -> list[dict[str, Any]]:
+    """Every project, with approval and members."""
+    credentials = {each.id: each.name for each in state.credentials}
+    emails = {each.id: each.email for each in state.people}
+    return [
+        {
+            "name": project.name,
+            "credential": credentials[project.credential_id],
+            "approval": {
+                "reference": project.approval_reference,
+                "from": project.approved_from.isoformat(),
+                "until": project.approved_until.isoformat(),
+            },
+            "lead": emails.get(project.lead_id or ""),
+            "members": [
+                {
+                    "email": emails[each.person_id],
+                    "from": None if each.from_day is None else each.from_day.isoformat(),
+                    "until": None if each.until_day is None else each.until_day.isoformat(),
+                }
+                for each in state.memberships
+                if each.project_id == project.id and each.retired_us is None
+            ],
+            "cache_scope": project.cache_scope,
+            "allow": dict(project.allow),
+        }
+        for project in sorted(state.projects, key=lambda one: one.name)
+        if project.retired_us is None
+    ]
+
+
+def shown_terms(state: State) -> list[dict[str, Any]]:
+    """Every version, whether it is in force, and how many people accepted it."""
+    current = state.terms_at(state.now.date())
+    return [
+        {
+            "version": each.version,
+            "title": each.title,
+            "in_force_from": each.in_force_from.isoformat(),
+            "in_force": current is not None and each.version == current.version,
+            "text_sha256": each.text_sha256,
+            "accepted": sum(one.version == each.version for one in state.acceptances),
+        }
+        for each in sorted(state.terms, key=lambda one: one.in_force_from)
+        if each.retired_us is None
+    ]
+
+
+def shown_limits(state: State) -> list[dict[str, Any]]:
+    """Every limit, under the name of its scope."""
+    emails = {each.id: each.email for each in state.people}
+    projects = {each.id: each.name for each in state.projects}
+    names = {**projects, **{each.id: each.name for each in state.credentials}}
+    names |= {each.id: f"{projects[each.project_id]}/{emails[each.person_id]}" for each in state.memberships}
+    found = [
+        {
+            "scope": f"{each.scope_kind}:{names.get(each.scope_id, each.scope_id)}",
+            "key": limit_key(each),
+            "amount": each.amount,
+        }
+        for each in state.limits
+    ]
+    return sorted(found, key=lambda one: (str(one["scope"]), str(one["key"])))

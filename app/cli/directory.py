@@ -1,0 +1,180 @@
+"""credential, person and project."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.speaking import AsJson, office, operator, run, say, say_json, table
+
+credentials = typer.Typer(help="Upstream credentials.", no_args_is_help=True)
+people = typer.Typer(help="People and their roles.", no_args_is_help=True)
+projects = typer.Typer(help="Approved projects.", no_args_is_help=True)
+
+SecretFile = Annotated[Path | None, typer.Option(help="File that holds the client secret.")]
+SecretEnv = Annotated[str | None, typer.Option(metavar="NAME", help="Variable that holds the client secret.")]
+ClientKey = Annotated[str, typer.Option(help="The platform's client key.")]
+
+
+@credentials.command("add")
+def add_credential(
+    name: Annotated[str, typer.Argument(help="What the credential is called here.")],
+    *,
+    client_key: ClientKey,
+    base_url: Annotated[
+        str, typer.Option(help="Where it may be used, and nowhere else.")
+    ] = "https://open.tiktokapis.com",
+    secret_file: SecretFile = None,
+    secret_env: SecretEnv = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a credential. The secret comes from a file, a variable or a prompt, never from an argument."""
+    from app.administration.acts import add_credential as add  # noqa: PLC0415
+
+    secret = _secret(secret_file, secret_env)
+
+    async def work() -> None:
+        async with office() as here:
+            await add(
+                here.registry,
+                here.mint,
+                operator(),
+                name=name,
+                base_url=base_url,
+                client_key=client_key,
+                client_secret=secret,
+            )
+
+    run(work())
+    if as_json:
+        say_json({"credential": name, "changed": True})
+    else:
+        say(f"Credential {name} is there; check it with `bursar credential verify {name}`.")
+
+
+@credentials.command("rotate")
+def rotate_credential(
+    name: Annotated[str, typer.Argument(help="Credential.")],
+    client_key: Annotated[str | None, typer.Option(help="The new client key, if that changes too.")] = None,
+    secret_file: SecretFile = None,
+    secret_env: SecretEnv = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replace the secret of a credential, from a file, a variable or a prompt."""
+    from app.administration.acts import rotate_credential as rotate  # noqa: PLC0415
+
+    secret = _secret(secret_file, secret_env)
+
+    async def work() -> bool:
+        async with office() as here:
+            return await rotate(
+                here.registry, here.mint, operator(), name=name, client_key=client_key, client_secret=secret
+            )
+
+    has_changed = run(work())
+    if as_json:
+        say_json({"credential": name, "changed": has_changed})
+    else:
+        say("The secret is replaced." if has_changed else "That is the secret it has already.")
+
+
+@credentials.command("list")
+def list_credentials(as_json: AsJson = False) -> None:
+    """List credentials, without their keys and secrets."""
+    found = _shown("shown_credentials")
+    if as_json:
+        say_json({"credentials": found})
+        return
+    rows = [(each["name"], each["base_url"], f"{each['people']} of {each['roster_limit']}") for each in found]
+    table("Credentials", ("name", "host", "people"), rows)
+
+
+@people.command("list")
+def list_people(as_json: AsJson = False) -> None:
+    """List people, their roles and projects."""
+    found = _shown("shown_people")
+    if as_json:
+        say_json({"people": found})
+        return
+    rows = [
+        (each["email"], each["name"], ", ".join(each["roles"]), ", ".join(each["projects"])) for each in found
+    ]
+    table("People", ("e-mail", "name", "roles", "projects"), rows)
+
+
+@people.command("add")
+def add_person(
+    email: Annotated[str, typer.Argument(help="E-mail address.")],
+    name: Annotated[str, typer.Option(help="Name.")],
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="researcher, lead, quota_admin, admin or compliance; may be repeated."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a person, or change their name and roles."""
+    from app.administration.acts import add_person as add  # noqa: PLC0415
+
+    async def work() -> bool:
+        async with office() as here:
+            return await add(
+                here.registry, here.mint, operator(), email=email, name=name, roles=frozenset(role or ())
+            )
+
+    has_changed = run(work())
+    if as_json:
+        say_json({"person": email.strip().lower(), "changed": has_changed})
+    else:
+        say("Done." if has_changed else "Nothing to change.")
+
+
+@projects.command("list")
+def list_projects(as_json: AsJson = False) -> None:
+    """List projects, their approvals and members."""
+    found = _shown("shown_projects")
+    if as_json:
+        say_json({"projects": found})
+        return
+    rows = [
+        (
+            each["name"],
+            each["credential"],
+            each["approval"]["reference"],
+            f"{each['approval']['from']} to {each['approval']['until']}",
+            each["lead"],
+            len(each["members"]),
+        )
+        for each in found
+    ]
+    table("Projects", ("name", "credential", "approval", "in force", "lead", "members"), rows)
+
+
+def _shown(what: str) -> list[dict[str, Any]]:
+    from app.administration import shown  # noqa: PLC0415
+
+    async def work() -> list[dict[str, Any]]:
+        async with office() as here:
+            found: list[dict[str, Any]] = getattr(shown, what)(await here.registry.state())
+            return found
+
+    return run(work())
+
+
+def _secret(file: Path | None, variable: str | None) -> str:
+    if file is not None and variable is not None:
+        raise typer.BadParameter("give either --secret-file or --secret-env")
+    if file is not None:
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise typer.BadParameter(f"{file} cannot be read as text") from error
+    if variable is not None:
+        if variable not in os.environ:
+            raise typer.BadParameter(f"the variable {variable} is not set")
+        return os.environ[variable]
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("give --secret-file or --secret-env, since nobody can be asked here")
+    asked: str = typer.prompt("Client secret", hide_input=True, err=True)
+    return asked

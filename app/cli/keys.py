@@ -1,0 +1,155 @@
+"""key and token."""
+
+from typing import Annotated
+
+import typer
+
+from app.cli.speaking import AsJson, Day, day_of, note, office, operator, run, say, say_json, table
+
+keys = typer.Typer(help="Keys of people in projects.", no_args_is_help=True)
+tokens = typer.Typer(help="Bearer tokens for /api/v1.", no_args_is_help=True)
+
+Project = Annotated[str, typer.Option(metavar="NAME", help="Project.")]
+Person = Annotated[str, typer.Option(metavar="EMAIL", help="Person.")]
+KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="Key id or client_key.")]
+
+
+@tokens.command("issue")
+def issue_token(person: Person, expires: Day = None, as_json: AsJson = False) -> None:
+    """Issue a bearer token with that person's roles, good through --expires or for 90 days."""
+    from app.administration.keys import IssuedToken  # noqa: PLC0415
+    from app.administration.keys import issue_token as issue  # noqa: PLC0415
+
+    async def work() -> IssuedToken:
+        async with office() as here:
+            return await issue(here.registry, here.mint, operator(), email=person, expires=day_of(expires))
+
+    issued = run(work())
+    if as_json:
+        say_json({"token": issued.token, "expires_at": issued.expires_at})
+    else:
+        say(issued.token)
+        note(f"Good until {issued.expires_at:%Y-%m-%d %H:%M} UTC. It is not shown again.")
+
+
+@keys.command("issue")
+def issue_key(project: Project, person: Person, expires: Day = None, as_json: AsJson = False) -> None:
+    """Issue a key; its secrets are shown once. Without --expires it lasts as long as the membership."""
+    from app.administration.keys import IssuedKey  # noqa: PLC0415
+    from app.administration.keys import issue_key as issue  # noqa: PLC0415
+
+    async def work() -> IssuedKey:
+        async with office() as here:
+            return await issue(
+                here.registry, here.mint, operator(), project=project, email=person, expires=day_of(expires)
+            )
+
+    issued = run(work())
+    if as_json:
+        say_json(
+            {
+                "key_id": issued.key_id,
+                "client_key": issued.client_key,
+                "client_secret": issued.client_secret,
+                "api_key": issued.api_key,
+                "expires_at": issued.expires_at,
+            }
+        )
+        return
+    say(
+        f"client_key     {issued.client_key}",
+        f"client_secret  {issued.client_secret}",
+        f"api_key        {issued.api_key}",
+    )
+    note("The last two are not shown again.")
+
+
+@keys.command("rotate")
+def rotate_key(
+    key: KeyArgument,
+    overlap_s: Annotated[
+        int, typer.Option(min=0, max=604_800, help="Seconds for which the old secrets go on working.")
+    ] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Give a key fresh secrets."""
+    from app.administration.keys import IssuedKey  # noqa: PLC0415
+    from app.administration.keys import rotate_key as rotate  # noqa: PLC0415
+
+    async def work() -> IssuedKey:
+        async with office() as here:
+            return await rotate(here.registry, here.mint, operator(), key=key, overlap_s=overlap_s)
+
+    issued = run(work())
+    if as_json:
+        say_json(
+            {
+                "key_id": issued.key_id,
+                "client_key": issued.client_key,
+                "client_secret": issued.client_secret,
+                "api_key": issued.api_key,
+                "expires_at": issued.expires_at,
+                "old_until": issued.old_until,
+            }
+        )
+        return
+    say(
+        f"client_key     {issued.client_key}",
+        f"client_secret  {issued.client_secret}",
+        f"api_key        {issued.api_key}",
+    )
+    until = f"{issued.old_until:%Y-%m-%d %H:%M} UTC" if issued.old_until else "now"
+    note(f"The old secrets work until {until}. The new ones are not shown again.")
+
+
+@keys.command("revoke")
+def revoke_key(key: KeyArgument, as_json: AsJson = False) -> None:
+    """End a key at once, on every replica."""
+    from app.administration.keys import revoke_key as revoke  # noqa: PLC0415
+
+    async def work() -> bool:
+        async with office() as here:
+            return await revoke(here.registry, operator(), key=key)
+
+    has_changed = run(work())
+    if as_json:
+        say_json({"key": key, "revoked": True, "changed": has_changed})
+    else:
+        say("The key is revoked." if has_changed else "The key had been revoked before.")
+
+
+@keys.command("list")
+def list_keys(
+    project: Annotated[str | None, typer.Option(metavar="NAME", help="Of this project alone.")] = None,
+    person: Annotated[str | None, typer.Option(metavar="EMAIL", help="Of this person alone.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List keys, without their secrets, which nobody has."""
+    from app.administration.keys import ShownKey, shown_keys  # noqa: PLC0415
+
+    async def work() -> list[ShownKey]:
+        async with office() as here:
+            return list(shown_keys(await here.registry.state(), here.mint, project=project, email=person))
+
+    found = run(work())
+    if as_json:
+        say_json(
+            {
+                "keys": [
+                    {
+                        "key_id": each.key_id,
+                        "client_key": each.client_key,
+                        "project": each.project,
+                        "person": each.email,
+                        "status": each.status,
+                        "created_at": each.created_at,
+                        "expires_at": each.expires_at,
+                        "old_until": each.old_until,
+                    }
+                    for each in found
+                ]
+            }
+        )
+        return
+    rows = [(each.client_key, each.project, each.email, each.status, each.expires_at) for each in found]
+    table("Keys", ("client_key", "project", "person", "status", "expires"), rows)

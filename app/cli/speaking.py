@@ -1,0 +1,99 @@
+"""How commands answer: one JSON document, or text and tables that no name can break out of."""
+
+import asyncio
+import datetime as dt
+import json
+import os
+import sys
+import unicodedata
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from app.administration.changes import Actor
+    from app.storage.administering import Administration
+
+T = TypeVar("T")
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Day = Annotated[dt.datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE")]
+
+_PIPE_COLUMNS = 240
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """What a use-case gives."""
+    return asyncio.run(work)
+
+
+@asynccontextmanager
+async def office() -> AsyncIterator["Administration"]:
+    """The directory of the installation that the settings name."""
+    from app.settings import load_settings  # noqa: PLC0415
+    from app.storage.administering import open_administration  # noqa: PLC0415
+
+    async with open_administration(load_settings()) as administration:
+        yield administration
+
+
+def operator() -> "Actor":
+    """Whoever runs this command."""
+    from app.administration.changes import local_operator  # noqa: PLC0415
+
+    return local_operator(os.getuid())
+
+
+def day_of(moment: dt.datetime | None) -> dt.date | None:
+    """The day that an option names."""
+    return None if moment is None else moment.date()
+
+
+def say_json(document: Mapping[str, Any]) -> None:
+    """Print one JSON document."""
+    sys.stdout.write(json.dumps(document, default=_spelled) + "\n")
+
+
+def say(*lines: str) -> None:
+    """Print lines for people."""
+    for line in lines:
+        sys.stdout.write(printable(line) + "\n")
+
+
+def note(line: str) -> None:
+    """Print a remark for people where it does not disturb programs."""
+    sys.stderr.write(printable(line) + "\n")
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table, or that it is empty."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    drawn = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for column in columns:
+        drawn.add_column(column, overflow="fold")
+    for row in rows:
+        drawn.add_row(*("" if value is None else printable(str(value)) for value in row))
+    # A pipe has no width of its own, and whoever reads it wants whole names.
+    width = None if sys.stdout.isatty() else _PIPE_COLUMNS
+    console = Console(markup=False, emoji=False, highlight=False, width=width)
+    console.print(drawn if drawn.row_count else f"{title}: none")
+
+
+def printable(text: str) -> str:
+    """The text with control and direction characters spelled out, since names come from outside."""
+    if text.isprintable():
+        return text
+    return "".join(f"\\u{ord(char):04x}" if unicodedata.category(char) in _UNSAFE else char for char in text)
+
+
+def _spelled(value: object) -> str:
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    raise TypeError(f"no JSON for a {type(value).__name__}")

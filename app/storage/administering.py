@@ -1,0 +1,201 @@
+"""Opens what administration needs, without anything that serving needs, and sets installations up."""
+
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from app.administration.acts import ensure_admin
+from app.administration.changes import Actor
+from app.administration.doctor import Finding, Roster, examine, rosters
+from app.administration.key_files import check_log_key, ensure_data_dir, ensure_log_key, ensure_master_key
+from app.administration.keys import IssuedToken, issue_token
+from app.administration.minting import Mint
+from app.errors import BadSetting, BursarError, NotReady
+from app.ids import CredentialId
+from app.sealing import MasterKey
+from app.settings import Settings
+from app.storage.engines import open_database
+from app.storage.log import Boot
+from app.storage.registry import SqlRegistry
+from app.storage.schema import Ahead, Behind, Current, Missing, migrate, schema_state
+from app.storage.vault import SqlVault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Administration:
+    """What the use-cases of administration are called with."""
+
+    registry: SqlRegistry
+    mint: Mint
+    vault: SqlVault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """What setting up came to; `token` is a fresh one where it was asked for."""
+
+    revision: str
+    admin: str
+    token: IssuedToken | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What the doctor found, and how many people each credential serves."""
+
+    findings: list[Finding] = field(default_factory=list)
+    rosters: list[Roster] = field(default_factory=list)
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether nothing stands in the way of serving; warnings do not."""
+        return all(each.severity == "warning" for each in self.findings)
+
+
+@asynccontextmanager
+async def open_administration(settings: Settings) -> AsyncIterator[Administration]:
+    """The directory, ready to be read and changed; closed afterwards. Raises BadSetting and NotReady."""
+    master = MasterKey.from_file(settings.master_key_path)
+    await require_current_schema(settings.database_url)
+    async with _opened(settings.database_url, settings, master) as administration:
+        yield administration
+
+
+async def require_current_schema(url: str) -> None:
+    """Return if the schema is this release's; raises NotReady saying what to run."""
+    match await schema_state(url):
+        case Current():
+            return
+        case Missing():
+            raise NotReady("The database has no schema yet: run `bursar init`.")
+        case Behind():
+            raise NotReady("The database's schema is of an older release: run `bursar migrate`.")
+        case Ahead():
+            raise NotReady("The database's schema is of a newer release: run that release of Bursar.")
+
+
+async def initialise(
+    settings: Settings, actor: Actor, *, email: str | None = None, wants_token: bool = False
+) -> Installed:
+    """Data directory, keys, newest schema and an administrator, all there on return; safe to run again.
+
+    Raises BadSetting where the database was set up with a master key that is not there, and NotReady.
+    """
+    ensure_data_dir(settings.data_dir)
+    revision = await migrate(settings.owner_database_url)
+    is_fresh = settings.master_key_path.exists() or await _holds_nothing_sealed(settings)
+    if not is_fresh:
+        raise BadSetting(
+            f"The database holds secrets that were sealed with a master key, and {settings.master_key_path} is "
+            "missing. Restore that file, or set BURSAR_MASTER_KEY_FILE; a new key could open none of them."
+        )
+    master = ensure_master_key(settings.master_key_path, may_create=True)
+    ensure_log_key(settings.log_key_path)
+    async with _opened(settings.owner_database_url, settings, master) as office:
+        admin = await ensure_admin(office.registry, office.mint, actor, email=email)
+        token = await issue_token(office.registry, office.mint, actor, email=admin) if wants_token else None
+    return Installed(revision=revision, admin=admin, token=token)
+
+
+async def diagnose(settings: Settings) -> Report:
+    """Everything that is wrong with this installation, as far as it can be looked at."""
+    report = Report()
+    report.findings.extend(_of_files(settings))
+    try:
+        await require_current_schema(settings.database_url)
+        async with _registry(settings.database_url, settings) as registry:
+            state = await registry.state()
+            report.findings.extend(examine(state, await registry.log_size()))
+            report.rosters.extend(rosters(state))
+    except BursarError as error:
+        report.findings.append(_problem("database", error.message, "see `bursar init` and `bursar migrate`"))
+        return report
+    report.findings.extend(await _of_credentials(settings))
+    return report
+
+
+def _of_files(settings: Settings) -> list[Finding]:
+    found: list[Finding] = []
+    try:
+        MasterKey.from_file(settings.master_key_path)
+    except BursarError as error:
+        found.append(_problem("master_key", error.message, "make it with `bursar init`, or restore it"))
+    try:
+        check_log_key(settings.log_key_path)
+    except BursarError as error:
+        found.append(_problem("log_key", error.message, "make it with `bursar init`, or restore it"))
+    if settings.data_dir.is_dir() and settings.data_dir.stat().st_mode & 0o077:
+        what = f"the data directory {settings.data_dir} is open to other users"
+        found.append(
+            Finding(
+                severity="warning",
+                code="data_dir_open",
+                what=what,
+                mend=f"run chmod 0700 {settings.data_dir}",
+            )
+        )
+    if settings.clock_offset_s:
+        what = f"the clock is shifted by {settings.clock_offset_s:g} s, which is for tests"
+        found.append(
+            Finding(severity="warning", code="clock_offset", what=what, mend="unset BURSAR_CLOCK_OFFSET_S")
+        )
+    return found
+
+
+async def _of_credentials(settings: Settings) -> list[Finding]:
+    found: list[Finding] = []
+    try:
+        async with open_administration(settings) as office:
+            for each in (await office.registry.state()).credentials:
+                if each.retired_us is not None:
+                    continue
+                try:
+                    await office.vault.open(CredentialId(each.id))
+                except BursarError as error:
+                    mend = (
+                        "restore the master key it was sealed with, or apply the state file with its secret"
+                    )
+                    found.append(
+                        _problem("credential_sealed", f"credential {each.name}: {error.message}", mend)
+                    )
+    except BursarError:
+        return found  # the master key is the finding, and already told
+    return found
+
+
+def _problem(code: str, what: str, mend: str) -> Finding:
+    return Finding(severity="problem", code=code, what=what.rstrip("."), mend=mend)
+
+
+async def _holds_nothing_sealed(settings: Settings) -> bool:
+    async with _registry(settings.owner_database_url, settings) as registry:
+        state = await registry.state()
+    return not (state.credentials or state.keys or state.tokens)
+
+
+@asynccontextmanager
+async def _opened(url: str, settings: Settings, master: MasterKey) -> AsyncIterator[Administration]:
+    database = open_database(url, clock_offset_s=settings.clock_offset_s)
+    try:
+        yield Administration(
+            registry=SqlRegistry(database=database, boot=_boot()),
+            mint=Mint.of(master),
+            vault=SqlVault(database=database, master=master),
+        )
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def _registry(url: str, settings: Settings) -> AsyncIterator[SqlRegistry]:
+    database = open_database(url, clock_offset_s=settings.clock_offset_s)
+    try:
+        yield SqlRegistry(database=database, boot=_boot())
+    finally:
+        await database.close()
+
+
+def _boot() -> Boot:
+    return Boot(replica=socket.gethostname()[:64], id=secrets.token_hex(8))
