@@ -7,20 +7,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from app.administration.minting import PEPPER_PURPOSE
 from app.audit.calls import Scribe
 from app.clock import Clock, SystemClock
-from app.errors import BadSetting, NotReady
+from app.errors import BadSetting
 from app.gateway import Bounds, Gateway
 from app.identity.bearers import Bearers
 from app.identity.keys import AccessTokens
 from app.sealing import MasterKey, derive
 from app.settings import Settings
+from app.storage.administering import require_current_schema
 from app.storage.books import SqlBooks
 from app.storage.directory import SqlDirectory
 from app.storage.engines import Database, open_database
 from app.storage.log import Boot, check_log
 from app.storage.pages import SqlPages
-from app.storage.schema import Ahead, Behind, Current, Missing, schema_state
 from app.storage.vault import SqlVault
 from app.upstream.http import HttpPlatform, Timeouts
 
@@ -50,11 +51,6 @@ def new_boot() -> Boot:
     return Boot(replica=socket.gethostname()[:64], id=secrets.token_hex(8))
 
 
-def pepper_of(master: MasterKey) -> bytes:
-    """What secrets are digested under."""
-    return derive(master, "digests of keys")
-
-
 @asynccontextmanager
 async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
     """Everything that serving needs, checked and started; closed in order, calls under way first.
@@ -62,7 +58,7 @@ async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
     Raises BadSetting, NotReady and LogBroken when it must not start.
     """
     master = MasterKey.from_file(settings.master_key_path)
-    await _require_current_schema(settings)
+    await require_current_schema(settings.database_url)
     database = open_database(settings.database_url, clock_offset_s=settings.clock_offset_s)
     try:
         await database.read(check_log)
@@ -85,7 +81,7 @@ def _compose(settings: Settings, master: MasterKey, database: Database) -> Insta
     bearers = Bearers(
         directory=directory,
         access_tokens=AccessTokens(derive(master, "access tokens")),
-        pepper=pepper_of(master),
+        pepper=derive(master, PEPPER_PURPOSE),
         clock=clock,
     )
     books = SqlBooks(database=database, clock=clock, boot=boot)
@@ -141,18 +137,6 @@ def _timeouts(settings: Settings) -> Timeouts:
         read_s=settings.upstream_read_timeout_s,
         video_query_read_s=settings.upstream_video_query_timeout_s,
     )
-
-
-async def _require_current_schema(settings: Settings) -> None:
-    match await schema_state(settings.database_url):
-        case Current():
-            return
-        case Missing():
-            raise NotReady("The database has no schema yet: run `bursar init`.")
-        case Behind():
-            raise NotReady("The database's schema is of an older release: run `bursar migrate`.")
-        case Ahead():
-            raise NotReady("The database's schema is of a newer release: run that release of Bursar.")
 
 
 async def _check_clock_offset(settings: Settings, vault: SqlVault) -> None:
