@@ -1,0 +1,79 @@
+"""What one simulator is like: its clients, its quota, its data and its quirks."""
+
+from dataclasses import dataclass, field
+
+BASIC_SCOPE = "research.data.basic"
+"""The scope that opens the research endpoints (facts 1.5)."""
+
+MAX_VIDEOS = 2_000_000
+"""Comment ids keep the video's position in 21 bits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knobs:
+    """Quirks of the real platform; the defaults are plain mode. Sources are rows of facts 3.4."""
+
+    search_id_warmup_s: float = 0.0
+    """A fresh search id is refused for so long: Q2, seen by clients."""
+    search_id_ttl_s: float = 86_400.0
+    """A search id lives so long: Q3, a guess; undocumented."""
+    short_page_p: float = 0.0
+    """Share of pages that lack some records: Q10, documented and recorded."""
+    empty_page_p: float = 0.0
+    """Share of pages that lack all records: Q10."""
+    error_500_p: float = 0.0
+    """Share of calls that fail with 500: Q5, reported in 2025."""
+    html_error_p: float = 0.0
+    """Share of those failures that are HTML pages: Q22, seen by clients."""
+    burst_limit_qps: int | None = None
+    """More calls than this in a second get 429 `rate_limit_exceeded`: Q9, undocumented."""
+    nul_p: float = 0.0
+    """Share of captions with U+0000 in them: Q21, seen by clients."""
+    missing_p: float = 0.0
+    """Share of public videos that no query finds: Q16, measured in papers."""
+    comment_cap: int | None = 1_000
+    """Comments of one video that can be reached: Q19, older documentation; on in plain mode too."""
+
+
+REALISTIC = Knobs(
+    search_id_warmup_s=5.0,
+    short_page_p=0.7,
+    empty_page_p=0.02,
+    error_500_p=0.02,
+    html_error_p=0.1,
+    burst_limit_qps=10,
+    nul_p=0.001,
+    missing_p=0.12,
+)
+"""The defaults of facts 3.4, last column."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """One research client: what an approved project gets."""
+
+    key: str
+    secret: str
+    scopes: frozenset[str] = frozenset({BASIC_SCOPE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatorConfig:
+    """All that makes one simulator differ from another.
+
+    The daily limits are those of the main family (facts 4, documented 2026-09); the token's life is 1.2's.
+    """
+
+    seed: int = 1
+    videos: int = 100_000
+    clients: tuple[Client, ...] = (Client(key="sim-client-key", secret="sim-client-secret"),)  # noqa: S106 - public by design
+    requests_per_day: int = 1_000
+    records_per_day: int = 100_000
+    token_life_s: int = 7_200
+    knobs: Knobs = field(default_factory=Knobs)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.videos <= MAX_VIDEOS:
+            raise ValueError(f"videos must be between 0 and {MAX_VIDEOS}, not {self.videos}")
+        if self.requests_per_day < 0 or self.records_per_day < 0:
+            raise ValueError("a daily limit cannot be negative")

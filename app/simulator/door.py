@@ -1,0 +1,138 @@
+"""What happens to a call before and after its endpoint: token, charge, faults, journal."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from app.simulator.answers import (
+    ApiError,
+    failure,
+    html_failure,
+    json_response,
+    success,
+    token_failure,
+)
+from app.simulator.endpoints import Call, Endpoint
+from app.simulator.faults import Fault
+from app.simulator.platform import Platform
+from app.simulator.quota import rate_limit_exceeded
+from app.simulator.tokens import TokenRefused
+
+TOKEN_ENDPOINT = "oauth/token"  # noqa: S105 - the name of an endpoint
+_PROMISED_TOO_MUCH_BYTES = 64
+_BURST_WINDOW_S = 1.0
+
+
+async def answer_token_request(platform: Platform, request: Request) -> Response:
+    """`POST /v2/oauth/token/`: never charged."""
+    form = await request.body()
+    fault = platform.faults.take(TOKEN_ENDPOINT)
+    error = await _suffered(fault)
+    if error is not None:
+        shown = token_failure(error.status, error.code, error.message, platform.clock)
+        answer = html_failure(error.status) if fault is not None and fault.html else shown
+    else:
+        answer = _issued(platform, form)
+    _note(platform, TOKEN_ENDPOINT, answer.status_code)
+    return _delivered(answer, fault)
+
+
+def _issued(platform: Platform, form: bytes) -> Response:
+    try:
+        return json_response(platform.tokens.issue(form))
+    except TokenRefused as refused:
+        return token_failure(refused.status, refused.error, refused.description, platform.clock)
+
+
+async def answer_research_call(platform: Platform, endpoint: Endpoint, request: Request) -> Response:
+    """One research call; charged as soon as its token is good, whatever comes of it (facts 4)."""
+    call = Call(client_key="", fields=request.query_params.get("fields"), body=await request.body())
+    try:
+        client = platform.tokens.client_of(request.headers.get("authorization"), scope=endpoint.scope)
+    except ApiError as error:
+        _note(platform, endpoint.name, error.status)
+        return failure(error, platform.clock)
+    fault = platform.faults.take(endpoint.name)
+    ordered = fault.error() if fault is not None else None
+    if fault is not None and ordered is not None and ordered.status == 401:
+        await asyncio.sleep(fault.delay_s)
+        _note(platform, endpoint.name, 401)
+        return _delivered(_failed(platform, ordered, fault), fault)
+    call = Call(client_key=client.key, fields=call.fields, body=call.body)
+    answer, records = await _charged(platform, endpoint, call, fault)
+    _note(platform, endpoint.name, answer.status_code, is_charged=True, records=records)
+    return _delivered(answer, fault)
+
+
+async def _charged(
+    platform: Platform, endpoint: Endpoint, call: Call, fault: Fault | None
+) -> tuple[Response, int]:
+    """The answer to a call that is charged, and its records."""
+    try:
+        day = platform.quota.charge(call.client_key, endpoint.name)
+        error = await _suffered(fault)
+        if error is not None:
+            return _failed(platform, error, fault), 0
+        _obey_knobs(platform)
+        reply = endpoint.answer(platform, call)
+    except ApiError as refused:
+        return _failed(platform, refused, None), 0
+    platform.quota.count_records(call.client_key, endpoint.name, day=day, records=reply.records)
+    return success(reply.data, platform.clock), reply.records
+
+
+async def _suffered(fault: Fault | None) -> ApiError | None:
+    """Wait as ordered, then the ordered error, if one was."""
+    if fault is None:
+        return None
+    if fault.delay_s:
+        await asyncio.sleep(fault.delay_s)
+    return fault.error()
+
+
+def _obey_knobs(platform: Platform) -> None:
+    """Raise what the realistic mode has in store for this call."""
+    knobs = platform.knobs
+    if knobs.burst_limit_qps is not None:
+        recent, now_s = platform.recent_calls_s, platform.clock.now_s()
+        while recent and not now_s - _BURST_WINDOW_S < recent[0] <= now_s:
+            recent.popleft()
+        recent.append(now_s)
+        if len(recent) > knobs.burst_limit_qps:
+            raise rate_limit_exceeded()
+    if knobs.error_500_p and platform.rng.random() < knobs.error_500_p:
+        raise ApiError(500, "internal_error", "Something is wrong. Please try again later.")
+
+
+def _failed(platform: Platform, error: ApiError, fault: Fault | None) -> Response:
+    is_html = fault.html if fault is not None else error.status >= 500 and _is_proxy_page(platform)
+    return html_failure(error.status) if is_html else failure(error, platform.clock)
+
+
+def _is_proxy_page(platform: Platform) -> bool:
+    return bool(platform.knobs.html_error_p) and platform.rng.random() < platform.knobs.html_error_p
+
+
+def _delivered(answer: Response, fault: Fault | None) -> Response:
+    """The answer as it is, or one that promises more bytes than come before the connection breaks."""
+    if fault is None or not fault.cut_body:
+        return answer
+    body = bytes(answer.body)
+    headers = {"content-length": str(len(body) + _PROMISED_TOO_MUCH_BYTES)}
+
+    async def all_there_is() -> AsyncIterator[bytes]:
+        yield body
+
+    return StreamingResponse(
+        all_there_is(), answer.status_code, headers=headers, media_type=answer.media_type
+    )
+
+
+def _note(
+    platform: Platform, endpoint: str, status: int, *, is_charged: bool = False, records: int = 0
+) -> None:
+    platform.journal.append(
+        {"endpoint": endpoint, "status": status, "charged": is_charged, "records": records}
+    )

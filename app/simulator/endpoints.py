@@ -1,0 +1,159 @@
+"""The research endpoints: one table of paths, and what each answers to a well-authorised call."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.simulator import parsing
+from app.simulator.answers import invalid_params
+from app.simulator.comments import COMMENT_FIELDS
+from app.simulator.configuration import BASIC_SCOPE
+from app.simulator.dataset import is_minor, is_private
+from app.simulator.platform import Platform
+from app.simulator.users import USER_FIELDS, profile
+from app.simulator.videos import VIDEO_FIELDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One authorised call: whose, with which `fields`, and its body."""
+
+    client_key: str
+    fields: str | None
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """The `data` of a success, and how many records it costs."""
+
+    data: dict[str, Any]
+    records: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One research endpoint; `name` is its path without `/v2/research/` and the last slash."""
+
+    name: str
+    answer: Callable[[Platform, Call], Reply]
+    scope: str = BASIC_SCOPE
+
+    @property
+    def path(self) -> str:
+        """Where it is reached; the platform's paths end in a slash."""
+        return f"/v2/research/{self.name}/"
+
+
+def query_videos(platform: Platform, call: Call) -> Reply:
+    """A page of a search (facts 2.2)."""
+    fields = parsing.fields_of(call.fields, VIDEO_FIELDS)
+    asked = parsing.video_page(parsing.json_object(call.body))
+    if asked.search_id is None:
+        positions = platform.hits(asked.query)
+        search = None
+    else:
+        search = platform.searches.resume(
+            asked.search_id, call.client_key, asked.query, is_random=asked.is_random
+        )
+        positions = search.positions
+    if asked.cursor and asked.cursor >= len(positions):
+        raise invalid_params("Invalid count or cursor")
+    if search is None and positions:
+        search = platform.searches.begin(call.client_key, asked.query, positions, is_random=asked.is_random)
+    shown = _page(platform, asked, positions)
+    next_cursor = asked.cursor + asked.max_count
+    data: dict[str, Any] = {
+        "videos": [platform.videos.shown(p, fields) for p in shown],
+        "cursor": next_cursor,
+        "has_more": next_cursor < len(positions),
+    }
+    if search is not None:
+        data["search_id"] = search.id
+    return Reply(data=data, records=len(shown))
+
+
+def _page(platform: Platform, asked: parsing.VideoPage, positions: Sequence[int]) -> list[int]:
+    """The positions on a page, less the holes."""
+    if asked.is_random:
+        chosen: Sequence[int] = platform.searches.sample(positions, asked.max_count)
+    else:
+        chosen = positions[asked.cursor : asked.cursor + asked.max_count]
+    knobs, rng = platform.knobs, platform.rng
+    if knobs.empty_page_p and rng.random() < knobs.empty_page_p:
+        return []
+    kept_share = rng.uniform(0.25, 1.0) if rng.random() < knobs.short_page_p else 1.0
+    return [p for p in chosen if not platform.is_gone(p) and (kept_share == 1.0 or rng.random() < kept_share)]
+
+
+def list_comments(platform: Platform, call: Call) -> Reply:
+    """A page of a video's comments, or of the replies to one comment (facts 2.3).
+
+    For an unknown or deleted record the page is empty, which is inferred.
+    """
+    fields = parsing.fields_of(call.fields, COMMENT_FIELDS)
+    body = parsing.json_object(call.body)
+    video_id, comment_id = parsing.identifier(body, "video_id"), parsing.identifier(body, "comment_id")
+    if (video_id is None) == (comment_id is None):
+        raise invalid_params("Exactly one of video_id and comment_id is required")
+    count, cursor = parsing.max_count(body, default=10), parsing.cursor(body)
+    cap = platform.knobs.comment_cap
+    if cap is not None and cursor + count > cap:
+        raise invalid_params("Invalid count or cursor")
+    if video_id is not None:
+        total, page = _comments_of(platform, video_id, fields, range(cursor, cursor + count))
+    else:
+        total, page = _replies_to(platform, comment_id or 0, fields, range(cursor, cursor + count))
+    reachable = total if cap is None else min(total, cap)
+    data = {"comments": page, "cursor": cursor + count, "has_more": cursor + count < reachable}
+    return Reply(data=data, records=len(page))
+
+
+def _comments_of(
+    platform: Platform, video_id: int, fields: Sequence[str], asked: range
+) -> tuple[int, list[dict[str, Any]]]:
+    position = platform.dataset.position(video_id)
+    if position is None or platform.is_gone(position):
+        return 0, []
+    comments, deleted = platform.comments, platform.deleted_comments
+    total = comments.count(position)
+    indices = range(asked.start, min(asked.stop, total))
+    left = [i for i in indices if not deleted or comments.comment_id(position, i) not in deleted]
+    return total, [comments.shown(position, i, fields) for i in left]
+
+
+def _replies_to(
+    platform: Platform, comment_id: int, fields: Sequence[str], asked: range
+) -> tuple[int, list[dict[str, Any]]]:
+    found = platform.comments.find(comment_id)
+    if found is None or platform.is_gone(found[0]) or comment_id in platform.deleted_comments:
+        return 0, []
+    position, index = found
+    total = platform.comments.reply_count(position, index)
+    numbers = range(asked.start, min(asked.stop, total))
+    left = [
+        n for n in numbers if platform.comments.reply_id(position, index, n) not in platform.deleted_comments
+    ]
+    return total, [platform.comments.reply(position, index, n, fields) for n in left]
+
+
+def show_user(platform: Platform, call: Call) -> Reply:
+    """One profile (facts 2.4); the three refusals are those of 3.3."""
+    fields = parsing.fields_of(call.fields, USER_FIELDS)
+    name = parsing.handle(parsing.json_object(call.body))
+    number = platform.author(name)
+    if number is None:
+        raise invalid_params(f"Username {name} is invalid: cannot find the user")
+    if is_minor(number):
+        raise invalid_params("API cannot return this user's information")
+    if is_private(number):
+        raise invalid_params(f"User {name} is private")
+    return Reply(data=profile(platform.dataset, number, fields), records=1)
+
+
+ENDPOINTS = (
+    Endpoint(name="video/query", answer=query_videos),
+    Endpoint(name="video/comment/list", answer=list_comments),
+    Endpoint(name="user/info", answer=show_user),
+)
+"""All that the simulator offers so far; every other path is 404."""

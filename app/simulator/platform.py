@@ -1,0 +1,105 @@
+"""Everything that one running simulator holds."""
+
+import random
+from array import array
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from app.simulator.clock import SimulatedClock
+from app.simulator.comments import Comments
+from app.simulator.configuration import SimulatorConfig
+from app.simulator.dataset import Dataset
+from app.simulator.faults import FaultPlan
+from app.simulator.matching import find
+from app.simulator.parsing import VideoQuery
+from app.simulator.quota import DailyQuota
+from app.simulator.searches import Searches
+from app.simulator.tokens import TokenOffice
+from app.simulator.videos import VideoRecords, chance
+
+_JOURNAL_LENGTH = 1_000
+_KEPT_RESULTS = 256
+
+
+class Platform:
+    """State of the stand-in; `reset` brings back all but the data set, which never changes."""
+
+    def __init__(self, config: SimulatorConfig) -> None:
+        knobs = config.knobs
+        self.config = config
+        self.knobs = knobs
+        self.clock = SimulatedClock()
+        self.dataset = Dataset(seed=config.seed, videos=config.videos)
+        self.videos = VideoRecords(self.dataset, nul_p=knobs.nul_p)
+        self.comments = Comments(self.dataset)
+        self.tokens = TokenOffice(config.clients, life_s=config.token_life_s, clock=self.clock)
+        self.quota = DailyQuota(
+            requests=config.requests_per_day, records=config.records_per_day, clock=self.clock
+        )
+        self.searches = Searches(
+            seed=config.seed,
+            warmup_s=knobs.search_id_warmup_s,
+            ttl_s=knobs.search_id_ttl_s,
+            clock=self.clock,
+        )
+        self.faults = FaultPlan(seed=config.seed)
+        self.journal: deque[dict[str, Any]] = deque(maxlen=_JOURNAL_LENGTH)
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        self.rng = random.Random(self.config.seed)  # noqa: S311 - runs must repeat
+        self.recent_calls_s: deque[float] = deque()
+        self.deleted_comments: set[int] = set()
+        self._deleted_videos: set[int] = set()
+        self._deleted_authors: set[int] = set()
+        self._results: OrderedDict[VideoQuery, array[int]] = OrderedDict()
+
+    def reset(self) -> None:
+        """Counters, faults, clock, deletions, tokens, searches and journal as at the start."""
+        self.clock.shift_s = 0.0
+        for part in (self.tokens, self.quota, self.searches):
+            part.forget()
+        self.faults.clear()
+        self.journal.clear()
+        self._start_anew()
+
+    def hits(self, query: VideoQuery) -> Sequence[int]:
+        """Positions that a new search finds: public, neither deleted nor missing from the index."""
+        found = self._results.get(query)
+        if found is None:
+            missing_p, ids = self.knobs.missing_p, self.dataset.ids
+            found = array(
+                "I",
+                (
+                    p
+                    for p in find(self.dataset, query)
+                    if not self.is_gone(p) and not chance(ids[p] ^ 0x4D495353, missing_p)
+                ),
+            )
+            self._results[query] = found
+            if len(self._results) > _KEPT_RESULTS:
+                self._results.popitem(last=False)
+        return found
+
+    def is_gone(self, position: int) -> bool:
+        """Whether a video was deleted, by itself or with its author."""
+        return position in self._deleted_videos or self.dataset.authors[position] in self._deleted_authors
+
+    def author(self, name: str) -> int | None:
+        """The number of an author who exists and has not left."""
+        number = self.dataset.author(name)
+        return None if number in self._deleted_authors else number
+
+    def delete(
+        self, *, videos: Iterable[int], comments: Iterable[int], users: Iterable[str]
+    ) -> dict[str, int]:
+        """Make records vanish and return how many of each were known. Unknown comments count too."""
+        positions = {p for v in videos if (p := self.dataset.position(v)) is not None}
+        authors = {n for name in users if (n := self.dataset.author(name)) is not None}
+        gone = set(comments)
+        self._deleted_videos |= positions
+        self._deleted_authors |= authors
+        self.deleted_comments |= gone
+        self._results.clear()
+        return {"videos": len(positions), "comments": len(gone), "users": len(authors)}

@@ -1,0 +1,97 @@
+"""What the platform counts of each client by UTC day, and the point from which it refuses (facts 4)."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.simulator.answers import ApiError
+from app.simulator.clock import SimulatedClock
+
+
+@dataclass(slots=True, kw_only=True)
+class _Day:
+    requests: Counter[str] = field(default_factory=Counter)
+    records: Counter[str] = field(default_factory=Counter)
+    refused: int = 0
+
+    def shown(self) -> dict[str, int]:
+        return {
+            "requests": self.requests.total(),
+            "records": self.records.total(),
+            "follower_requests": 0,
+            "follower_records": 0,
+            "refused": self.refused,
+        }
+
+
+class DailyQuota:
+    """Requests and records of every client by day; the main family is the only one so far."""
+
+    def __init__(self, *, requests: int, records: int, clock: SimulatedClock) -> None:
+        self._requests = requests
+        self._records = records
+        self._clock = clock
+        self._days: dict[tuple[str, str], _Day] = defaultdict(_Day)
+
+    def charge(self, client_key: str, endpoint: str) -> str:
+        """Count one request and return the day it was counted on.
+
+        Raises ApiError 429 where the day's requests or records were used up before; that call is counted
+        in `requests` as well, so that overspending shows as more than the limit.
+        """
+        day = self._clock.day()
+        counted = self._days[client_key, day]
+        is_spent = counted.requests.total() >= self._requests or counted.records.total() >= self._records
+        counted.requests[endpoint] += 1
+        if is_spent:
+            counted.refused += 1
+            raise daily_quota_exceeded()
+        return day
+
+    def count_records(self, client_key: str, endpoint: str, *, day: str, records: int) -> None:
+        """Add the records that a call returned to the day on which it was charged."""
+        self._days[client_key, day].records[endpoint] += records
+
+    def stats(self) -> dict[str, Any]:
+        """The body of `GET /_sim/stats`: today over all clients, by endpoint, and every other day."""
+        today = self._clock.day()
+        days = sorted({day for _, day in self._days})
+        totals = {day: self._sum([d for (_, of), d in self._days.items() if of == day]) for day in days}
+        current = totals.get(today, _Day())
+        endpoints = {
+            name: {"requests": current.requests[name], "records": current.records[name]}
+            for name in sorted(current.requests)
+        }
+        clients = {key: self._days[key, day].shown() for key, day in list(self._days) if day == today}
+        return {
+            "day": today,
+            **current.shown(),
+            "endpoints": endpoints,
+            "clients": clients,
+            "days": {day: total.shown() for day, total in totals.items()},
+        }
+
+    def forget(self) -> None:
+        """Set every counter to zero."""
+        self._days.clear()
+
+    @staticmethod
+    def _sum(days: list[_Day]) -> _Day:
+        total = _Day()
+        for day in days:
+            total.requests.update(day.requests)
+            total.records.update(day.records)
+            total.refused += day.refused
+        return total
+
+
+def daily_quota_exceeded() -> ApiError:
+    """The day's quota is gone until 00:00 UTC."""
+    return ApiError(
+        429, "daily_quota_limit_exceeded", "The daily quota is used up; it starts anew at 00:00 UTC."
+    )
+
+
+def rate_limit_exceeded() -> ApiError:
+    """Too many calls in a short time."""
+    return ApiError(429, "rate_limit_exceeded", "The API rate limit was exceeded. Please try again later.")

@@ -1,0 +1,118 @@
+"""Video records as the platform shows them, made from the columns and the bits of the id when asked for."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from app.simulator.dataset import EFFECT_IDS, MUSIC_IDS, REGIONS, Dataset, create_time, username
+from app.simulator.vocabulary import HASHTAGS, PHRASES
+
+VIDEO_FIELDS = frozenset(
+    {
+        "id", "create_time", "username", "region_code", "video_description", "music_id", "like_count",
+        "comment_count", "share_count", "view_count", "favorites_count", "effect_ids", "effect_info_list",
+        "hashtag_names", "hashtag_info_list", "sticker_info_list", "video_mention_list", "video_label",
+        "video_tag", "playlist_id", "voice_to_text", "is_stem_verified", "video_duration",
+    }
+)  # fmt: skip
+"""Facts 2.2, complete list of 2026-09."""
+
+_CACHED_RECORDS = 20_000
+_MASK = 0xFFFFFFFFFFFFFFFF
+
+
+def mixed(value: int) -> int:
+    """64 well spread bits of a 64-bit value (the finaliser of SplitMix64)."""
+    value = (value + 0x9E3779B97F4A7C15) & _MASK
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
+    return value ^ (value >> 31)
+
+
+def chance(value: int, p: float) -> bool:
+    """True for a share `p` of all values, always the same for one value."""
+    return p > 0 and mixed(value) < p * 2.0**64
+
+
+def named(masks: int, names: Sequence[str]) -> list[str]:
+    """The names whose bits are set."""
+    return [name for n, name in enumerate(names) if masks >> n & 1]
+
+
+class VideoRecords:
+    """Whole records by position, the last few thousand kept."""
+
+    def __init__(self, dataset: Dataset, *, nul_p: float) -> None:
+        self._dataset = dataset
+        self._nul_p = nul_p
+        self._whole = lru_cache(maxsize=_CACHED_RECORDS)(self._made)
+
+    def shown(self, position: int, fields: Sequence[str]) -> dict[str, Any]:
+        """The asked fields of one video; a field without a value is absent, and key order varies."""
+        whole = self._whole(position)
+        order = reversed(fields) if self._dataset.ids[position] & 1 else fields
+        return {name: whole[name] for name in order if name in whole}
+
+    def description(self, position: int) -> str:
+        """The caption: marker, phrases, hashtags."""
+        data = self._dataset
+        pieces = named(data.phrases[position], PHRASES)
+        pieces += [f"#{tag}" for tag in named(data.tags[position], HASHTAGS)]
+        joint = "\x00 " if chance(data.ids[position] ^ 0x4E55, self._nul_p) else " "
+        return joint.join(pieces)
+
+    def _made(self, position: int) -> dict[str, Any]:
+        data = self._dataset
+        video_id, views = data.ids[position], data.views[position]
+        bits = mixed(video_id)
+        tags = named(data.tags[position], HASHTAGS)
+        record: dict[str, Any] = {
+            "id": video_id,
+            "create_time": create_time(video_id),
+            "username": username(data.authors[position]),
+            "region_code": REGIONS[data.regions[position]],
+            "video_description": self.description(position),
+            "music_id": MUSIC_IDS[data.music[position]],
+            "comment_count": data.comments[position],
+            "share_count": views * (bits & 15) // 1_000,
+            "view_count": views,
+            "favorites_count": views * (bits >> 4 & 31) // 1_000,
+            "hashtag_names": tags,
+            "is_stem_verified": bits >> 9 & 127 == 0,
+            "video_duration": data.durations[position],
+        }
+        if bits >> 16 & 31:  # absent in 1 of 27 recorded videos (facts 2.1)
+            record["like_count"] = views * (1 + (bits >> 24 & 127)) // 1_000
+        if tags:
+            record["hashtag_info_list"] = [
+                {"hashtag_id": str(7_100_000 + HASHTAGS.index(tag)), "hashtag_name": tag} for tag in tags
+            ]
+        record.update(_effects(data.effects[position]))
+        record.update(_rarities(bits, data))
+        return record
+
+
+def _effects(index: int) -> dict[str, Any]:
+    if index == 0:
+        return {}
+    effect = EFFECT_IDS[index - 1]
+    info = {"effect_id": effect, "effect_name": f"Sim effect {index}", "effect_photo_url": ""}
+    return {"effect_ids": [effect], "effect_info_list": [info]}
+
+
+def _rarities(bits: int, data: Dataset) -> dict[str, Any]:
+    """Keys that most records lack; shares are guesses but for transcripts (facts 2.2: 10-20 %)."""
+    rare: dict[str, Any] = {}
+    if bits >> 40 & 15 == 0:
+        rare["playlist_id"] = 7_200_000_000_000_000_000 + (bits >> 48 & 1_023)
+    if bits >> 44 & 7 == 0:
+        rare["voice_to_text"] = "simulated transcript: " + PHRASES[1 + bits % (len(PHRASES) - 1)]
+    if bits >> 52 & 31 == 0:
+        rare["video_tag"] = {"type": "AIGC", "number": 1 + (bits >> 57 & 1)}
+    if bits >> 58 & 31 == 0:
+        rare["video_label"] = {"content": "Get the facts about the election", "vote": ""}
+    if bits >> 33 & 31 == 0:
+        rare["sticker_info_list"] = [{"sticker_id": str(bits & 0xFFFF), "sticker_name": "Sim sticker"}]
+    if bits >> 28 & 15 == 0:
+        rare["video_mention_list"] = [username(1 + bits % data.author_count)]
+    return rare
