@@ -210,7 +210,7 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, object]:
         field = name.removeprefix(PREFIX).lower()
         if field not in Settings.model_fields or name != name.upper():
             known = [PREFIX + each.upper() for each in Settings.model_fields]
-            raise BadSetting(f"{name} is no setting{_nearest(name.upper(), known)}.")
+            raise BadSetting(f"{name} is no setting{_nearest(name.upper(), known)}")
         found[field] = value
     return found
 
@@ -238,13 +238,13 @@ def _from_file(path: str) -> dict[str, object]:
         raise BadSetting(f"The file in {CONFIG_NAME}, {path}, must hold `name: value` lines.")
     for name in content:
         if name not in Settings.model_fields:
-            raise BadSetting(f"{name} in {path} is no setting{_nearest(str(name), Settings.model_fields)}.")
+            raise BadSetting(f"{name} in {path} is no setting{_nearest(str(name), Settings.model_fields)}")
     return content
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.0)
-    return f"; did you mean {close[0]}?" if close else ""
+    return f"; did you mean {close[0]}?" if close else "."
 
 
 def _explain(error: ValidationError) -> str:

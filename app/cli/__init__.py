@@ -12,6 +12,7 @@ from typing import NoReturn
 import typer
 
 from app.cli import directory, keys, quota, running, setting_up, terms
+from app.cli.speaking import printable
 from app.errors import BursarError, Misconfigured, Unavailable
 
 app = typer.Typer(
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     try:
         app(args=None if argv is None else list(argv), prog_name="bursar")
     except BursarError as error:
-        sys.stderr.write(f"bursar: {error.message}\n")
+        sys.stderr.write(f"bursar: {printable(error.message)}\n")
         sys.exit(exit_code(error))
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough; the interpreter must not try to flush again.

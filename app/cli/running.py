@@ -53,11 +53,11 @@ def simulator(
     host: Host = "127.0.0.1",
     port: Port = 8081,
     seed: Annotated[int, typer.Option(help="Another seed is another data set.")] = 1,
-    videos: Annotated[int, typer.Option(min=1, help="Videos in the data set.")] = 20_000,
-    client_key: Annotated[str | None, typer.Option(help="The only client key that is accepted.")] = None,
+    videos: Annotated[int, typer.Option(min=1, max=2_000_000, help="Videos in the data set.")] = 100_000,
+    client_key: Annotated[str, typer.Option(help="The only client key that is accepted.")] = "sim-client-key",
     client_secret: Annotated[
-        str | None, typer.Option(help="Its secret; for practice, so no secret at all.")
-    ] = None,
+        str, typer.Option(help="Its secret; for practice, so no secret at all.")
+    ] = "sim-client-secret",  # noqa: S107 - public by design
     requests_per_day: Annotated[int, typer.Option(min=0)] = 1_000,
     records_per_day: Annotated[int, typer.Option(min=0)] = 100_000,
     realistic: Annotated[

@@ -1,0 +1,371 @@
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from app.cli import exit_code, main
+from app.errors import BadSetting, LogBroken, NotFound, NotReady, StoreUnavailable
+from app.identity.keys import parse
+from app.sealing import SealBroken
+from tests.administration.scene import CANARY, Scene
+
+Run = Callable[..., Any]
+
+
+class Shell:
+    """Runs commands in this process, against an installation of its own."""
+
+    def __init__(self, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.data = directory / "data"
+        self._capsys = capsys
+        self.scene = Scene(directory)
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        """Exit code, standard output and standard error."""
+        before = os.umask(0)
+        os.umask(before)
+        self._capsys.readouterr()
+        try:
+            with pytest.raises(SystemExit) as ended:
+                main(arguments)
+        finally:
+            os.umask(before)
+        captured = self._capsys.readouterr()
+        code = ended.value.code
+        assert isinstance(code, int)
+        return code, captured.out, captured.err
+
+    def json(self, *arguments: str) -> Any:
+        """The document that a command prints."""
+        code, out, err = self.run(*arguments, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+    def applied(self) -> "Shell":
+        """With the contract's example in place."""
+        self.json("init")
+        self.json("apply", str(self.scene.path))
+        return self
+
+
+@pytest.fixture
+def shell(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    clean_environment: Callable[[], None],
+) -> Shell:
+    directory = tmp_path / "home"
+    directory.mkdir()
+    monkeypatch.setenv("BURSAR_DATA_DIR", str(directory / "data"))
+    return Shell(directory, capsys)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_init_sets_up_everything_with_tight_modes_and_may_run_again(shell: Shell) -> None:
+    first = shell.json("init", "--admin", "It@example.edu")
+    assert first["admin"] == "it@example.edu"
+    assert first["data_dir"] == str(shell.data)
+    assert parse(first["token"]) is not None
+    assert mode(shell.data) == 0o700
+    assert mode(shell.data / "master.key") == 0o400
+    assert mode(shell.data / "log.key") == 0o400
+    assert mode(shell.data / "bursar.db") == 0o600
+    key = (shell.data / "master.key").read_bytes(), (shell.data / "log.key").read_bytes()
+    code, out, _ = shell.run("init")
+    assert code == 0
+    assert "it@example.edu" in out
+    assert ((shell.data / "master.key").read_bytes(), (shell.data / "log.key").read_bytes()) == key
+    assert [each["email"] for each in shell.json("person", "list")["people"]] == ["it@example.edu"]
+
+
+def test_init_without_an_address_has_an_administrator_all_the_same(shell: Shell) -> None:
+    assert shell.json("init")["admin"] == "admin@localhost"
+
+
+def test_init_closes_an_empty_directory_that_was_open(shell: Shell) -> None:
+    shell.data.mkdir(mode=0o755)
+    shell.json("init")
+    assert mode(shell.data) == 0o700
+
+
+def test_init_makes_no_second_master_key_for_secrets_that_the_first_sealed(shell: Shell) -> None:
+    shell.applied()
+    (shell.data / "master.key").rename(shell.data / "elsewhere.key")
+    code, _, err = shell.run("init")
+    assert code == 2
+    assert "Restore that file" in err
+    assert not (shell.data / "master.key").exists()
+
+
+def test_migrate_makes_the_schema_alone(shell: Shell) -> None:
+    assert shell.json("migrate") == {"schema": "0001"}
+    assert not (shell.data / "master.key").exists()
+
+
+def test_commands_before_init_are_not_ready_or_say_what_is_missing(shell: Shell) -> None:
+    code, _, err = shell.run("usage")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "master.key" in err
+    shell.json("init")
+    (shell.data / "bursar.db").unlink()
+    code, _, err = shell.run("usage")
+    assert (code, err) == (3, "bursar: The database has no schema yet: run `bursar init`.\n")
+
+
+def test_a_database_that_does_not_answer_is_exit_code_three(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.json("init")
+    monkeypatch.setenv("BURSAR_DATABASE_URL", "postgresql+asyncpg://bursar@127.0.0.1:9/bursar")
+    for command in (["usage"], ["migrate"], ["apply", str(shell.scene.path)]):
+        code, out, err = shell.run(*command)
+        assert (code, out, err.count("\n")) == (3, "", 1)
+        assert "BURSAR_DATABASE_URL" in err
+
+
+def test_apply_prints_the_difference_once(shell: Shell) -> None:
+    shell.json("init")
+    dry = shell.json("apply", str(shell.scene.path), "--dry-run")
+    done = shell.json("apply", str(shell.scene.path))
+    assert dry["changes"] == done["changes"]
+    assert done["changes"][0] == {
+        "kind": "credential",
+        "object": "main",
+        "what": "added",
+        "before": None,
+        "after": {"base_url": "https://open.tiktokapis.com", "roster_limit": 10, "permission": None},
+    }
+    again = shell.json("apply", str(shell.scene.path))
+    assert again["changes"] == []
+    assert again["left"] == [{"kind": "person", "object": "admin@localhost"}]
+    code, out, _ = shell.run("apply", str(shell.scene.path))
+    assert code == 0
+    assert "Nothing to change." in out
+    assert len(shell.json("apply", str(shell.scene.path), "--prune")["changes"]) == 2
+    code, out, _ = shell.run("apply", str(shell.scene.path), "--prune")
+    assert out == "Nothing to change.\n"
+
+
+def test_a_bad_state_file_is_exit_code_two_with_its_place(shell: Shell) -> None:
+    shell.json("init")
+    shell.scene.edit("lead: ada@example.edu", "leed: ada@example.edu")
+    code, out, err = shell.run("apply", str(shell.scene.path), "--json")
+    assert (code, out) == (2, "")
+    assert err == "bursar: projects[0] (elections).leed: this key is not known\n"
+
+
+def test_a_key_goes_through_its_life(shell: Shell) -> None:
+    shell.applied()
+    issued = shell.json(
+        "key", "issue", "--project", "elections", "--person", "ada@example.edu", "--expires", "2099-12-31"
+    )
+    assert issued["expires_at"] == "2100-01-01T00:00:00Z"
+    assert set(issued) >= {"client_key", "client_secret", "api_key", "expires_at"}
+    rotated = shell.json("key", "rotate", issued["client_key"], "--overlap-s", "60")
+    assert rotated["client_key"] == issued["client_key"]
+    assert rotated["client_secret"] != issued["client_secret"]
+    assert rotated["old_until"] is not None
+    assert shell.json("key", "revoke", issued["key_id"])["changed"] is True
+    listed = shell.json("key", "list", "--project", "elections")["keys"]
+    assert [(each["client_key"], each["person"], each["status"]) for each in listed] == [
+        (issued["client_key"], "ada@example.edu", "revoked")
+    ]
+
+
+def test_a_token_is_printed_alone_so_that_scripts_can_take_it(shell: Shell) -> None:
+    shell.applied()
+    code, out, err = shell.run("token", "issue", "--person", "it@example.edu")
+    assert code == 0
+    assert parse(out.strip()) is not None
+    assert "not shown again" in err
+    document = shell.json("token", "issue", "--person", "it@example.edu", "--expires", "2099-01-01")
+    assert document["expires_at"] == "2099-01-02T00:00:00Z"
+
+
+def test_usage_has_the_contracts_shape(shell: Shell) -> None:
+    shell.applied()
+    found = shell.json("usage", "--project", "elections", "--day", "2026-05-01")
+    assert found["day"] == "2026-05-01"
+    assert {
+        "scope": "project:elections",
+        "dimension": "requests",
+        "window": "day",
+        "limit": 300,
+        "used": 0,
+        "reserved": 0,
+        "left": 300,
+        "resets_at": "2026-05-02T00:00:00Z",
+    } in found["limits"]
+
+
+def test_limits_people_and_terms_can_be_changed_alone(shell: Shell) -> None:
+    shell.applied()
+    assert shell.json("limit", "set", "project:elections", "requests/month", "5")["changed"] is True
+    assert {"scope": "project:elections", "key": "requests/month", "amount": 5} in shell.json(
+        "limit", "list"
+    )["limits"]
+    assert shell.json("limit", "remove", "project:elections", "requests/month")["changed"] is True
+    shell.json("person", "add", "bo@example.edu", "--name", "Bo", "--role", "researcher", "--role", "lead")
+    evidence = shell.scene.directory / "ada.pdf"
+    recorded = shell.json(
+        "terms", "record", "--person", "bo@example.edu", "--version", "2024-10", "--evidence", str(evidence)
+    )
+    assert recorded["changed"] is True
+    shell.json("terms", "accept", "--person", "it@example.edu", "--version", "2024-10")
+    assert [each["accepted"] for each in shell.json("terms", "list")["terms"]] == [3]
+    bo = next(each for each in shell.json("person", "list")["people"] if each["email"] == "bo@example.edu")
+    assert bo["roles"] == ["lead", "researcher"]
+
+
+def test_a_credential_is_added_and_rotated_without_its_secret_as_an_argument(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.applied()
+    monkeypatch.setenv("NEW_SECRET", "the-second-secret-51")
+    secret = shell.scene.directory / "secrets" / "tiktok"
+    add = ["credential", "add", "second", "--client-key", "aw2", "--base-url", "http://127.0.0.1:8081"]
+    shell.json(*add, "--secret-file", str(secret))
+    assert shell.json("credential", "rotate", "second", "--secret-env", "NEW_SECRET")["changed"] is True
+    assert shell.json("credential", "rotate", "second", "--secret-env", "NEW_SECRET")["changed"] is False
+    names = [each["name"] for each in shell.json("credential", "list")["credentials"]]
+    assert names == ["main", "second"]
+    for wrong in (["--secret-env", "NOT_SET"], ["--secret-file", "/nonexistent"], []):
+        code, _, _ = shell.run(*add, *wrong)
+        assert code == 2
+    code, _, err = shell.run(*add, "--secret-file", str(secret))
+    assert code == 2
+    assert "There is a credential second" in err
+
+
+def test_the_upstream_secret_is_neither_printed_nor_stored_in_the_clear(shell: Shell) -> None:
+    shell.json("init")
+    printed = ""
+    for arguments in (
+        ["apply", str(shell.scene.path), "--dry-run"],
+        ["apply", str(shell.scene.path)],
+        ["credential", "list"],
+        ["doctor"],
+    ):
+        printed += "".join(map(str, shell.run(*arguments)))
+    printed += json.dumps(shell.json("apply", str(shell.scene.path)))
+    issued = shell.json("key", "issue", "--project", "elections", "--person", "ada@example.edu")
+    assert CANARY not in printed
+    for path in shell.data.iterdir():
+        stored = path.read_bytes()
+        for secret in (CANARY, "aw000example", issued["client_secret"], issued["api_key"]):
+            assert secret.encode() not in stored, path.name
+
+
+def test_doctor_is_content_with_the_contracts_example(shell: Shell) -> None:
+    shell.applied()
+    found = shell.json("doctor")
+    assert found == {
+        "healthy": True,
+        "findings": [],
+        "rosters": [{"credential": "main", "people": 1, "limit": 10}],
+    }
+
+
+def test_doctor_names_each_fault_and_its_mend(shell: Shell) -> None:
+    shell.applied()
+    content = yaml.safe_load(shell.scene.path.read_text().replace("on: 2026", "'on': 2026"))
+    content["people"][1]["accepted"] = []
+    content["projects"][0]["members"].append("it@example.edu")
+    content["projects"][0]["approval"]["until"] = content["projects"][0]["approval"]["from"]
+    shell.scene.path.write_text(yaml.safe_dump(content))
+    shell.json("apply", str(shell.scene.path))
+    (shell.data / "log.key").chmod(0o644)
+    shell.data.chmod(0o755)
+    code, out, _ = shell.run("doctor", "--json")
+    found = {each["code"]: each for each in json.loads(out)["findings"]}
+    assert code == 1
+    assert set(found) == {"log_key", "data_dir_open", "approval_ended", "terms_not_accepted"}
+    assert "bursar terms record --person it@example.edu" in found["terms_not_accepted"]["mend"]
+
+
+def test_doctor_finds_another_master_key(shell: Shell) -> None:
+    shell.applied()
+    (shell.data / "master.key").chmod(0o600)
+    (shell.data / "master.key").write_text(bytes(range(32)).hex())
+    (shell.data / "master.key").chmod(0o400)
+    code, out, _ = shell.run("doctor", "--json")
+    assert code == 1
+    assert [each["code"] for each in json.loads(out)["findings"]] == ["credential_sealed"]
+
+
+def test_doctor_looks_at_what_it_can_before_init(shell: Shell) -> None:
+    code, out, _ = shell.run("doctor", "--json")
+    assert code == 1
+    assert [each["code"] for each in json.loads(out)["findings"]] == ["master_key", "log_key", "database"]
+
+
+def test_a_wrong_setting_is_exit_code_two_in_one_line(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BURSAR_REDIS_ULR", "redis://127.0.0.1")
+    code, _, err = shell.run("doctor")
+    assert (code, err) == (2, "bursar: BURSAR_REDIS_ULR is no setting; did you mean BURSAR_REDIS_URL?\n")
+
+
+def test_names_cannot_write_to_the_terminal(shell: Shell) -> None:
+    shell.json("init")
+    code, _, err = shell.run("apply", "evil\x1b[31m.yaml")
+    assert code == 2
+    assert "\x1b" not in err
+
+
+@pytest.mark.parametrize("arguments", [["nothing"], ["key", "issue"], ["usage", "--day", "today"], ["apply"]])
+def test_wrong_usage_is_exit_code_two(shell: Shell, arguments: list[str]) -> None:
+    assert shell.run(*arguments)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (BadSetting(""), 2),
+        (NotReady(""), 3),
+        (LogBroken(""), 1),
+        (SealBroken(""), 1),
+        (StoreUnavailable(""), 3),
+        (NotFound(""), 2),
+    ],
+)
+def test_each_kind_of_error_has_its_exit_code(error: Any, code: int) -> None:
+    assert exit_code(error) == code
+
+
+COMMANDS = """
+demo serve simulator init migrate apply doctor usage | token issue | key issue | key list | key rotate | key revoke
+| credential add | credential list | credential rotate | project list | person list | person add | limit list
+| limit set | limit remove | terms list | terms record | terms accept
+"""
+
+
+@pytest.mark.parametrize("command", [*COMMANDS.split("|", maxsplit=1)[0].split(), *COMMANDS.split("|")[1:]])
+def test_every_command_has_help(shell: Shell, command: str) -> None:
+    code, out, _ = shell.run(*command.split(), "--help")
+    assert code == 0
+    assert "Usage: bursar" in out
+
+
+def test_help_answers_without_loading_the_application() -> None:
+    program = (
+        "import sys\nfrom app.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'sqlalchemy', 'fastapi', 'httpx', 'pydantic', 'uvicorn', 'cryptography', 'rich'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert time.monotonic() - started < 30
