@@ -1,11 +1,13 @@
 """What the log says of one call: entries built from facts, without a secret, an address or a body."""
 
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
 from app.audit.entries import Draft, Value
 from app.identity.callers import Caller, Operator
+from app.ids import EntryId, new_entry_id
 from app.provider.answers import Failure, Success
 from app.provider.platform import NotDispatched, OutcomeUnknown
 from app.query import ResearchQuery
@@ -31,6 +33,18 @@ class Origin:
     request_bytes: int
     address: str
     agent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """A request for Bursar's own API: who asks, once that is known, and the id that its entry shall have.
+
+    `reads` is set where what others did is looked at: the place in the log, as far as it was named.
+    """
+
+    entry: EntryId
+    who: Operator | Caller | None = None
+    reads: Mapping[str, Value] | None = None
 
 
 class Scribe:
@@ -92,27 +106,18 @@ class Scribe:
         fields["decision"] = {"verdict": verdict, "rule": "identify", "code": code}
         return Draft(type="auth", fields=fields)
 
-    def seen(self, origin: Origin, operator: Operator | None, *, status: int) -> Draft:
+    def seen(self, origin: Origin, visitor: Visit | Operator | Caller | None, *, status: int) -> Draft:
         """A request for Bursar's own API or pages, answered with `status`."""
-        who: dict[str, Value] = {"kind": "unknown"}
-        if operator is not None:
-            who = {
-                "kind": "person",
-                "key_id": operator.token,
-                "principal": operator.person,
-                "roles": sorted(operator.roles),
-            }
-        request = self._of_request(origin)
-        verdict = "refused" if status >= 400 else "allowed"
-        return Draft(
-            type="decision",
-            fields={
-                "actor": who,
-                **request,
-                "decision": {"verdict": verdict, "rule": "api"},
-                "status": status,
-            },
-        )
+        visit = visitor if isinstance(visitor, Visit) else Visit(entry=new_entry_id(), who=visitor)
+        fields: dict[str, Value] = {
+            "actor": _visitor(visit.who),
+            **self._of_request(origin),
+            "decision": {"verdict": "refused" if status >= 400 else "allowed", "rule": "api"},
+            "status": status,
+        }
+        if visit.reads is None:
+            return Draft(type="decision", fields=fields, id=visit.entry)
+        return Draft(type="audit_read", fields={**fields, "reads": visit.reads}, id=visit.entry)
 
     def _of_call(self, origin: Origin, caller: Caller, query: ResearchQuery) -> dict[str, Value]:
         return {
@@ -136,6 +141,12 @@ class Scribe:
 
     def _tag(self, value: bytes, chars: int) -> str:
         return hmac.digest(self._key, value, "sha256").hex()[:chars]
+
+
+def _visitor(who: Operator | Caller | None) -> dict[str, Value]:
+    if not isinstance(who, Operator):
+        return actor(who)
+    return {"kind": "person", "key_id": who.token, "principal": who.person, "roles": sorted(who.roles)}
 
 
 def actor(caller: Caller | None) -> dict[str, Value]:

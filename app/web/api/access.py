@@ -1,0 +1,52 @@
+"""Who may ask what: one row a route, and a route without a row is refused when the program starts."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from app.identity.roles import Act, may
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Any of these acts opens the route; `with_key` lets the API key of a project in as well.
+
+    What an answer then holds is for `sight` to say: most routes show everyone their own part.
+    """
+
+    acts: frozenset[Act]
+    with_key: bool = False
+
+    def is_open_to(self, roles: Collection[str]) -> bool:
+        """Whether one of these roles covers one of the acts."""
+        return any(may(roles, act) for act in self.acts)
+
+
+_SELF: Final = Access(acts=frozenset({Act.SEE_SELF}))
+_OWN_PART: Final = Access(acts=frozenset({Act.SEE_OWN_PROJECTS}))
+_KEYS: Final = Access(acts=frozenset({Act.MANAGE_OWN_KEYS, Act.MANAGE_KEYS}))
+LOG_ACTS: Final = frozenset({Act.READ_LOG, Act.VERIFY_LOG})
+"""Whoever may verify the log has to be able to read it."""
+
+ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
+    {
+        "get_me": Access(acts=frozenset({Act.SEE_SELF}), with_key=True),
+        "list_my_terms": Access(acts=frozenset({Act.SEE_SELF}), with_key=True),
+        "accept_my_terms": Access(acts=frozenset({Act.ACCEPT_TERMS}), with_key=True),
+        "list_terms": _SELF,
+        "get_terms": _SELF,
+        "get_usage": _OWN_PART,
+        "list_people": _OWN_PART,
+        "list_projects": _OWN_PART,
+        "get_project": _OWN_PART,
+        "list_limits": _OWN_PART,
+        "list_keys": _OWN_PART,
+        "issue_key": _KEYS,
+        "rotate_key": _KEYS,
+        "revoke_key": _KEYS,
+        "list_entries": Access(acts=LOG_ACTS),
+        "get_entry": _SELF,
+    }
+)
+"""By the name of the route's function."""

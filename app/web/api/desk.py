@@ -1,0 +1,57 @@
+"""What the routes work with: the registry of people and projects, the mint, and who asks."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from app.administration.minting import Mint
+from app.administration.registry import Registry
+from app.bootstrap import Installation
+from app.sealing import MasterKey
+from app.storage.registry import SqlRegistry
+from app.web.api.sight import Sight
+from app.web.api.visitors import Identification, Visitor, visitor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """The parts of one process that the API's routes share."""
+
+    installation: Installation
+    registry: Registry
+    mint: Mint
+    identify: Identification = field(repr=False)
+
+    async def sight(self, who: Visitor) -> Sight:
+        """The directory as it is now, as far as they may see it."""
+        return Sight(state=await self.registry.state(), visitor=who)
+
+    def forget(self) -> None:
+        """Have this process forget the directory as it was; call after every change."""
+        self.installation.directory.forget()
+
+
+def open_desk(installation: Installation) -> Desk:
+    """The desk of an installation; raises BadSetting when the master key cannot be read."""
+    master = MasterKey.from_file(installation.settings.master_key_path)
+    return Desk(
+        installation=installation,
+        registry=SqlRegistry(database=installation.database, boot=installation.boot),
+        mint=Mint.of(master),
+        identify=Identification(installation),
+    )
+
+
+def desk_of(request: Request) -> Desk:
+    """The desk of the installation that serves this request, opened on its first."""
+    state = request.app.state
+    kept: Desk | None = getattr(state, "desk", None)
+    if kept is None or kept.installation is not state.installation:
+        kept = state.desk = open_desk(state.installation)
+    return kept
+
+
+AtDesk = Annotated[Desk, Depends(desk_of)]
+Who = Annotated[Visitor, Depends(visitor)]

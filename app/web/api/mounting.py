@@ -1,0 +1,36 @@
+"""Putting the API into the application."""
+
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.web.api import directory, keys, log, me
+from app.web.api.guard import GuardedRoute
+from app.web.problems import add_problem_handlers, problem_of
+
+_ROUTERS: Final = (me.router, directory.router, keys.router, log.router)
+
+
+def add_api(app: FastAPI) -> None:
+    """Have the application answer `/api/v1/...`, and every error outside the research paths as a problem."""
+    for router in _ROUTERS:
+        app.include_router(router)
+    add_problem_handlers(app)
+    app.add_exception_handler(405, _method_not_allowed)
+
+
+async def _method_not_allowed(request: Request, error: Exception) -> Response:
+    # The framework names the methods of the first route of a path alone.
+    methods = sorted(
+        method
+        for router in _ROUTERS
+        for route in router.routes
+        if isinstance(route, GuardedRoute) and route.path_regex.match(request.url.path)
+        for method in route.methods or ()
+    )
+    if methods and isinstance(error, HTTPException):
+        error = HTTPException(405, headers={"Allow": ", ".join(methods)})
+    return problem_of(request, error)

@@ -1,0 +1,270 @@
+"""The answers and bodies of the API, as its document describes them.
+
+Instants are ISO 8601 in UTC, days are UTC days, ids are strings. `_s` is seconds.
+"""
+
+import datetime as dt
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_KEY_ID = "3kT9vLw2QxYb"
+
+
+def _example(**values: Any) -> ConfigDict:
+    return ConfigDict(extra="forbid", json_schema_extra={"example": values})
+
+
+class PersonShape(BaseModel):
+    """A person, as those who may see them do."""
+
+    model_config = _example(
+        id="5f0c1e9a7b3d2486ac90", email="ada@example.edu", name="Ada Byron", roles=["researcher"]
+    )
+    id: str
+    email: str
+    name: str
+    roles: list[str]
+
+
+class People(BaseModel):
+    """A part of the list of people."""
+
+    items: list[PersonShape]
+
+
+class MemberShape(BaseModel):
+    """A person's place in a project; both days are included, None is open."""
+
+    person: str
+    from_day: Annotated[dt.date | None, Field(serialization_alias="from")]
+    until_day: Annotated[dt.date | None, Field(serialization_alias="until")]
+
+
+class ApprovalShape(BaseModel):
+    """What the platform approved, and for which days."""
+
+    reference: str
+    from_day: Annotated[dt.date, Field(serialization_alias="from")]
+    until_day: Annotated[dt.date, Field(serialization_alias="until")]
+
+
+class ProjectShape(BaseModel):
+    """A project; `members` are those that the asker may see, `allow` is what its approval covers."""
+
+    model_config = _example(
+        name="elections",
+        credential="main",
+        approval={"reference": "R-2026-014", "from": "2026-01-01", "until": "2027-06-30"},
+        lead="ada@example.edu",
+        members=[{"person": "ada@example.edu", "from": None, "until": None}],
+        cache_scope="project",
+        allow={"endpoints": ["video/query"]},
+    )
+    name: str
+    credential: str
+    approval: ApprovalShape
+    lead: str | None
+    members: list[MemberShape]
+    cache_scope: str
+    allow: dict[str, Any]
+
+
+class Projects(BaseModel):
+    """A part of the list of projects."""
+
+    items: list[ProjectShape]
+
+
+class LimitShape(BaseModel):
+    """At most `amount` of `dimension` in `window` for `scope`; `concurrent` has no window."""
+
+    model_config = _example(scope="project:elections", dimension="requests", window="day", amount=300)
+    scope: str
+    dimension: str
+    window: str | None
+    amount: int
+
+
+class Limits(BaseModel):
+    """A part of the list of limits."""
+
+    items: list[LimitShape]
+
+
+class UsedShape(BaseModel):
+    """Where one limit stands; `reserved` is promised to calls under way."""
+
+    model_config = _example(
+        scope="project:elections",
+        dimension="requests",
+        window="day",
+        limit=300,
+        used=12,
+        reserved=1,
+        left=287,
+        resets_at="2026-11-24T00:00:00Z",
+    )
+    scope: str
+    dimension: str
+    window: str | None
+    limit: int
+    used: int
+    reserved: int
+    left: int
+    resets_at: str | None
+
+
+class UsageShape(BaseModel):
+    """Every limit of days as it stood on `day`, the limits above the asker's own included."""
+
+    day: dt.date
+    limits: list[UsedShape]
+
+
+class KeyShape(BaseModel):
+    """What may be shown of a key at any time; `old_until` is when the secrets before a rotation end."""
+
+    model_config = _example(
+        id=_KEY_ID,
+        client_key=f"bsr_live_{_KEY_ID}",
+        project="elections",
+        person="ada@example.edu",
+        created_at="2026-11-23T06:00:00Z",
+        expires_at=None,
+        old_until=None,
+        status="active",
+    )
+    id: str
+    client_key: str
+    project: str
+    person: str
+    created_at: dt.datetime
+    expires_at: dt.datetime | None
+    old_until: dt.datetime | None
+    status: str
+
+
+class Keys(BaseModel):
+    """A part of the list of keys."""
+
+    items: list[KeyShape]
+
+
+class IssuedKeyShape(BaseModel):
+    """A key with its fresh secrets, which are shown this once; `repr` shows neither."""
+
+    id: str
+    client_key: str
+    client_secret: Annotated[str, Field(repr=False)]
+    api_key: Annotated[str, Field(repr=False)]
+    expires_at: dt.datetime | None
+    old_until: dt.datetime | None
+
+
+class KeyWanted(BaseModel):
+    """For whom a key shall be: by default for oneself, without an end."""
+
+    model_config = _example(project="elections", person="ada@example.edu", expires="2027-06-30")
+    project: Annotated[str, Field(max_length=100)]
+    person: Annotated[str | None, Field(max_length=320)] = None
+    expires: dt.date | None = None
+
+
+class RotationWanted(BaseModel):
+    """How many seconds the old secrets go on working: at most seven days, by default none."""
+
+    model_config = _example(overlap_s=86_400)
+    overlap_s: Annotated[int, Field(strict=True, ge=0, le=604_800)] = 0
+
+
+class TermsShape(BaseModel):
+    """One version of the platform's terms, without its text."""
+
+    model_config = _example(
+        version="2024-10",
+        title="TikTok Research Tools Terms of Service",
+        in_force_from="2024-10-25",
+        text_sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    )
+    version: str
+    title: str
+    in_force_from: dt.date
+    text_sha256: str
+
+
+class TermsTextShape(TermsShape):
+    """One version of the terms with its text."""
+
+    model_config = ConfigDict()
+    text: str
+
+
+class TermsList(BaseModel):
+    """A part of the list of versions."""
+
+    items: list[TermsShape]
+
+
+class AcceptedShape(BaseModel):
+    """One version, and whether and how the asker accepted it; `how` is self or recorded."""
+
+    version: str
+    title: str
+    in_force_from: dt.date
+    is_in_force: bool
+    accepted_at: dt.datetime | None
+    how: str | None
+
+
+class MyTerms(BaseModel):
+    """A part of the list of versions, with the asker's acceptances."""
+
+    items: list[AcceptedShape]
+
+
+class TermsStateShape(BaseModel):
+    """The version in force, None where there is none, and whether the asker may call under it."""
+
+    in_force: str | None
+    is_accepted: bool
+    accept_at: str | None
+
+
+class OwnProjectShape(BaseModel):
+    """One of the asker's projects and their place in it."""
+
+    name: str
+    is_lead: bool
+    approval: ApprovalShape
+    from_day: Annotated[dt.date | None, Field(serialization_alias="from")]
+    until_day: Annotated[dt.date | None, Field(serialization_alias="until")]
+
+
+class Me(BaseModel):
+    """Everything about whoever asks."""
+
+    person: PersonShape
+    projects: list[OwnProjectShape]
+    keys: list[KeyShape]
+    terms: TermsStateShape
+    usage: UsageShape
+
+
+class EntryShape(BaseModel):
+    """One leaf of the log: its index, its hash (SHA-256 over 0x00 and the leaf's bytes), what it says."""
+
+    model_config = _example(
+        index=41,
+        leaf_hash="6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+        entry={"v": 1, "type": "decision", "id": "8d2f0c5e7a9143b6b1c4d9e2f3a5b7c8", "status": 200},
+    )
+    index: int
+    leaf_hash: str
+    entry: dict[str, Any]
+
+
+class Entries(BaseModel):
+    """A part of the log, newest first."""
+
+    items: list[EntryShape]

@@ -1,0 +1,132 @@
+"""Records of the directory as the API shows them."""
+
+import datetime as dt
+
+from app.administration.keys import IssuedKey, ShownKey
+from app.administration.state import Membership, Person, Project, TermsVersion
+from app.web.api.shapes import (
+    AcceptedShape,
+    ApprovalShape,
+    IssuedKeyShape,
+    KeyShape,
+    MemberShape,
+    OwnProjectShape,
+    PersonShape,
+    ProjectShape,
+    TermsShape,
+    TermsStateShape,
+)
+from app.web.api.sight import Sight
+
+
+def person_shape(person: Person) -> PersonShape:
+    """A person."""
+    return PersonShape(id=person.id, email=person.email, name=person.name, roles=sorted(person.roles))
+
+
+def project_shape(sight: Sight, project: Project) -> ProjectShape:
+    """A project with those of its members who are in sight."""
+    state = sight.state
+    emails = {each.id: each.email for each in state.people}
+    members = [
+        MemberShape(person=emails[each.person_id], from_day=each.from_day, until_day=each.until_day)
+        for each in sight.memberships.values()
+        if each.project_id == project.id
+    ]
+    return ProjectShape(
+        name=project.name,
+        credential=next(each.name for each in state.credentials if each.id == project.credential_id),
+        approval=_approval(project),
+        lead=emails.get(project.lead_id or ""),
+        members=sorted(members, key=lambda each: each.person),
+        cache_scope=project.cache_scope,
+        allow=dict(project.allow),
+    )
+
+
+def own_project_shape(sight: Sight, place: Membership) -> OwnProjectShape:
+    """One of the visitor's places, with its project."""
+    project = sight.projects[place.project_id]
+    return OwnProjectShape(
+        name=project.name,
+        is_lead=project.id in sight.led,
+        approval=_approval(project),
+        from_day=place.from_day,
+        until_day=place.until_day,
+    )
+
+
+def key_shape(key: ShownKey) -> KeyShape:
+    """A key without its secrets."""
+    return KeyShape(
+        id=key.key_id,
+        client_key=key.client_key,
+        project=key.project,
+        person=key.email,
+        created_at=key.created_at,
+        expires_at=key.expires_at,
+        old_until=key.old_until,
+        status=key.status,
+    )
+
+
+def issued_key_shape(key: IssuedKey) -> IssuedKeyShape:
+    """A key with its fresh secrets, this once."""
+    return IssuedKeyShape(
+        id=key.key_id,
+        client_key=key.client_key,
+        client_secret=key.client_secret,
+        api_key=key.api_key,
+        expires_at=key.expires_at,
+        old_until=key.old_until,
+    )
+
+
+def terms_shape(terms: TermsVersion) -> TermsShape:
+    """A version of the terms without its text."""
+    return TermsShape(
+        version=terms.version,
+        title=terms.title,
+        in_force_from=terms.in_force_from,
+        text_sha256=terms.text_sha256,
+    )
+
+
+def accepted_shape(sight: Sight, terms: TermsVersion) -> AcceptedShape:
+    """A version of the terms, and what the visitor said to it."""
+    said = (
+        each
+        for each in sight.state.acceptances
+        if each.person_id == sight.visitor.person and each.version == terms.version
+    )
+    acceptance = next(said, None)
+    return AcceptedShape(
+        version=terms.version,
+        title=terms.title,
+        in_force_from=terms.in_force_from,
+        is_in_force=terms == sight.state.terms_at(sight.state.now.date()),
+        accepted_at=None if acceptance is None else _moment(acceptance.accepted_us),
+        how=None if acceptance is None else acceptance.how,
+    )
+
+
+def terms_state_shape(sight: Sight) -> TermsStateShape:
+    """Whether the visitor may call under the terms in force, and where to accept them if not."""
+    terms = sight.state.terms_at(sight.state.now.date())
+    if terms is None:
+        return TermsStateShape(in_force=None, is_accepted=True, accept_at=None)
+    is_accepted = sight.state.has_accepted(sight.visitor.person, terms.version)
+    accept_at = None if is_accepted else f"/api/v1/me/terms/{terms.version}/acceptance"
+    return TermsStateShape(in_force=terms.version, is_accepted=is_accepted, accept_at=accept_at)
+
+
+def _approval(project: Project) -> ApprovalShape:
+    return ApprovalShape(
+        reference=project.approval_reference,
+        from_day=project.approved_from,
+        until_day=project.approved_until,
+    )
+
+
+def _moment(us: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(us / 1_000_000, dt.UTC)

@@ -1,0 +1,172 @@
+"""Who is answered what: every route by every role, cell by cell."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from app.administration.keys import issue_key
+from app.web.api.access import ACCESS
+from tests.web.conftest import OPERATOR, House
+
+pytestmark = pytest.mark.anyio
+
+COLUMNS = {
+    "anonymous": "-",
+    "no role": "nobody",
+    "project key": "key:bob",
+    "researcher": "bob",
+    "lead": "grace",
+    "quota_admin": "quota",
+    "admin": "it",
+    "compliance": "dpo",
+}
+# Grace leads project health, of which bob is no member; KEY is a fresh key of hers, ENTRY somebody else's.
+#                     method, path                                     anon none  key  res lead quota admin compl
+MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
+    "get_me": ("GET", "/me", (401, 403, 200, 200, 200, 200, 200, 200)),
+    "list_my_terms": ("GET", "/me/terms", (401, 403, 200, 200, 200, 200, 200, 200)),
+    "accept_my_terms": ("POST", "/me/terms/2024-10/acceptance", (401, 403, 200, 200, 200, 200, 200, 200)),
+    "list_terms": ("GET", "/terms", (401, 403, 403, 200, 200, 200, 200, 200)),
+    "get_terms": ("GET", "/terms/2024-10", (401, 403, 403, 200, 200, 200, 200, 200)),
+    "get_usage": ("GET", "/usage?project=health", (401, 403, 403, 404, 200, 200, 200, 200)),
+    "list_people": ("GET", "/people", (401, 403, 403, 200, 200, 200, 200, 200)),
+    "list_projects": ("GET", "/projects", (401, 403, 403, 200, 200, 200, 200, 200)),
+    "get_project": ("GET", "/projects/health", (401, 403, 403, 404, 200, 200, 200, 200)),
+    "list_limits": ("GET", "/limits", (401, 403, 403, 200, 200, 200, 200, 200)),
+    "list_keys": ("GET", "/keys", (401, 403, 403, 200, 200, 200, 200, 200)),
+    "issue_key": ("POST", "/keys", (401, 403, 403, 404, 201, 403, 201, 403)),
+    "rotate_key": ("POST", "/keys/KEY/rotation", (401, 403, 403, 404, 200, 403, 200, 403)),
+    "revoke_key": ("DELETE", "/keys/KEY", (401, 403, 403, 404, 204, 403, 204, 403)),
+    "list_entries": ("GET", "/audit/entries", (401, 403, 403, 403, 403, 403, 200, 200)),
+    "get_entry": ("GET", "/audit/entries/ENTRY", (401, 403, 403, 404, 404, 404, 200, 200)),
+}
+BODIES = {"issue_key": {"project": "health", "person": "grace@example.edu"}, "rotate_key": {"overlap_s": 60}}
+# What each sees of people, projects, limits and keys: the door may be open and the room still be empty.
+SEEN = {
+    "bob": ({"bob"}, {"elections"}),
+    "ada": ({"ada", "bob"}, {"elections"}),
+    "grace": ({"grace"}, {"health"}),
+    "quota": ({"ada", "bob", "dpo", "grace", "it", "nobody", "quota"}, {"elections", "health"}),
+    "it": ({"ada", "bob", "dpo", "grace", "it", "nobody", "quota"}, {"elections", "health"}),
+    "dpo": ({"ada", "bob", "dpo", "grace", "it", "nobody", "quota"}, {"elections", "health"}),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    route: str
+    column: str
+    status: int
+
+    def __str__(self) -> str:
+        return f"{self.route} by {self.column} is {self.status}"
+
+
+CELLS = [
+    Cell(route=route, column=column, status=status)
+    for route, (_, _, statuses) in MATRIX.items()
+    for column, status in zip(COLUMNS, statuses, strict=True)
+]
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+async def test_a_role_is_answered_what_the_matrix_says(shared_house: House, cell: Cell) -> None:
+    house, (method, path, _) = shared_house, MATRIX[cell.route]
+    if "KEY" in path:
+        key = await issue_key(house.office, house.mint, OPERATOR, project="health", email="grace@example.edu")
+        path = path.replace("KEY", key.key_id)
+    if "ENTRY" in path:
+        first = await house.get("dpo", "/api/v1/audit/entries?before=1")
+        path = path.replace("ENTRY", first.json()["items"][0]["entry"]["id"])
+    answer = await house.ask(COLUMNS[cell.column], method, f"/api/v1{path}", json=BODIES.get(cell.route))
+    assert answer.status_code == cell.status, answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    if cell.status >= 400:
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["status"] == cell.status
+
+
+async def test_every_route_has_a_row_in_the_matrix_and_in_the_table_of_access(shared_house: House) -> None:
+    paths = shared_house.app.openapi()["paths"]
+    routes = {
+        operation["operationId"]
+        for path, methods in paths.items()
+        if not path.startswith("/v2/")
+        for operation in methods.values()
+    }
+    assert routes == set(MATRIX) == set(ACCESS)
+
+
+async def test_what_stands_outside_the_api_is_known_by_name(shared_house: House) -> None:
+    paths = {getattr(route, "path", "") for route in shared_house.app.routes} - {""}
+    known = {"/livez", "/readyz", "/metrics", "/docs", "/", "/openapi.json"}
+    assert {path for path in paths if not path.startswith("/api/v1")} == known
+
+
+@pytest.mark.parametrize("who", SEEN)
+async def test_everybody_sees_their_part_of_the_directory_and_no_more(shared_house: House, who: str) -> None:
+    people, projects = SEEN[who]
+
+    async def items(path: str) -> list[dict[str, str]]:
+        found: list[dict[str, str]] = (await shared_house.get(who, f"/api/v1{path}")).json()["items"]
+        return found
+
+    assert {each["email"].removesuffix("@example.edu") for each in await items("/people")} == people
+    assert {each["name"] for each in await items("/projects")} == projects
+    assert {each["project"] for each in await items("/keys")} == projects
+    assert {each["person"].removesuffix("@example.edu") for each in await items("/keys")} <= people
+    scopes = {each["scope"] for each in await items("/limits")}
+    each_member = {f"each_member:{name}" for name in projects & {"elections"}}
+    assert scopes == {"credential:main"} | {f"project:{name}" for name in projects} | each_member
+
+
+async def test_members_of_a_project_see_of_each_other_only_who_leads_it(shared_house: House) -> None:
+    def members(answer: dict[str, list[dict[str, str]]]) -> list[str]:
+        return [each["person"] for each in answer["members"]]
+
+    seen_by_bob = (await shared_house.get("bob", "/api/v1/projects/elections")).json()
+    seen_by_ada = (await shared_house.get("ada", "/api/v1/projects/elections")).json()
+    assert (seen_by_bob["lead"], members(seen_by_bob)) == ("ada@example.edu", ["bob@example.edu"])
+    assert members(seen_by_ada) == ["ada@example.edu", "bob@example.edu"]
+
+
+USAGE = {
+    ("bob", ""): 200,
+    ("bob", "?project=elections"): 200,
+    ("bob", "?person=bob@example.edu"): 200,
+    ("bob", "?person=ada@example.edu"): 404,
+    ("bob", "?project=elections&person=ada@example.edu"): 404,
+    ("ada", "?project=elections&person=bob@example.edu"): 200,
+    ("ada", "?person=bob@example.edu"): 404,
+    ("ada", "?project=health"): 404,
+    ("quota", "?person=grace@example.edu"): 200,
+    ("quota", "?project=nowhere"): 404,
+    ("dpo", "?day=2026-01-31"): 200,
+    ("dpo", "?day=1999-12-31"): 400,
+    ("dpo", "?day=9999-12-31"): 400,
+    ("dpo", "?day=yesterday"): 400,
+}
+
+
+@pytest.mark.parametrize(("who", "query"), USAGE)
+async def test_usage_is_told_to_whom_it_concerns(shared_house: House, who: str, query: str) -> None:
+    answer = await shared_house.get(who, f"/api/v1/usage{query}")
+    assert answer.status_code == USAGE[who, query], answer.text
+    if answer.status_code == 200 and who == "bob":
+        assert "ada" not in answer.text
+        assert "health" not in answer.text
+
+
+async def test_a_lead_is_told_the_usage_of_every_member(shared_house: House) -> None:
+    limits = (await shared_house.get("ada", "/api/v1/usage?project=elections")).json()["limits"]
+    members = {each["scope"] for each in limits if each["scope"].startswith("member:")}
+    assert members == {"member:elections/ada@example.edu", "member:elections/bob@example.edu"}
+
+
+async def test_whoever_reads_their_own_entry_needs_no_role_for_the_log(shared_house: House) -> None:
+    await shared_house.get("bob", "/api/v1/people?limit=7")
+    items = (await shared_house.get("dpo", "/api/v1/audit/entries?limit=1")).json()["items"]
+    mine = items[0]["entry"]
+    answer = await shared_house.get("bob", f"/api/v1/audit/entries/{mine['id']}")
+    assert answer.status_code == 200
+    assert answer.json() == items[0]
