@@ -1,0 +1,60 @@
+"""What the database of a stopped or running installation says, read beside it."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from app.audit.tree import leaf_hash
+from app.storage.engines import open_database
+from app.storage.log import check_log
+from app.storage.tables import CounterRow, EntryRow, ReservationRow, table
+
+_entry, _counter, _reservation = table(EntryRow), table(CounterRow), table(ReservationRow)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """Entries by index, and what the credential was charged."""
+
+    ids: dict[int, str]
+    entries: list[dict[str, Any]]
+    requests_used: int
+    requests_reserved: int
+    open_reservations: int
+
+    def unclosed(self) -> list[int]:
+        """Indexes of intents without an outcome."""
+        closed = {entry["intent_ix"] for entry in self.entries if entry["type"] == "outcome"}
+        intents = (index for index, entry in enumerate(self.entries) if entry["type"] == "intent")
+        return [index for index in intents if index not in closed]
+
+
+def _read(conn: Connection) -> Ledger:
+    check_log(conn)
+    rows = conn.execute(sa.select(_entry).order_by(_entry.c.ix)).all()
+    assert [row.ix for row in rows] == list(range(len(rows)))
+    assert all(leaf_hash(row.leaf) == row.leaf_hash for row in rows)
+    counted = sa.select(sa.func.sum(_counter.c.used), sa.func.sum(_counter.c.reserved)).where(
+        _counter.c.scope_kind == "credential", _counter.c.dimension == "requests"
+    )
+    used, reserved = conn.execute(counted).one()
+    waiting = conn.execute(sa.select(sa.func.count()).select_from(_reservation)).scalar_one()
+    return Ledger(
+        ids={row.ix: row.id for row in rows},
+        entries=[json.loads(row.leaf) for row in rows],
+        requests_used=int(used or 0),
+        requests_reserved=int(reserved or 0),
+        open_reservations=int(waiting),
+    )
+
+
+async def read_ledger(database_url: str) -> Ledger:
+    """The ledger and the log as they are, once the log's tree has been checked."""
+    database = open_database(database_url)
+    try:
+        return await database.read(_read)
+    finally:
+        await database.close()

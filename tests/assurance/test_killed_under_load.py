@@ -1,0 +1,77 @@
+"""kill -9 in a loop under load: what a client holds is in the log, and what was spent is charged."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.assurance.ledgers import Ledger, read_ledger
+from tests.servers.bursar import Installation
+from tests.servers.load import Told, ask_all, lookups
+
+pytestmark = [pytest.mark.anyio, pytest.mark.serial]
+
+_IN_FLIGHT = 32
+_LOAD_S = 0.6
+_SETTLED_WITHIN_S = 30.0
+_LIMITS = {"requests/day": 1_000_000, "records/day": 1_000_000}
+_GENEROUS = ("--requests-per-day", "1000000", "--records-per-day", "1000000")
+_SHORT_LEASES = {"BURSAR_UPSTREAM_READ_TIMEOUT_S": "2", "BURSAR_LEASE_MARGIN_S": "1"}
+
+
+async def kill_under_load(installation: Installation, *, loops: int) -> None:
+    key = installation.key()["api_key"]
+    held: list[Told] = []
+    for loop in range(loops):
+        gateway = installation.start()
+        questions = lookups(loop * 20_000, (loop + 1) * 20_000)
+        load = asyncio.ensure_future(ask_all(installation.base_url, key, questions, in_flight=_IN_FLIGHT))
+        await asyncio.sleep(_LOAD_S)
+        gateway.kill()
+        held += await asyncio.wait_for(load, timeout=120)
+    assert len(held) > loops  # there was load
+    installation.start()
+    ledger = await settled(installation)
+    check(ledger, held, upstream=installation.upstream()["requests"], in_flight=loops * _IN_FLIGHT)
+
+
+async def settled(installation: Installation) -> Ledger:
+    """The ledger, once no reservation outlives its lease."""
+    deadline = time.monotonic() + _SETTLED_WITHIN_S
+    while True:
+        ledger = await read_ledger(installation.environ["BURSAR_DATABASE_URL"])
+        if ledger.open_reservations == 0 or time.monotonic() > deadline:
+            return ledger
+        await asyncio.sleep(0.2)
+
+
+def check(ledger: Ledger, held: list[Told], *, upstream: int, in_flight: int) -> None:
+    missing = [answer for answer in held if ledger.ids.get(answer.index) != answer.log_id]
+    assert missing == []
+    assert (ledger.open_reservations, ledger.requests_reserved) == (0, 0)
+    assert ledger.unclosed() == []
+    assert upstream <= ledger.requests_used <= upstream + in_flight
+
+
+async def test_twenty_kills_on_sqlite_lose_no_entry_and_no_spend(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'bursar.db'}"
+    with Installation(
+        tmp_path, database_url=url, simulator=_GENEROUS, settings=_SHORT_LEASES, limits=_LIMITS
+    ) as installation:
+        await kill_under_load(installation, loops=20)
+
+
+async def test_twenty_kills_of_four_processes_on_postgresql_lose_no_entry_and_no_spend(
+    tmp_path: Path, postgres_url: str, redis_url: str
+) -> None:
+    with Installation(
+        tmp_path,
+        database_url=postgres_url,
+        redis_url=redis_url,
+        workers=4,
+        simulator=_GENEROUS,
+        settings=_SHORT_LEASES,
+        limits=_LIMITS,
+    ) as installation:
+        await kill_under_load(installation, loops=20)

@@ -1,0 +1,198 @@
+"""One request, all the way: what it costs, what it says, and what the second one finds."""
+
+import asyncio
+import json
+from collections import Counter
+
+import pytest
+
+from tests.assurance.ledgers import read_ledger
+from tests.servers.bursar import VIDEO_QUERY, Installation, call, video_query
+from tests.servers.load import ask_all
+
+pytestmark = pytest.mark.anyio
+
+
+def ask(
+    installation: Installation, key: str, path: str = VIDEO_QUERY, body: bytes | None = None
+) -> tuple[int, dict[str, str], dict[str, object]]:
+    status, headers, answer = call(
+        installation.port,
+        "POST",
+        path,
+        body=video_query() if body is None else body,
+        headers={"Authorization": f"Bearer {key}"},
+    )
+    return status, headers, json.loads(answer)
+
+
+@pytest.fixture(scope="module")
+def key(installation: Installation) -> str:
+    return installation.key()["api_key"]
+
+
+async def test_the_same_question_twice_costs_one_upstream_request(
+    installation: Installation, key: str
+) -> None:
+    body = video_query(max_count=31)
+    status, first, records = ask(installation, key, body=body)
+    assert status == 200
+    assert first["cache-status"] == "bursar; fwd=miss; stored"
+    assert first["bursar-cost"] == "requests=1, records=31"
+    # The same meaning in other words: keys, values and fields in another order, a default spelled out.
+    reworded = json.loads(body)
+    reworded["query"]["and"][0]["field_values"].reverse()
+    reworded = {"is_random": False, "cursor": 0, "search_id": "", **dict(reversed(reworded.items()))}
+    fields = "/v2/research/video/query?fields=view_count,%20region_code,create_time,username,id"
+    status, again, same = ask(installation, key, fields, json.dumps(reworded).encode())
+    assert status == 200
+    assert again["cache-status"] == "bursar; hit; detail=exact"
+    assert again["bursar-cost"] == "requests=0, records=0"
+    assert int(again["age"]) >= 0
+    assert same["data"] == records["data"]
+    assert installation.upstream()["requests"] == 1
+
+
+async def test_a_thousand_identical_calls_at_once_cost_one(installation: Installation, key: str) -> None:
+    installation.control("POST", "faults", endpoint="video/query", delay_s=0.5, next=1)
+    asked = [(VIDEO_QUERY, video_query(max_count=32))] * 1_000
+    answers = await ask_all(installation.base_url, key, asked, in_flight=1_000)
+    assert Counter(answer.status for answer in answers) == {200: 1_000}
+    assert installation.upstream()["requests"] == 1
+    assert len({json.dumps(json.loads(answer.body)["data"]) for answer in answers}) == 1
+    ledger = await read_ledger(installation.environ["BURSAR_DATABASE_URL"])
+    assert all(ledger.ids[answer.index] == answer.log_id for answer in answers)
+    assert len({answer.log_id for answer in answers}) == 1_000
+
+
+async def test_headers_say_what_is_left_and_where_the_entry_is(installation: Installation, key: str) -> None:
+    _, headers, answer = ask(installation, key, body=video_query(max_count=33))
+    assert '"project-requests-day";r=' in headers["ratelimit"]
+    assert '"credential-records-day";q=10000000;w=86400' in headers["ratelimit-policy"]
+    assert "ada" not in headers["ratelimit"]
+    ledger = await read_ledger(installation.environ["BURSAR_DATABASE_URL"])
+    index = int(headers["audit-entry"].split("index=")[1].split(";")[0])
+    error = answer["error"]
+    assert isinstance(error, dict)
+    assert ledger.ids[index] == error["log_id"]
+    outcome = ledger.entries[index]
+    assert outcome["type"] == "outcome"
+    assert ledger.entries[outcome["intent_ix"]]["type"] == "intent"
+    assert outcome["upstream"]["log_id"]
+
+
+async def test_a_colleague_shares_what_is_held_and_another_project_does_not(
+    installation: Installation, key: str
+) -> None:
+    body = video_query(max_count=34)
+    ask(installation, key, body=body)
+    colleague = installation.key("ben@example.edu")["api_key"]
+    stranger = installation.key("cleo@example.edu", "climate")["api_key"]
+    assert ask(installation, colleague, body=body)[1]["cache-status"] == "bursar; hit; detail=exact"
+    assert ask(installation, stranger, body=body)[1]["cache-status"] == "bursar; fwd=miss; stored"
+    assert installation.upstream()["requests"] == 2
+
+
+async def test_another_projects_search_id_is_unknown(installation: Installation, key: str) -> None:
+    body = video_query(max_count=35)
+    data = ask(installation, key, body=body)[2]["data"]
+    assert isinstance(data, dict)
+    stranger = installation.key("cleo@example.edu", "climate")["api_key"]
+    onward = video_query(max_count=35, cursor=data["cursor"], search_id=data["search_id"])
+    status, _, refused = ask(installation, stranger, body=onward)
+    error = refused["error"]
+    assert isinstance(error, dict)
+    assert (status, error["code"]) == (400, "invalid_params")
+    assert error["message"] == f"Search Id {data['search_id']} is invalid or expired"
+    assert ask(installation, key, body=onward)[0] == 200
+
+
+async def test_a_held_page_goes_on_correctly_when_the_next_one_is_not_held(
+    installation: Installation, key: str
+) -> None:
+    body = video_query(max_count=36)
+    ask(installation, key, body=body)
+    data = ask(installation, key, body=body)[2]["data"]
+    assert isinstance(data, dict)
+    onward = video_query(max_count=36, cursor=data["cursor"], search_id=data["search_id"])
+    status, headers, answer = ask(installation, key, body=onward)
+    following = answer["data"]
+    assert isinstance(following, dict)
+    assert (status, headers["cache-status"]) == (200, "bursar; fwd=miss; stored")
+    assert following["cursor"] == 72
+    assert following["search_id"] == data["search_id"]
+
+
+async def test_a_random_sample_is_never_the_one_that_is_held(installation: Installation, key: str) -> None:
+    body = video_query(max_count=37, is_random=True)
+    ask(installation, key, body=body)
+    assert ask(installation, key, body=body)[1]["cache-status"].startswith("bursar; fwd=")
+    assert installation.upstream()["requests"] == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "max_count", "status", "cost"),
+    [
+        ({"status": 500}, 51, 500, "requests=1, records=0"),
+        ({"status": 502, "html": True}, 52, 502, "requests=1, records=0"),
+        ({"status": 504, "html": True}, 53, 504, "requests=1, records=0"),
+        ({"cut_body": True}, 54, 504, "requests=1, records=54"),
+    ],
+)
+async def test_what_fails_upstream_is_charged_told_in_json_and_not_held(
+    installation: Installation, key: str, fault: dict[str, object], max_count: int, status: int, cost: str
+) -> None:
+    body = video_query(max_count=max_count)
+    installation.control("POST", "faults", endpoint="video/query", next=1, **fault)
+    failed, headers, answer = ask(installation, key, body=body)
+    error = answer["error"]
+    assert isinstance(error, dict)
+    assert (failed, error["code"], headers["bursar-cost"]) == (status, "internal_error", cost)
+    assert installation.upstream()["requests"] == 1
+    assert ask(installation, key, body=body)[1]["cache-status"] == "bursar; fwd=miss; stored"
+
+
+async def test_a_rejected_upstream_token_is_renewed_without_a_word(
+    installation: Installation, key: str
+) -> None:
+    ask(installation, key, body=video_query(max_count=38))  # the reset before this test took the token away
+    installation.control("POST", "faults", endpoint="video/query", status=401, next=1)
+    status, headers, _ = ask(installation, key, body=video_query(max_count=39))
+    assert (status, headers["bursar-cost"]) == (200, "requests=1, records=39")
+
+
+async def test_many_callers_with_a_rejected_token_renew_it_once(installation: Installation, key: str) -> None:
+    ask(installation, key, body=video_query(max_count=40))
+    installation.control("POST", "reset")  # the simulator forgets every token
+    asked = [(VIDEO_QUERY, video_query(max_count=41, cursor=100 * number)) for number in range(40)]
+    await ask_all(installation.base_url, key, asked, in_flight=40)
+    status, _, journal = call(installation.simulator_port, "GET", "/_sim/journal")
+    assert status == 200
+    tokens = [each for each in json.loads(journal)["requests"] if each["endpoint"] == "oauth/token"]
+    assert len(tokens) == 1
+
+
+async def test_revoked_is_revoked_at_once(installation: Installation) -> None:
+    issued = installation.key("ben@example.edu")
+    assert ask(installation, issued["api_key"])[0] == 200
+    installation.bursar("key", "revoke", issued["client_key"].removeprefix("bsr_live_"))
+    status, _, answer = ask(installation, issued["api_key"])
+    error = answer["error"]
+    assert isinstance(error, dict)
+    assert (status, error["code"]) == (401, "access_token_invalid")
+
+
+async def test_a_call_is_finished_and_held_after_its_client_left(
+    installation: Installation, key: str
+) -> None:
+    installation.control("POST", "faults", endpoint="video/query", delay_s=0.5, next=1)
+    body = video_query(max_count=42)
+    _, writer = await asyncio.open_connection("127.0.0.1", installation.port)
+    head = f"POST {VIDEO_QUERY} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
+    await writer.drain()
+    await asyncio.sleep(0.1)
+    writer.close()
+    await asyncio.sleep(1.0)
+    assert ask(installation, key, body=body)[1]["cache-status"] == "bursar; hit; detail=exact"
+    assert installation.upstream()["requests"] == 1

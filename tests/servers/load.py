@@ -1,0 +1,78 @@
+"""Many calls at once, each with what its caller was told."""
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+_PLACE = re.compile(rb"audit-entry: [^\r]*index=(\d+);size=\d+")
+_CACHE = re.compile(rb"cache-status: ([^\r]*)")
+_LENGTH = re.compile(rb"content-length: (\d+)")
+USER_INFO = "/v2/research/user/info/?fields=display_name,follower_count"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An answer that a caller holds: complete, with its entry's id and place."""
+
+    status: int
+    code: str
+    log_id: str
+    index: int
+    cache: str
+    body: bytes
+
+
+def told(head: bytes, body: bytes) -> Told:
+    """What an answer says."""
+    place, cache = _PLACE.search(head), _CACHE.search(head)
+    error = json.loads(body)["error"]
+    return Told(
+        status=int(head[9:12]),
+        code=error["code"],
+        log_id=error["log_id"],
+        index=int(place[1]) if place else -1,
+        cache=cache[1].decode() if cache else "",
+        body=body,
+    )
+
+
+async def ask_all(
+    base_url: str, key: str, requests: Iterable[tuple[str, bytes]], *, in_flight: int
+) -> list[Told]:
+    """Every complete answer; calls that get none, since the server is gone, are left out.
+
+    Each of the `in_flight` callers keeps one connection. Plain streams, since the load must not cost more
+    than what it is put on.
+    """
+    address = urlsplit(base_url)
+    waiting = iter(requests)
+    answers: list[Told] = []
+
+    async def work() -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            reader, writer = await asyncio.open_connection(address.hostname, address.port)
+            try:
+                for path, body in waiting:
+                    head = (
+                        f"POST {path} HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {key}\r\n"
+                        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+                    )
+                    writer.write(head.encode() + body)
+                    answer = await reader.readuntil(b"\r\n\r\n")
+                    length = _LENGTH.search(answer)
+                    assert length is not None
+                    answers.append(told(answer, await reader.readexactly(int(length[1]))))
+            finally:
+                writer.close()
+
+    await asyncio.gather(*(work() for _ in range(in_flight)))
+    return answers
+
+
+def lookups(first: int, last: int) -> list[tuple[str, bytes]]:
+    """Questions that are all different: a profile each."""
+    return [(USER_INFO, b'{"username":"sim_user_%d"}' % number) for number in range(first, last)]
