@@ -1,6 +1,7 @@
 """The control endpoints under `/_sim/`, for tests and practice, open to loopback peers alone."""
 
 import math
+import time
 from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
@@ -17,6 +18,9 @@ from app.simulator.faults import fault_from
 from app.simulator.platform import Platform
 
 _FAULTY = frozenset({TOKEN_ENDPOINT, *(endpoint.name for endpoint in ENDPOINTS)})
+_CLOCK_ENDS_S = 2**31
+"""Ids carry 32 bits of seconds and must stay inside a signed 64-bit integer."""
+
 _Control = Callable[[Platform, dict[str, Any]], Any]
 
 
@@ -88,6 +92,8 @@ def _shift_clock(platform: Platform, order: dict[str, Any]) -> dict[str, Any]:
     shift_s = float(order["shift_s"]) if "shift_s" in order else math.nan
     if not math.isfinite(shift_s):
         raise ValueError("shift_s must be a number of seconds")
+    if not 0 <= time.time() + shift_s < _CLOCK_ENDS_S:
+        raise ValueError("shift_s must leave the clock between 1970 and 2038")
     platform.clock.shift_s = shift_s
     return {"shift_s": shift_s, "now_s": platform.clock.now_s()}
 

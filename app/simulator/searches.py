@@ -1,6 +1,7 @@
 """Cached searches: a search id names a list of positions that stays as it was when the search began."""
 
 import random
+import secrets
 from array import array
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -40,9 +41,10 @@ class Searches:
     ) -> Search:
         """A new search over `positions`, under an id that no other search has."""
         now_s = self._clock.now_s()
-        search_id = str(int(now_s) << 32 | self._rng.getrandbits(32))
+        # Not from the seed: an id given out before a reset must stay unknown after it.
+        search_id = str(int(now_s) << 32 | secrets.randbits(32))
         while search_id in self._searches:
-            search_id = str(int(now_s) << 32 | self._rng.getrandbits(32))
+            search_id = str(int(now_s) << 32 | secrets.randbits(32))
         search = Search(
             id=search_id,
             client_key=client_key,

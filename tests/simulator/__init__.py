@@ -1,0 +1,1 @@
+"""Every rule of the stand-in, as its callers see it."""

@@ -1,0 +1,87 @@
+"""The simulator as a program of its own."""
+
+import http.client
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers.programs import free_port
+
+FORM = b"client_key=k&client_secret=s&grant_type=client_credentials"
+BODY = json.dumps(
+    {
+        "query": {"and": [{"field_name": "view_count", "operation": "GTE", "field_values": ["0"]}]},
+        "start_date": "20261001",
+        "end_date": "20261031",
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    number = free_port()
+    options = ["--port", str(number), "--videos", "2000", "--client-key", "k", "--client-secret", "s"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "app.simulator", *options, "--requests-per-day", "5"],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stderr is not None
+        assert str(number) in program.stderr.readline()
+        yield number
+        program.send_signal(signal.SIGTERM)
+        # Nothing but the line of readiness, cut answers included.
+        assert program.stderr.read() == ""
+        program.wait(timeout=10)
+
+
+def call(port: int, method: str, path: str, body: str | bytes = b"", token: str = "") -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(method, path, body=body, headers={"Authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def test_options_reach_the_simulator_and_a_cut_answer_breaks_off(port: int) -> None:
+    token = json.loads(call(port, "POST", "/v2/oauth/token/", FORM)[1])["access_token"]
+    order = json.dumps({"endpoint": "video/query", "cut_body": True, "next": 1})
+    assert call(port, "POST", "/_sim/faults", order)[0] == 200
+    path = "/v2/research/video/query/?fields=id"
+    with pytest.raises(http.client.IncompleteRead) as broken:
+        call(port, "POST", path, BODY, token)
+    assert broken.value.partial.startswith(b'{"data":')
+    assert [call(port, "POST", path, BODY, token)[0] for _ in range(5)] == [200, 200, 200, 200, 429]
+    assert json.loads(call(port, "GET", "/_sim/stats")[1])["requests"] == 6
+
+
+def test_help_names_every_option() -> None:
+    command = [sys.executable, "-m", "app.simulator", "--help"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+    for option in (
+        *("--host", "--port", "--seed", "--videos", "--client-key", "--client-secret"),
+        *("--requests-per-day", "--records-per-day", "--realistic"),
+    ):
+        assert option in text
+
+
+def test_the_simulator_starts_in_moments() -> None:
+    number = free_port()
+    began_s = time.monotonic()
+    with subprocess.Popen(
+        [sys.executable, "-m", "app.simulator", "--port", str(number), "--realistic"],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stderr is not None
+        program.stderr.readline()
+        assert time.monotonic() - began_s < 10
+        program.send_signal(signal.SIGTERM)
+        program.wait(timeout=10)
