@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from app.administration.changes import Change, Draw, Plan
+from app.administration.credentials import SealedCredential
 from app.administration.desired import DesiredMember, DesiredProject, LimitKey, malformed
 from app.administration.facing import (
     acceptance_face,
@@ -108,30 +109,15 @@ class _Comparison:
         digest = self.mint.secret_digest(wanted.client_key, wanted.client_secret)
         credential_id = old.id if old else self.mint.object_id()
         is_new_secret = old is None or old.secret_digest != digest
-        if old is None or is_new_secret or old.base_url != wanted.base_url:
-            sealed = self.mint.seal(
-                credential=credential_id,
-                base_url=wanted.base_url,
-                client_key=wanted.client_key,
-                client_secret=wanted.client_secret,
-                wrapped_key=(old.wrapped_key or None) if old else None,
-            )
-            seals = (
-                sealed.wrapped_key,
-                sealed.sealed_client_key,
-                sealed.sealed_client_secret,
-                sealed.secret_digest,
-            )
-        else:
-            seals = old.wrapped_key, old.sealed_client_key, old.sealed_client_secret, old.secret_digest
+        sealed = self._sealed(old, wanted, credential_id, is_new_secret=is_new_secret)
         new = Credential(
             id=credential_id,
             name=wanted.name,
             base_url=wanted.base_url,
-            wrapped_key=seals[0],
-            sealed_client_key=seals[1],
-            sealed_client_secret=seals[2],
-            secret_digest=seals[3],
+            wrapped_key=sealed.wrapped_key,
+            sealed_client_key=sealed.sealed_client_key,
+            sealed_client_secret=sealed.sealed_client_secret,
+            secret_digest=sealed.secret_digest,
             roster_limit=wanted.roster_limit,
             permission=wanted.permission,
             created_us=old.created_us if old else self.state.now_us,
@@ -148,6 +134,20 @@ class _Comparison:
             )
             self.draw.changes.append(said)
         self._limits(ScopeKind.CREDENTIAL, new.id, f"credential:{new.name}", wanted.limits)
+
+    def _sealed(
+        self, old: Credential | None, wanted: WantedCredential, credential_id: str, *, is_new_secret: bool
+    ) -> SealedCredential:
+        """The seals as they are, or fresh ones where the secret or the host that they name is another."""
+        if old is not None and not is_new_secret and old.base_url == wanted.base_url:
+            return old.sealed
+        return self.mint.seal(
+            credential=credential_id,
+            base_url=wanted.base_url,
+            client_key=wanted.client_key,
+            client_secret=wanted.client_secret,
+            wrapped_key=(old.wrapped_key or None) if old else None,
+        )
 
     def terms_version(self, wanted: WantedTerms) -> None:
         """Bring one version of the terms to what is wanted."""

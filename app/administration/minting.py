@@ -85,10 +85,6 @@ class Mint:
 
     def opened_client_key(self, credential: Credential) -> str:
         """The client key that a credential has now, for a rotation that keeps it. Raises SealBroken."""
-        sealed = SealedCredential(
-            wrapped_key=credential.wrapped_key,
-            sealed_client_key=credential.sealed_client_key,
-            sealed_client_secret=credential.sealed_client_secret,
-            secret_digest=credential.secret_digest,
-        )
-        return open_credential(self.master, sealed, credential=credential.id, base_url=credential.base_url)[0]
+        return open_credential(
+            self.master, credential.sealed, credential=credential.id, base_url=credential.base_url
+        )[0]

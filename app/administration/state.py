@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.administration.credentials import SealedCredential
 from app.quota.arithmetic import Dimension, Window
 from app.quota.limits import StoredLimit
 
@@ -28,6 +29,16 @@ class Credential:
     permission: Mapping[str, Any]
     created_us: int
     retired_us: int | None = None
+
+    @property
+    def sealed(self) -> SealedCredential:
+        """The sealed values together."""
+        return SealedCredential(
+            wrapped_key=self.wrapped_key,
+            sealed_client_key=self.sealed_client_key,
+            sealed_client_secret=self.sealed_client_secret,
+            secret_digest=self.secret_digest,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,9 +60,9 @@ def init(
 def migrate(as_json: AsJson = False) -> None:
     """Bring the database to this release's schema."""
     from app.settings import load_settings  # noqa: PLC0415
-    from app.storage.schema import migrate as to_newest  # noqa: PLC0415
+    from app.storage.administering import migrate_schema  # noqa: PLC0415
 
-    revision = run(to_newest(load_settings().owner_database_url))
+    revision = run(migrate_schema(load_settings()))
     if as_json:
         say_json({"schema": revision})
     else:

@@ -16,7 +16,7 @@ from app.errors import BadSetting, BursarError, NotReady
 from app.ids import CredentialId
 from app.sealing import MasterKey
 from app.settings import Settings
-from app.storage.engines import open_database
+from app.storage.engines import open_database, parse_url
 from app.storage.log import Boot
 from app.storage.registry import SqlRegistry
 from app.storage.schema import Ahead, Behind, Current, Missing, migrate, schema_state
@@ -76,6 +76,16 @@ async def require_current_schema(url: str) -> None:
             raise NotReady("The database's schema is of a newer release: run that release of Bursar.")
 
 
+async def migrate_schema(settings: Settings) -> str:
+    """The newest revision, which the database has on return, open to the role that serves.
+
+    Raises BadSetting and NotReady.
+    """
+    serving, owner = parse_url(settings.database_url), parse_url(settings.owner_database_url)
+    app_role = serving.username if serving.username != owner.username else None
+    return await migrate(settings.owner_database_url, app_role=app_role)
+
+
 async def initialise(
     settings: Settings, actor: Actor, *, email: str | None = None, wants_token: bool = False
 ) -> Installed:
@@ -84,7 +94,7 @@ async def initialise(
     Raises BadSetting where the database was set up with a master key that is not there, and NotReady.
     """
     ensure_data_dir(settings.data_dir)
-    revision = await migrate(settings.owner_database_url)
+    revision = await migrate_schema(settings)
     is_fresh = settings.master_key_path.exists() or await _holds_nothing_sealed(settings)
     if not is_fresh:
         raise BadSetting(

@@ -14,9 +14,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+from sqlmodel import SQLModel
 
 from app.errors import NotReady
 from app.storage.engines import parse_url, sqlite_engine
+from app.storage.tables import EntryRow
 
 T = TypeVar("T")
 
@@ -55,12 +57,19 @@ class Ahead:
 SchemaState = Current | Behind | Missing | Ahead
 
 
-async def migrate(url: str) -> str:
+async def migrate(url: str, *, app_role: str | None = None) -> str:
     """The newest revision, which the database at `url` has on return; all steps or none.
 
-    Raises BadSetting for a URL of another kind, NotReady when the database does not answer.
+    `app_role` is the role that serves on PostgreSQL, where it is not the one that migrates: it may read and
+    write rows, may append to the log, and can neither change an entry nor a table. Raises BadSetting for a URL of another kind, NotReady when the database does not answer.
     """
-    await _run(url, _upgrade, begin="BEGIN IMMEDIATE")
+
+    def work(conn: Connection) -> None:
+        _upgrade(conn)
+        if app_role is not None and conn.dialect.name == "postgresql":
+            _grant(conn, app_role)
+
+    await _run(url, work, begin="BEGIN IMMEDIATE")
     return _newest()
 
 
@@ -82,6 +91,16 @@ def _upgrade(conn: Connection) -> None:
     config = _config()
     config.attributes["connection"] = conn
     command.upgrade(config, "head")
+
+
+def _grant(conn: Connection, app_role: str) -> None:
+    quoted = conn.dialect.identifier_preparer.quote
+    role = quoted(app_role)
+    for name in SQLModel.metadata.tables:
+        verbs = "SELECT, INSERT" if name == EntryRow.__tablename__ else "SELECT, INSERT, UPDATE, DELETE"
+        conn.exec_driver_sql(f"REVOKE ALL ON {quoted(name)} FROM {role}")
+        conn.exec_driver_sql(f"GRANT {verbs} ON {quoted(name)} TO {role}")
+    conn.exec_driver_sql(f"GRANT SELECT ON alembic_version TO {role}")
 
 
 def _state(conn: Connection) -> SchemaState:
