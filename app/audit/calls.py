@@ -39,11 +39,13 @@ class Origin:
 class Visit:
     """A request for Bursar's own API: who asks, once that is known, and the id that its entry shall have.
 
-    `reads` is set where what others did is looked at: the place in the log, as far as it was named.
+    `code` says why it was refused. `reads` is set where what others did is looked at: the place in the
+    log, as far as it was named.
     """
 
     entry: EntryId
     who: Operator | Caller | None = None
+    code: str | None = None
     reads: Mapping[str, Value] | None = None
 
 
@@ -109,10 +111,13 @@ class Scribe:
     def seen(self, origin: Origin, visitor: Visit | Operator | Caller | None, *, status: int) -> Draft:
         """A request for Bursar's own API or pages, answered with `status`."""
         visit = visitor if isinstance(visitor, Visit) else Visit(entry=new_entry_id(), who=visitor)
+        decision: dict[str, Value] = {"verdict": "refused" if status >= 400 else "allowed", "rule": "api"}
+        if visit.code is not None:
+            decision["code"] = visit.code
         fields: dict[str, Value] = {
             "actor": _visitor(visit.who),
             **self._of_request(origin),
-            "decision": {"verdict": "refused" if status >= 400 else "allowed", "rule": "api"},
+            "decision": decision,
             "status": status,
         }
         if visit.reads is None:

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ from app.ids import new_entry_id
 from app.web.errors import STATUS_OF_CODE
 
 MEDIA_TYPE: Final = "application/problem+json"
+PRIVATE: Final[Mapping[str, str]] = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+"""Headers of every answer of the API: it is about people, and for whoever asked."""
 _TYPE: Final = "urn:bursar:problem:"
 _CODE_OF_STATUS: Final[Mapping[int, str]] = {
     404: "not_found",
@@ -56,12 +59,6 @@ SCHEMA: Final[Mapping[str, Any]] = {
 """A problem in the OpenAPI document."""
 
 
-class BodyTooLarge(Refusal):
-    """More bytes than the API reads."""
-
-    code = "body_too_large"
-
-
 def problem(
     request: Request,
     *,
@@ -72,17 +69,19 @@ def problem(
     errors: Sequence[Mapping[str, str]] = (),
 ) -> Response:
     """The answer that says what went wrong, naming the entry that the log will have of this request."""
+    visit = replace(visit_of(request), code=code)
+    request.scope["state"]["operator"] = visit
     body: dict[str, object] = {
         "type": _TYPE + code,
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "code": code,
-        "entry": visit_of(request).entry,
+        "entry": visit.entry,
     }
     if errors:
         body["errors"] = list(errors)
-    shown = {"cache-control": "no-store", **(headers or {})}
+    shown = {**PRIVATE, **(headers or {})}
     return Response(orjson.dumps(body), status_code=status, media_type=MEDIA_TYPE, headers=shown)
 
 
@@ -124,8 +123,6 @@ def _of_bursar(request: Request, error: BursarError) -> Response:
     headers: dict[str, str] = {}
     detail = error.message
     match error:
-        case BodyTooLarge():
-            return problem(request, status=413, code=error.code, detail=detail)
         case Refusal(retry_after_s=int(wait_s)) | Unavailable(retry_after_s=wait_s):
             headers["retry-after"] = str(wait_s)
         case Refusal():

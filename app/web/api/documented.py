@@ -12,7 +12,7 @@ _MEANINGS: Final[Mapping[int, str]] = {
     404: "`not_found`: no such object, or none that you may see.",
     409: "`conflict`: the object is not in a state that allows this.",
     413: "`body_too_large`: more than 16 KiB.",
-    503: "`audit_unavailable` or `store_unavailable`: nothing was changed; try again after `Retry-After`.",
+    503: "`audit_unavailable` or `store_unavailable`: try again after `Retry-After`; look before repeating a change.",
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
@@ -16,7 +17,7 @@ from app.query import BodyLimits, parse_body
 from app.web.api.access import ACCESS, Access
 from app.web.api.desk import desk_of
 from app.web.api.visitors import HOW_TO_SAY_WHO, roles_with_key
-from app.web.problems import BodyTooLarge, problem_of, visit_of
+from app.web.problems import PRIVATE, problem_of, visit_of
 
 BODY_LIMITS: Final = BodyLimits(max_bytes=16_384, max_depth=8, max_nodes=200)
 
@@ -45,7 +46,7 @@ class GuardedRoute(APIRoute):
                 response = await handler(await _with_body(request))
             except Exception as error:  # noqa: BLE001 - a bug must not answer in the framework's shape
                 return problem_of(request, error)
-            response.headers["cache-control"] = "no-store"
+            response.headers.update(PRIVATE)
             return response
 
         return guarded
@@ -90,9 +91,7 @@ async def _with_body(request: Request) -> Request:
     async for chunk in request.stream():
         body += chunk
         if len(body) > BODY_LIMITS.max_bytes:
-            raise BodyTooLarge(
-                f"At most {BODY_LIMITS.max_bytes} bytes are read of a request body.", rule="request"
-            )
+            raise HTTPException(413, f"At most {BODY_LIMITS.max_bytes} bytes are read of a request body.")
     if body:
         parse_body(bytes(body), BODY_LIMITS)
 

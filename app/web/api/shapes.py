@@ -154,6 +154,14 @@ class Keys(BaseModel):
 class IssuedKeyShape(BaseModel):
     """A key with its fresh secrets, which are shown this once; `repr` shows neither."""
 
+    model_config = _example(
+        id=_KEY_ID,
+        client_key=f"bsr_live_{_KEY_ID}",
+        client_secret=f"bsr_live_{_KEY_ID}_...",
+        api_key=f"bsr_live_{_KEY_ID}_...",
+        expires_at="2027-07-01T00:00:00Z",
+        old_until=None,
+    )
     id: str
     client_key: str
     client_secret: Annotated[str, Field(repr=False)]
