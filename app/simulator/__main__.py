@@ -19,7 +19,11 @@ def main() -> None:
     parser.add_argument("--requests-per-day", type=int, default=1000)
     parser.add_argument("--records-per-day", type=int, default=100_000)
     parser.add_argument("--realistic", action="store_true", help="with the quirks of the real platform")
-    run(**vars(parser.parse_args()))
+    options = parser.parse_args()
+    try:
+        run(**vars(options))
+    except ValueError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

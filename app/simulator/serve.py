@@ -1,12 +1,14 @@
 """Run the simulator as a server of its own."""
 
-import asyncio
+import socket
 import sys
 
 import uvicorn
 
 from app.simulator.app import create_app
 from app.simulator.configuration import REALISTIC, Client, Knobs, SimulatorConfig
+
+_LAST_ANSWERS_S = 2
 
 
 def run(
@@ -44,16 +46,25 @@ def run(
             access_log=False,
             # A cut answer is ordered by a test and is no error of this server.
             log_level="critical",
+            timeout_graceful_shutdown=_LAST_ANSWERS_S,
         )
     )
-    server.run()
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        return
+    except SystemExit:
+        if not server.started:
+            _say(f"The simulator cannot listen on {host}:{port}; is the port taken?")
+        raise
 
 
 class _Server(uvicorn.Server):
-    async def startup(self, *args: object, **kwargs: object) -> None:
-        await super().startup(*args, **kwargs)  # type: ignore[arg-type]
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
         if self.started:
-            print(  # noqa: T201 - the one line that a person waits for
-                f"The simulator answers on http://{self.config.host}:{self.config.port}", file=sys.stderr
-            )
-            await asyncio.sleep(0)
+            _say(f"The simulator answers on http://{self.config.host}:{self.config.port}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - for the person at the shell

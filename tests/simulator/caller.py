@@ -38,7 +38,9 @@ class Caller:
     ) -> httpx.Response:
         async def sent() -> httpx.Response:
             transport = httpx.ASGITransport(self.app, client=(self._peer, 1))
-            async with httpx.AsyncClient(transport=transport, base_url="http://platform") as client:
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://platform", trust_env=False
+            ) as client:
                 return await client.request(method, path, content=body, headers=headers)
 
         return asyncio.run(sent())

@@ -85,3 +85,34 @@ def test_the_simulator_starts_in_moments() -> None:
         assert time.monotonic() - began_s < 10
         program.send_signal(signal.SIGTERM)
         program.wait(timeout=10)
+
+
+def test_a_number_out_of_range_is_wrong_usage() -> None:
+    command = [sys.executable, "-m", "app.simulator", "--videos", "-1"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert ended.returncode == 2
+    assert "videos must be between" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_taken_port_is_said_in_one_line(port: int) -> None:
+    command = [sys.executable, "-m", "app.simulator", "--videos", "100", "--port", str(port)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert ended.returncode != 0
+    assert ended.stderr.splitlines() == [
+        f"The simulator cannot listen on 127.0.0.1:{port}; is the port taken?"
+    ]
+
+
+def test_an_interrupt_ends_it_quietly() -> None:
+    number = free_port()
+    with subprocess.Popen(
+        [sys.executable, "-m", "app.simulator", "--port", str(number), "--videos", "100"],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stderr is not None
+        program.stderr.readline()
+        program.send_signal(signal.SIGINT)
+        assert program.wait(timeout=10) == 0
+        assert program.stderr.read() == ""
