@@ -1,15 +1,18 @@
 """Fixtures and options that every test may use."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.servers.postgres import PrivatePostgres
 from tests.servers.redis import PrivateRedis
 
-_NOT_RUN = pytest.StashKey[list[str]]()
+_NOT_RUN = pytest.StashKey[set[str]]()
+"""What was left out, and why; one line each."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -17,27 +20,43 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_NOT_RUN] = []
+    config.stash[_NOT_RUN] = set()
 
 
+# Last, so that tests which another choice has left out already are not counted.
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--long"):
         return
     long = [item for item in items if item.get_closest_marker("long")]
     if long:
-        items[:] = [item for item in items if item not in long]
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=long)
-        config.stash[_NOT_RUN].append(f"{len(long)} full-size tests: add --long")
+        config.stash[_NOT_RUN].add(f"{len(long)} x full size: add --long")
+
+
+# With xdist the workers choose, each from the whole set, and the process that reports sees only results.
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    told = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        not_run: set[str] = session.config.stash[_NOT_RUN]
+        told["not_run"] = sorted(not_run)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[_NOT_RUN].update(getattr(node, "workeroutput", {}).get("not_run", ()))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    skipped: dict[str, int] = {}
+    skipped: Counter[str] = Counter()
     for report in terminalreporter.stats.get("skipped", []):
-        reason = str(report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr)
-        skipped[reason] = skipped.get(reason, 0) + 1
-    lines = [*config.stash[_NOT_RUN], *(f"{count} tests: {reason}" for reason, count in skipped.items())]
+        where = report.longrepr
+        skipped[str(where[-1] if isinstance(where, tuple) else where).removeprefix("Skipped: ")] += 1
+    not_run: set[str] = config.stash[_NOT_RUN]
+    lines = [*sorted(not_run), *(f"{count} x {why}" for why, count in skipped.items())]
     if lines:
-        terminalreporter.section("not run here")
+        terminalreporter.section("not run here:")
         for line in lines:
             terminalreporter.write_line(line)
 

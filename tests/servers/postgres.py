@@ -1,7 +1,5 @@
 """A private PostgreSQL server in a directory of its own."""
 
-import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -11,9 +9,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.servers.programs import find_program, free_port, unprivileged_user
+from tests.servers.programs import (
+    descendants,
+    find_program,
+    free_port,
+    is_running,
+    ordinary_account,
+    signal_all,
+)
 
 _READY_WITHIN_S = 60.0
+_GONE_WITHIN_S = 30.0
 
 
 class PrivatePostgres:
@@ -22,7 +28,7 @@ class PrivatePostgres:
     def __init__(self, *, is_durable: bool = True) -> None:
         self.port = free_port()
         self._is_durable = is_durable
-        self._user = unprivileged_user()
+        self._account = ordinary_account()
         # Short, since a Unix socket's path may have 107 bytes at most.
         self._home = Path(tempfile.mkdtemp(prefix="bpg", dir="/tmp"))
         self._data = self._home / "d"
@@ -35,18 +41,27 @@ class PrivatePostgres:
         return find_program("initdb") is not None and find_program("postgres") is not None
 
     def __enter__(self) -> Self:
-        if self._user is not None:
-            entry = pwd.getpwnam(self._user)
-            os.chown(self._home, entry.pw_uid, entry.pw_gid)
+        if self._account.uid is not None:
+            shutil.chown(self._home, self._account.uid, self._account.gid)
         flags = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "--no-sync"]
-        self._run("initdb", "-D", str(self._data), *flags)
-        self.start()
+        try:
+            self._run("initdb", "-D", str(self._data), *flags)
+            self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop(signal.SIGQUIT)
+        if self._process is not None and self._process.poll() is None:
+            # Not a kill at first: that would leave shared memory behind with the kernel.
+            self.resume()
+            try:
+                self.stop(signal.SIGQUIT)
+            except subprocess.TimeoutExpired:
+                self.kill()
         shutil.rmtree(self._home, ignore_errors=True)
 
     @property
@@ -55,12 +70,21 @@ class PrivatePostgres:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def log(self) -> str:
+        """What the server has written about itself."""
+        return (self._home / "log").read_text(errors="replace")
+
     def url(self, database: str) -> str:
         """The database as Bursar's settings name it."""
-        return f"postgresql+asyncpg://postgres@127.0.0.1:{self.port}/{database}"
+        return f"postgresql+asyncpg://{self._place(database)}"
+
+    def plain_url(self, database: str) -> str:
+        """The database as asyncpg, psql and pg_dump name it."""
+        return f"postgresql://{self._place(database)}"
 
     def start(self) -> None:
-        """Start the server, and return when it answers."""
+        """Start the server, and return when it answers; raises RuntimeError with the log's end when it does not."""
         durability = [] if self._is_durable else ["-c", "fsync=off", "-c", "synchronous_commit=off"]
         with (self._home / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -69,7 +93,9 @@ class PrivatePostgres:
                     *("-D", str(self._data), "-p", str(self.port), "-k", str(self._home)),
                     *("-c", "listen_addresses=127.0.0.1", "-c", "max_connections=100", *durability),
                 ],
-                user=self._user,
+                user=self._account.uid,
+                group=self._account.gid,
+                extra_groups=self._account.groups,
                 stdout=log,
                 stderr=log,
                 cwd=self._home,
@@ -78,20 +104,41 @@ class PrivatePostgres:
         deadline = time.monotonic() + _READY_WITHIN_S
         while not self._answers():
             if time.monotonic() > deadline or self._process.poll() is not None:
-                raise RuntimeError((self._home / "log").read_text(errors="replace")[-2000:])
+                raise RuntimeError(f"the private PostgreSQL server did not start: {self.log[-2000:]}")
             time.sleep(0.05)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop it: SIGINT ends sessions and checkpoints, SIGQUIT leaves recovery to the next start."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(how)
-            self._process.wait(timeout=60)
+            self._process.wait(timeout=_GONE_WITHIN_S)
 
     def kill(self) -> None:
-        """kill -9 of every process of the server."""
-        assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(timeout=60)
+        """kill -9 of every process of the server, stopped ones too, and return when all are gone.
+
+        Each backend leads a session of its own, so that no group holds them all; one that is left keeps the
+        shared memory, and the next start is refused.
+        """
+        if self._process is None or self._process.poll() is not None:
+            return
+        # Stopped, it starts no backend while we count them.
+        self._process.send_signal(signal.SIGSTOP)
+        everyone = self._processes()
+        signal_all(everyone, signal.SIGKILL)
+        self._process.wait(timeout=_GONE_WITHIN_S)
+        deadline = time.monotonic() + _GONE_WITHIN_S
+        while any(is_running(pid) for pid in everyone):
+            if time.monotonic() > deadline:
+                raise RuntimeError("the private PostgreSQL server did not end")
+            time.sleep(0.01)
+
+    def pause(self) -> None:
+        """SIGSTOP to every process: connections stay open, and nothing answers."""
+        signal_all(self._processes(), signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT to every process."""
+        signal_all(self._processes(), signal.SIGCONT)
 
     def create_database(self) -> str:
         """The name of a fresh, empty database."""
@@ -108,6 +155,12 @@ class PrivatePostgres:
         """All that the database holds, as text."""
         return self._run("pg_dump", *self._address(), database)
 
+    def _processes(self) -> list[int]:
+        return [self.pid, *descendants(self.pid)]
+
+    def _place(self, database: str) -> str:
+        return f"postgres@127.0.0.1:{self.port}/{database}"
+
     def _address(self) -> tuple[str, ...]:
         return ("-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres")
 
@@ -118,7 +171,9 @@ class PrivatePostgres:
     def _run(self, program: str, *arguments: str) -> str:
         done = subprocess.run(
             [str(find_program(program)), *arguments],
-            user=self._user,
+            user=self._account.uid,
+            group=self._account.gid,
+            extra_groups=self._account.groups,
             cwd=self._home,
             capture_output=True,
             text=True,
