@@ -77,7 +77,10 @@ async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
 
 def _compose(settings: Settings, master: MasterKey, database: Database) -> Installation:
     clock, boot = SystemClock(offset_s=settings.clock_offset_s), new_boot()
-    directory = SqlDirectory(database)
+    pages = SqlPages(
+        database=database, master=master, clock=clock, max_memory_bytes=settings.max_held_memory_bytes
+    )
+    directory = SqlDirectory(database, also_forget=pages.forget_keys)
     bearers = Bearers(
         directory=directory,
         access_tokens=AccessTokens(derive(master, "access tokens")),
@@ -85,9 +88,6 @@ def _compose(settings: Settings, master: MasterKey, database: Database) -> Insta
         clock=clock,
     )
     books = SqlBooks(database=database, clock=clock, boot=boot)
-    pages = SqlPages(
-        database=database, master=master, clock=clock, max_memory_bytes=settings.max_held_memory_bytes
-    )
     vault = SqlVault(database=database, master=master)
     timeouts = _timeouts(settings)
     platform = HttpPlatform(

@@ -1,9 +1,10 @@
-"""Everything that can go wrong, as a tree two levels deep.
+"""Everything that can go wrong, as a tree.
 
     BursarError
     ├── Refusal                     the caller is told why; nothing was spent
-    │   ├── AccessTokenInvalid      no bearer token, or one that is unknown, expired or revoked
-    │   ├── InvalidClient           the token endpoint was given a key or secret that does not hold
+    │   ├── NotIdentified
+    │   │   ├── AccessTokenInvalid  no bearer token, or one that is unknown, expired or revoked
+    │   │   └── InvalidClient       the token endpoint was given a key or secret that does not hold
     │   ├── InvalidTokenRequest     the token endpoint was given a malformed request
     │   ├── InvalidParams           the request is malformed, or a rule of the terms refuses it
     │   ├── ScopeNotAuthorized      the credential has no scope for this endpoint
@@ -46,13 +47,21 @@ class Refusal(BursarError):
         self.retry_after_s = retry_after_s
 
 
-class AccessTokenInvalid(Refusal):
+class NotIdentified(Refusal):
+    """What was shown proves nobody; `decided_on` is the directory's revision, where a known key was looked at."""
+
+    def __init__(self, message: str, *, rule: str = "identify", decided_on: int | None = None) -> None:
+        super().__init__(message, rule=rule)
+        self.decided_on = decided_on
+
+
+class AccessTokenInvalid(NotIdentified):
     """No bearer token, or one that is unknown, expired or revoked."""
 
     code = "access_token_invalid"
 
 
-class InvalidClient(Refusal):
+class InvalidClient(NotIdentified):
     """A client key or secret that does not hold."""
 
     code = "invalid_client"

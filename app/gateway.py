@@ -27,7 +27,7 @@ from app.cache.pages import (
     search_behind,
 )
 from app.clock import Clock
-from app.errors import InvalidParams, QuotaExhausted, Refusal, StoreUnavailable
+from app.errors import InvalidClient, InvalidParams, NotIdentified, QuotaExhausted, Refusal, StoreUnavailable
 from app.identity.bearers import Bearers, Grant
 from app.identity.callers import Caller, Directory
 from app.ids import new_entry_id
@@ -199,8 +199,10 @@ class Gateway:
         async def answer() -> tuple[Grant | Refusal, Receipt] | Superseded:
             try:
                 grant = await self._bearers.exchange(client_key, client_secret)
-            except Refusal as refusal:
-                return refusal, await self.note(self._scribe.token(origin, None, code=refusal.code))
+            except InvalidClient as refusal:
+                draft = self._scribe.token(origin, None, code=refusal.code)
+                receipt = await self._books.note(draft, revision=refusal.decided_on)
+                return receipt if isinstance(receipt, Superseded) else (refusal, receipt)
             draft = self._scribe.token(origin, grant.caller, code="ok")
             receipt = await self._books.note(draft, revision=grant.caller.revision)
             return receipt if isinstance(receipt, Superseded) else (grant, receipt)
@@ -423,7 +425,8 @@ class Gateway:
         draft = self._scribe.refused(
             request.origin, code=refusal.code, rule=refusal.rule, caller=caller, query=query
         )
-        receipt = await self._books.note(draft, revision=None if caller is None else caller.revision)
+        decided_on = refusal.decided_on if isinstance(refusal, NotIdentified) else None
+        receipt = await self._books.note(draft, revision=decided_on if caller is None else caller.revision)
         if isinstance(receipt, Superseded):
             return receipt
         standings = () if caller is None else await self._books.standings(**_owners(caller))

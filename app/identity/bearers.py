@@ -7,7 +7,6 @@ from app.clock import Clock
 from app.errors import AccessTokenInvalid, InvalidClient
 from app.identity.callers import Caller, Directory, KeyRecord, Operator
 from app.identity.keys import AccessTokens, Expired, matches, parse, parse_client_key
-from app.ids import KeyId
 
 ACCESS_TOKEN_LIFE_S = 7200
 """Life of an access token; the platform's own live as long (documentation of 2026-11-05)."""
@@ -51,13 +50,15 @@ class Bearers:
         now = self._clock.now()
         match self._access_tokens.read(shown, now=now):
             case Expired():
-                raise AccessTokenInvalid(_EXPIRED, rule="identify")
+                raise AccessTokenInvalid(_EXPIRED)
             case None:
                 record = await self._by_api_key(shown, now)
             case key:
                 record = await self._directory.by_key(key)
-        if record is None or _is_over(record.caller.key_expires_us, now):
-            raise AccessTokenInvalid(_UNKNOWN, rule="identify")
+        if record is None:
+            raise AccessTokenInvalid(_UNKNOWN)
+        if _is_over(record.caller.key_expires_us, now):
+            raise AccessTokenInvalid(_UNKNOWN, decided_on=record.caller.revision)
         return record.caller
 
     async def exchange(self, client_key: str, client_secret: str) -> Grant:
@@ -71,7 +72,8 @@ class Bearers:
             holds = matches(self._pepper, client_secret, record.old_client_secret_digest)
         if record is None or not holds or _is_over(record.caller.key_expires_us, now):
             raise InvalidClient(
-                "Client key or secret is incorrect. Check both, or ask for a new pair.", rule="identify"
+                "Client key or secret is incorrect. Check both, or ask for a new pair.",
+                decided_on=None if record is None else record.caller.revision,
             )
         token = self._access_tokens.issue(record.caller.key, now=now, life_s=ACCESS_TOKEN_LIFE_S)
         return Grant(access_token=token, expires_in_s=ACCESS_TOKEN_LIFE_S, caller=record.caller)
@@ -86,25 +88,27 @@ class Bearers:
         if record is None or not holds or _is_over(record.operator.expires_us, now):
             raise AccessTokenInvalid(
                 "This bearer token does not hold. Ask an administrator for one (`bursar token issue`).",
-                rule="identify",
+                decided_on=None if record is None else record.operator.revision,
             )
         return record.operator
 
     async def _by_api_key(self, shown: str, now: datetime) -> KeyRecord | None:
         parsed = parse(shown)
-        record = None if parsed is None else await self._directory.by_key(KeyId(parsed.key_id))
+        record = None if parsed is None else await self._directory.by_key(parsed.key_id)
         if matches(self._pepper, shown, None if record is None else record.api_key_digest):
             return record
-        if record is not None and _is_in_overlap(record, now):
-            return record if matches(self._pepper, shown, record.old_api_key_digest) else None
-        return None
+        if record is None:
+            return None
+        if _is_in_overlap(record, now) and matches(self._pepper, shown, record.old_api_key_digest):
+            return record
+        raise AccessTokenInvalid(_UNKNOWN, decided_on=record.caller.revision)
 
 
 def _bearer(authorization: str | None) -> str:
     """The token of `Bearer <token>`, the scheme in any case (RFC 9110, section 11.1)."""
     scheme, _, token = (authorization or "").strip().partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise AccessTokenInvalid(_UNKNOWN, rule="identify")
+        raise AccessTokenInvalid(_UNKNOWN)
     return token.strip()
 
 

@@ -4,6 +4,7 @@ Nobody polls: the books read the revision under the head's lock, refuse what was
 one, and make this forget. So a revocation counts for the first call that is logged after it.
 """
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import sqlalchemy as sa
@@ -110,8 +111,9 @@ class _Memory(Generic[R]):
 class SqlDirectory:
     """The directory's port over SQL. Ids that nobody has are not kept, so a flood of them fills nothing."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, also_forget: Callable[[], None] = lambda: None) -> None:
         self._database = database
+        self._also_forget = also_forget
         self._keys = _Memory[KeyRecord]()
         self._tokens = _Memory[TokenRecord]()
 
@@ -137,6 +139,7 @@ class SqlDirectory:
         """Read anew from now on: the directory has changed."""
         self._keys.clear()
         self._tokens.clear()
+        self._also_forget()
 
 
 def _load_key(conn: Connection, key: KeyId) -> KeyRecord | None:

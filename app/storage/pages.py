@@ -104,6 +104,10 @@ class SqlPages:
             expires_us=int(row["expires_us"]),
         )
 
+    def forget_keys(self) -> None:
+        """Unwrap data keys anew: a project may have ended, and its key with it."""
+        self._data_keys.clear()
+
     def _drop(self, key: bytes) -> None:
         page = self._memory.pop(key, None)
         if page is not None:

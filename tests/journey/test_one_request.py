@@ -182,6 +182,19 @@ async def test_revoked_is_revoked_at_once(installation: Installation) -> None:
     assert (status, error["code"]) == (401, "access_token_invalid")
 
 
+async def test_a_rotated_key_counts_at_once_and_its_old_secret_no_more(installation: Installation) -> None:
+    issued = installation.key("ben@example.edu")
+    assert ask(installation, issued["api_key"])[0] == 200
+    fresh = installation.bursar("key", "rotate", issued["client_key"])
+    # The gateway remembers the key as it was; another process has changed it since.
+    assert ask(installation, fresh["api_key"])[0] == 200
+    assert ask(installation, issued["api_key"])[0] == 401
+    form = "client_key={client_key}&client_secret={client_secret}&grant_type=client_credentials"
+    for secrets, status in ((issued, 401), (fresh, 200)):
+        body = form.format(**secrets).encode()
+        assert call(installation.port, "POST", "/v2/oauth/token/", body=body)[0] == status
+
+
 async def test_a_call_is_finished_and_held_after_its_client_left(
     installation: Installation, key: str
 ) -> None:
