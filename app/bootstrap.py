@@ -10,13 +10,15 @@ from urllib.parse import urlsplit
 from app.administration.minting import PEPPER_PURPOSE
 from app.audit.calls import Scribe
 from app.clock import Clock, SystemClock
-from app.errors import BadSetting
+from app.errors import BadSetting, NotFound
 from app.gateway import Bounds, Gateway
 from app.identity.bearers import Bearers
 from app.identity.keys import AccessTokens
+from app.ids import CredentialId
+from app.provider.platform import NotDispatched
 from app.sealing import MasterKey, derive
 from app.settings import Settings
-from app.storage.administering import require_current_schema
+from app.storage.administering import open_administration, require_current_schema
 from app.storage.books import SqlBooks
 from app.storage.directory import SqlDirectory
 from app.storage.engines import Database, open_database
@@ -75,6 +77,41 @@ async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
         await database.close()
 
 
+async def verify_credentials(settings: Settings, name: str | None) -> list[tuple[str, str | None]]:
+    """Each credential's name, and why the platform does not take it (None: it does).
+
+    Asks the token endpoint, which costs no quota. Raises NotFound for an unknown name.
+    """
+    async with open_administration(settings) as office:
+        state = await office.registry.state()
+        wanted = [each for each in state.credentials if each.retired_us is None and name in {None, each.name}]
+        if name is not None and not wanted:
+            raise NotFound(f"There is no credential {name}; `bursar credential list` shows all.")
+        platform = _platform(settings, office.vault, SystemClock())
+        try:
+            return [(each.name, await _refusal_of(platform, each.id)) for each in wanted]
+        finally:
+            await platform.close()
+
+
+async def _refusal_of(platform: HttpPlatform, credential: str) -> str | None:
+    try:
+        await platform.verify(CredentialId(credential))
+    except NotDispatched as error:
+        return error.reason
+    return None
+
+
+def _platform(settings: Settings, vault: SqlVault, clock: Clock) -> HttpPlatform:
+    return HttpPlatform(
+        vault=vault,
+        clock=clock,
+        timeouts=_timeouts(settings),
+        proxy=settings.upstream_proxy,
+        ca_file=None if settings.upstream_ca_file is None else str(settings.upstream_ca_file),
+    )
+
+
 def _compose(settings: Settings, master: MasterKey, database: Database) -> Installation:
     clock, boot = SystemClock(offset_s=settings.clock_offset_s), new_boot()
     pages = SqlPages(
@@ -89,20 +126,13 @@ def _compose(settings: Settings, master: MasterKey, database: Database) -> Insta
     )
     books = SqlBooks(database=database, clock=clock, boot=boot)
     vault = SqlVault(database=database, master=master)
-    timeouts = _timeouts(settings)
-    platform = HttpPlatform(
-        vault=vault,
-        clock=clock,
-        timeouts=timeouts,
-        proxy=settings.upstream_proxy,
-        ca_file=None if settings.upstream_ca_file is None else str(settings.upstream_ca_file),
-    )
+    platform = _platform(settings, vault, clock)
     scribe = Scribe(derive(master, "tags in entries"))
     bounds = Bounds(
         page_ttl_s=settings.page_ttl_s,
         search_ttl_s=settings.search_ttl_s,
         lease_margin_s=settings.lease_margin_s,
-        read_timeout_s=timeouts.read_for,
+        read_timeout_s=_timeouts(settings).read_for,
         accept_url=settings.public_url,
     )
     gateway = Gateway(

@@ -91,6 +91,27 @@ def list_credentials(as_json: AsJson = False) -> None:
     table("Credentials", ("name", "host", "people"), rows)
 
 
+@credentials.command("verify")
+def verify_credentials(
+    name: Annotated[
+        str | None, typer.Argument(help="One credential; all of them where it is left out.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the platform for a token with each credential, which costs no quota. Exit code 1: one is refused."""
+    from app.bootstrap import verify_credentials as verify  # noqa: PLC0415
+    from app.settings import load_settings  # noqa: PLC0415
+
+    found = run(verify(load_settings(), name))
+    if as_json:
+        say_json({"credentials": [{"name": each, "holds": why is None, "why": why} for each, why in found]})
+    else:
+        for each, why in found:
+            say(f"{each}: {'the platform takes it' if why is None else why}")
+    if any(why is not None for _, why in found):
+        raise typer.Exit(1)
+
+
 @people.command("list")
 def list_people(as_json: AsJson = False) -> None:
     """List people, their roles and projects."""

@@ -209,3 +209,13 @@ async def test_a_call_is_finished_and_held_after_its_client_left(
     await asyncio.sleep(1.0)
     assert ask(installation, key, body=body)[1]["cache-status"] == "bursar; hit; detail=exact"
     assert installation.upstream()["requests"] == 1
+
+
+async def test_a_credential_is_verified_without_spending(installation: Installation) -> None:
+    assert installation.bursar("credential", "verify") == {
+        "credentials": [{"name": "main", "holds": True, "why": None}]
+    }
+    installation.control("POST", "faults", endpoint="oauth/token", status=500, next=1)
+    refused = installation.bursar("credential", "verify", "main", check=False)
+    assert refused["credentials"][0]["holds"] is False
+    assert installation.upstream()["requests"] == 0
