@@ -10,11 +10,10 @@ import asyncio
 import datetime as dt
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -23,6 +22,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool, QueuePool
 
 from app.errors import BadSetting, StoreUnavailable
+from app.storage.threads import Threads
 
 T = TypeVar("T")
 
@@ -121,6 +121,30 @@ def upsert(dialect: str, table: sa.Table) -> sa.Insert:
     return insert.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=values)
 
 
+class Prepared:
+    """A statement compiled once for each database, for the few that every request runs.
+
+    Executing it skips most of what SQLAlchemy does for a statement (about 25 microseconds each), its type
+    conversions included: use it for integers, texts and bytes alone.
+    """
+
+    def __init__(self, statement: sa.Executable) -> None:
+        self._statement = statement
+        self._compiled: dict[str, tuple[str, tuple[str, ...]]] = {}
+
+    def run(self, conn: Connection, *rows: Mapping[str, object]) -> sa.CursorResult[Any]:
+        """The statement's result for one row of values, or for several in turn."""
+        sql, names = self._compiled.get(conn.dialect.name) or self._compile(conn)
+        values = [tuple(row[name] for name in names) for row in rows]
+        return conn.exec_driver_sql(sql, values if len(values) > 1 else values[0] if values else None)
+
+    def _compile(self, conn: Connection) -> tuple[str, tuple[str, ...]]:
+        compiled = self._statement.compile(dialect=conn.dialect)  # type: ignore[attr-defined]
+        prepared = str(compiled), tuple(compiled.positiontup or ())
+        self._compiled[conn.dialect.name] = prepared
+        return prepared
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
@@ -142,21 +166,20 @@ class SqliteDatabase:
             "write": sqlite_engine(url, begin="BEGIN IMMEDIATE", pooled=False),
             "read": sqlite_engine(url, begin="BEGIN", pooled=False),
         }
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="bursar-writer")
-        self._readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="bursar-reader")
+        self._writer = Threads(1, name="bursar-writer")
+        self._readers = Threads(_READER_THREADS, name="bursar-reader")
         self._held = threading.local()
         self._open: list[Connection] = []
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """What `work` returns, from one snapshot."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._transact, "read", work)
+        return await self._readers.run(lambda: self._transact("read", work))
 
     async def write(
         self, work: Callable[[Connection], T], *, committed: Callable[[T], object] | None = None
     ) -> T:
         """What `work` returns, once its changes are durable."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._writer, self._transact, "write", work, committed)
+        return await self._writer.run(lambda: self._transact("write", work, committed))
 
     def now_us(self, conn: Connection) -> int:  # noqa: ARG002 - SQLite's clock is this machine's
         """The machine's clock, microseconds since 1970 UTC."""
@@ -164,8 +187,8 @@ class SqliteDatabase:
 
     async def close(self) -> None:
         """Give back every connection and thread, once the work under way is done."""
-        await asyncio.to_thread(self._writer.shutdown)
-        await asyncio.to_thread(self._readers.shutdown)
+        await asyncio.to_thread(self._writer.join)
+        await asyncio.to_thread(self._readers.join)
         for connection in self._open:
             connection.close()
         for engine in self._engines.values():

@@ -16,15 +16,17 @@ from app.audit.entries import ENTRY_VERSION, Draft, Receipt
 from app.audit.tree import Frontier, leaf_hash
 from app.errors import LogBroken, NotReady
 from app.ids import EntryId
-from app.storage.engines import Database
+from app.storage.engines import Database, Prepared
 from app.storage.tables import EntryRow, HeadRow, table
 
 _HEAD = table(HeadRow)
 _ENTRY = table(EntryRow)
-_LOCK_HEAD = sa.select(_HEAD.c.size, _HEAD.c.frontier, _HEAD.c.last_ts_us, _HEAD.c.revision).with_for_update()
-_MOVE_HEAD = (
+_LOCK_HEAD = Prepared(
+    sa.select(_HEAD.c.size, _HEAD.c.frontier, _HEAD.c.last_ts_us, _HEAD.c.revision).with_for_update()
+)
+_MOVE_HEAD = Prepared(
     sa.update(_HEAD)
-    .where(_HEAD.c.id == 1, _HEAD.c.size == sa.bindparam("old_size"))
+    .where(_HEAD.c.id == sa.literal_column("1"), _HEAD.c.size == sa.bindparam("old_size"))
     .values(
         size=sa.bindparam("new_size"),
         frontier=sa.bindparam("new_frontier"),
@@ -32,7 +34,7 @@ _MOVE_HEAD = (
         revision=sa.bindparam("new_revision"),
     )
 )
-_INSERT_ENTRY = sa.insert(_ENTRY)
+_INSERT_ENTRY = Prepared(sa.insert(_ENTRY))
 
 
 @dataclass(slots=True)
@@ -103,9 +105,9 @@ class LockedHead:
             # Hash the bytes that are about to be stored, not those that were meant to be.
             hashes = [leaf_hash(row["leaf"]) for row in self._rows]  # type: ignore[arg-type]
             self.frontier = self.frontier.extend(hashes)
-            self.conn.execute(_INSERT_ENTRY, self._rows)
-        moved = self.conn.execute(
-            _MOVE_HEAD,
+            _INSERT_ENTRY.run(self.conn, *self._rows)
+        moved = _MOVE_HEAD.run(
+            self.conn,
             {
                 "old_size": self._old_size,
                 "new_size": self.size,
@@ -127,7 +129,7 @@ def lock_head(conn: Connection, database: Database, boot: Boot) -> LockedHead:
 
     `now_us` never goes back: it is the database's clock, or the last entry's time where that is later.
     """
-    row = conn.execute(_LOCK_HEAD).one_or_none()
+    row = _LOCK_HEAD.run(conn).one_or_none()
     if row is None:
         raise NotReady("the database has no log yet: run `bursar init`")
     now_us = max(database.now_us(conn), row.last_ts_us)
