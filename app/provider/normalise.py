@@ -16,6 +16,13 @@ _PAGING_KEYS = frozenset({"cursor", "max_count", "search_id"})
 _SHARED_KEYS = _PAGING_KEYS | {"fields"}
 _MAX_QUERY_STRING_CHARS = 8_192
 _MAX_QUERY_PARAMETERS = 64
+_MAX_REMEMBERED_BYTES = 4_096
+"""Scripts repeat the same bytes, and the answer depends on nothing else; at most 512 of this size are kept."""
+
+
+@lru_cache(maxsize=512)
+def _remembered(endpoint: Endpoint, query_string: str, body: bytes, limits: BodyLimits) -> ResearchQuery:
+    return _read(endpoint, query_string, body, limits)
 
 
 def read_request(
@@ -26,6 +33,12 @@ def read_request(
     Raises InvalidParams, and nothing else, for what the platform documents as invalid; `query_string` is
     still percent-encoded and has no question mark.
     """
+    if len(body) + len(query_string) > _MAX_REMEMBERED_BYTES:
+        return _read(endpoint, query_string, body, limits)
+    return _remembered(endpoint, query_string, body, limits)
+
+
+def _read(endpoint: Endpoint, query_string: str, body: bytes, limits: BodyLimits) -> ResearchQuery:
     given = parse_body(body, limits)
     _refuse_other_cases(endpoint, given)
     fields = _fields(endpoint, query_string, given.pop("fields", None))

@@ -129,7 +129,7 @@ def read_standings(conn: Connection, database: Database, owners: Owners) -> tupl
     """Where the limits of a caller stand now."""
     now = _moment(database.now_us(conn))
     ledger = Ledger(conn, now)
-    ledger.load(owner_ids(owners))
+    ledger.load(owner_ids(owners), limits_of=owner_ids(owners))
     return ledger.standings(ledger.limits_of(owners))
 
 
@@ -179,11 +179,12 @@ class _Batch:
             for promise in self._promises.values()
             for taking in promise.takings
         }
+        deciding = set[str]()
         for each in operations:
             if isinstance(each, OpenCall):
-                scopes |= owner_ids(each.intent.owners)
-        if scopes:
-            self._ledger.load(scopes, days=days)
+                deciding |= owner_ids(each.intent.owners)
+        if scopes or deciding:
+            self._ledger.load(scopes | deciding, limits_of=deciding, days=days)
 
     def apply(self, operation: Operation) -> Outcome:
         """What one operation comes to."""

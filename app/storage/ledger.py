@@ -62,8 +62,8 @@ class Ledger:
         self._rows: dict[Slot, dict[dt.date, Use]] = {}
         self._changed: set[tuple[Slot, dt.date]] = set()
 
-    def load(self, scope_ids: set[str], *, days: Iterable[dt.date] = ()) -> None:
-        """Read what is needed to decide for these scopes today, and to settle on `days`."""
+    def load(self, scope_ids: set[str], *, limits_of: set[str], days: Iterable[dt.date] = ()) -> None:
+        """Read what is needed to settle for these scopes on `days`, and to decide for some of them today."""
         ids = sorted(scope_ids)
         self._limits = [
             StoredLimit(
@@ -73,7 +73,7 @@ class Ledger:
                 window=Window(row.window) if row.window else None,
                 amount=row.amount,
             )
-            for row in self._conn.execute(_LIMITS, {"ids": ids})
+            for row in (self._conn.execute(_LIMITS, {"ids": sorted(limits_of)}) if limits_of else ())
         ]
         windows = {limit.window for limit in self._limits}
         since = min([*self._days, *days])

@@ -36,6 +36,8 @@ _CACHE_STATUS = {
     "collapsed": b"bursar; fwd=miss; collapsed",
 }
 _MAX_TOKEN_BODY_BYTES = 16_384
+_MOST_TOLD = 256
+"""Callers whose limit headers of this second are kept."""
 _SOMETHING_WRONG = Spoken(
     status=500, code="internal_error", message="Something is wrong. Please try again later."
 )
@@ -62,6 +64,7 @@ class ResearchApi:
         self._clock = clock
         self._patience = patience
         self._metrics = metrics
+        self._limits_told: dict[int, tuple[tuple[Standing, ...], int, Headers]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -169,8 +172,18 @@ class ResearchApi:
     def _limit_headers(self, standings: tuple[Standing, ...]) -> Headers:
         if not standings:
             return []
-        policy, state = ratelimit_headers(standings, self._clock.now())
-        return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", state.encode())] if policy else []
+        now = self._clock.now()
+        second = int(now.timestamp())
+        kept = self._limits_told.get(id(standings))
+        # The tuple is kept beside the headers, so its id cannot be another's meanwhile.
+        if kept is not None and kept[0] is standings and kept[1] == second:
+            return kept[2]
+        policy, state = ratelimit_headers(standings, now)
+        told = [(b"ratelimit-policy", policy.encode()), (b"ratelimit", state.encode())] if policy else []
+        if len(self._limits_told) >= _MOST_TOLD:
+            self._limits_told.clear()
+        self._limits_told[id(standings)] = (standings, second, told)
+        return told
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
