@@ -6,6 +6,7 @@ found out too late; so are secrets that are still the placeholder of some exampl
 
 import difflib
 import os
+import sys
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -252,3 +253,21 @@ def _explain(error: ValidationError) -> str:
     name = PREFIX + str(first["loc"][0]).upper() if first["loc"] else "A setting"
     said = first["msg"].removeprefix("Value error, ")
     return f"{name}: {said[0].lower()}{said[1:]}."
+
+
+def settings_table() -> str:
+    """Every setting with its default, as a Markdown table for the README."""
+    rows = ["| setting | default | |", "| --- | --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        shown = (
+            ""
+            if default in {None, ""}
+            else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+        )
+        rows.append(f"| `{PREFIX}{name.upper()}` | {shown} | {field.description} |")
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(settings_table() + "\n")
