@@ -6,8 +6,8 @@ found out too late; so are secrets that are still the placeholder of some exampl
 
 import difflib
 import os
-import sys
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
