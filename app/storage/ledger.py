@@ -29,10 +29,11 @@ _BEFORE = dt.date.min
 _counter, _limit = table(CounterRow), table(LimitRow)
 
 _LIMITS = sa.select(_limit).where(_limit.c.scope_id.in_(sa.bindparam("ids", expanding=True)))
-_COUNTERS = sa.select(_counter).where(
+USES_SINCE = sa.select(_counter).where(
     _counter.c.scope_id.in_(sa.bindparam("ids", expanding=True)), _counter.c.day >= sa.bindparam("since")
 )
-_EARLIER = (
+"""The counters of scopes `ids`, one row a dimension and day, from day `since`."""
+USES_BEFORE = (
     sa.select(
         _counter.c.scope_kind,
         _counter.c.scope_id,
@@ -45,6 +46,7 @@ _EARLIER = (
     )
     .group_by(_counter.c.scope_kind, _counter.c.scope_id, _counter.c.dimension)
 )
+"""What these scopes used before that day, summed by dimension."""
 _UPSERT = {dialect: upsert(dialect, _counter) for dialect in ("sqlite", "postgresql")}
 
 Slot = tuple[str, str, str]
@@ -79,11 +81,11 @@ class Ledger:
         since = min([*self._days, *days])
         if Window.MONTH in windows or Window.PROJECT in windows:
             since = min(since, self._days[0].replace(day=1))
-        for row in self._conn.execute(_COUNTERS, {"ids": ids, "since": since}):
+        for row in self._conn.execute(USES_SINCE, {"ids": ids, "since": since}):
             slot = (row.scope_kind, row.scope_id, row.dimension)
             self._rows.setdefault(slot, {})[row.day] = Use(row.used, row.reserved)
         if Window.PROJECT in windows:
-            for row in self._conn.execute(_EARLIER, {"ids": ids, "since": since}):
+            for row in self._conn.execute(USES_BEFORE, {"ids": ids, "since": since}):
                 slot = (row.scope_kind, row.scope_id, row.dimension)
                 self._rows.setdefault(slot, {})[_BEFORE] = Use(int(row.used), int(row.reserved))
 

@@ -28,10 +28,10 @@ from app.errors import Conflict, NotReady
 from app.quota.arithmetic import Dimension, Use, Window
 from app.quota.limits import StoredLimit
 from app.storage.engines import Database, upsert
+from app.storage.ledger import USES_BEFORE, USES_SINCE
 from app.storage.log import Boot, LockedHead, lock_head
 from app.storage.tables import (
     AcceptanceRow,
-    CounterRow,
     CredentialRow,
     EntryRow,
     HeadRow,
@@ -61,29 +61,13 @@ _ROWS: Final[Mapping[type[Any], type[SQLModel]]] = {
     StoredLimit: LimitRow,
 }
 _TABLES: Final = {kind: table(row) for kind, row in _ROWS.items()}
-_head, _entry, _counter, _limit = table(HeadRow), table(EntryRow), table(CounterRow), table(LimitRow)
+_head, _entry, _limit = table(HeadRow), table(EntryRow), table(LimitRow)
 
 _DROP_LIMIT = sa.delete(_limit).where(
     *(
         _limit.c[name] == sa.bindparam(f"old_{name}")
         for name in ("scope_kind", "scope_id", "dimension", "window")
     )
-)
-_USES = sa.select(_counter).where(
-    _counter.c.scope_id.in_(sa.bindparam("ids", expanding=True)), _counter.c.day >= sa.bindparam("since")
-)
-_USES_BEFORE = (
-    sa.select(
-        _counter.c.scope_kind,
-        _counter.c.scope_id,
-        _counter.c.dimension,
-        sa.func.sum(_counter.c.used).label("used"),
-        sa.func.sum(_counter.c.reserved).label("reserved"),
-    )
-    .where(
-        _counter.c.scope_id.in_(sa.bindparam("ids", expanding=True)), _counter.c.day < sa.bindparam("since")
-    )
-    .group_by(_counter.c.scope_kind, _counter.c.scope_id, _counter.c.dimension)
 )
 
 
@@ -193,11 +177,11 @@ def _row(record: Record) -> dict[str, Any]:
 
 def _uses(conn: Connection, wanted: dict[str, object]) -> dict[CounterSlot, dict[dt.date, Use]]:
     found: dict[CounterSlot, dict[dt.date, Use]] = {}
-    for row in conn.execute(_USES, wanted):
+    for row in conn.execute(USES_SINCE, wanted):
         found.setdefault((row.scope_kind, row.scope_id, row.dimension), {})[row.day] = Use(
             row.used, row.reserved
         )
-    for row in conn.execute(_USES_BEFORE, wanted):
+    for row in conn.execute(USES_BEFORE, wanted):
         slot = (row.scope_kind, row.scope_id, row.dimension)
         # PostgreSQL sums big integers into a decimal.
         found.setdefault(slot, {})[EARLIER] = Use(int(row.used), int(row.reserved))
