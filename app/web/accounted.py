@@ -5,8 +5,10 @@ they say nothing about anybody, and probes come every few seconds.
 """
 
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 
 import orjson
+import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.audit.calls import Origin, Scribe
@@ -17,14 +19,24 @@ EXEMPT = frozenset({"/livez", "/readyz", "/metrics"})
 RESEARCH_PREFIX = "/v2"
 Note = Callable[[Draft], Awaitable[Receipt]]
 
-_UNLOGGED = orjson.dumps(
-    {
-        "type": "about:blank",
-        "title": "Service Unavailable",
-        "status": 503,
-        "detail": "audit_unavailable: this request could not be logged. Try again in a few seconds.",
-    }
+_log = structlog.get_logger()
+
+
+def _problem(status: int, code: str, detail: str) -> tuple[Message, Message]:
+    """An answer of this middleware's own, for when no route can give one."""
+    told = {"type": f"urn:bursar:problem:{code}", "title": HTTPStatus(status).phrase, "status": status}
+    body = orjson.dumps({**told, "detail": detail, "code": code})
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body))]
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append((b"retry-after", b"5"))
+    start = {"type": "http.response.start", "status": status, "headers": headers}
+    return start, {"type": "http.response.body", "body": body}
+
+
+_UNLOGGED = _problem(
+    503, "audit_unavailable", "This request could not be logged. Try again in a few seconds."
 )
+_BROKEN = _problem(500, "internal_error", "Something is wrong. Please try again later.")
 
 
 class Accounted:
@@ -42,7 +54,13 @@ class Accounted:
             await self._app(scope, receive, send)
             return
         entry = _Entry(scope, send, self._note(), self._scribe())
-        await self._app(scope, receive, entry.send)
+        try:
+            await self._app(scope, receive, entry.send)
+        except Exception:  # noqa: BLE001 - a bug must be logged too, and not answered in the framework's shape
+            _log.exception("a request failed", route=entry.route)
+            if not entry.has_started:
+                for message in _BROKEN:
+                    await entry.send(message)
 
 
 def is_research(path: str) -> bool:
@@ -59,6 +77,12 @@ class _Entry:
         self._note = note
         self._scribe = scribe
         self._is_refused = False
+        self.has_started = False
+
+    @property
+    def route(self) -> str:
+        """The route's template, which names nobody."""
+        return getattr(self._scope.get("route"), "path", None) or "*"
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -67,14 +91,13 @@ class _Entry:
             await self._send(message)
 
     async def _start(self, message: Message) -> None:
+        self.has_started = True
         try:
             receipt = await self._note(self._draft(message["status"]))
         except BursarError:
             self._is_refused = True
-            headers = [(b"content-type", b"application/problem+json"), (b"retry-after", b"5")]
-            headers.append((b"content-length", b"%d" % len(_UNLOGGED)))
-            await self._send({"type": "http.response.start", "status": 503, "headers": headers})
-            await self._send({"type": "http.response.body", "body": _UNLOGGED})
+            for refusal in _UNLOGGED:
+                await self._send(refusal)
             return
         place = b'origin="bursar";index=%d;size=%d' % (receipt.index, receipt.size)
         headers = [*message.get("headers", []), (b"audit-entry", place)]
@@ -82,11 +105,11 @@ class _Entry:
 
     def _draft(self, status: int) -> Draft:
         headers = dict(self._scope["headers"])
-        route = self._scope.get("route")
+        length = headers.get(b"content-length", b"0")
         origin = Origin(
             method=self._scope["method"][:16],
-            route=getattr(route, "path", None) or "*",
-            request_bytes=0,
+            route=self.route,
+            request_bytes=int(length[:12]) if length.isdigit() else 0,
             address=self._scope["client"][0] if self._scope.get("client") else "",
             agent=headers.get(b"user-agent", b"").decode("latin-1"),
         )
