@@ -28,7 +28,12 @@ from app.storage.administering import Administration, initialise, open_administr
 
 _READY_WITHIN_S = 60.0
 _CLIENT_KEY, _CLIENT_SECRET = "sim-client-key", "sim-client-secret"  # the simulator's, worth nothing
-_BURSAR = (sys.executable, "-c", "from app.cli import main; main()")
+# A child imports what it needs while this process sets up, and starts when it is told to.
+_BURSAR = (
+    sys.executable,
+    "-c",
+    "import sys, importlib as i; i.import_module(sys.argv.pop(1)); sys.stdin.readline(); i.import_module('app.cli').main()",
+)
 _TERMS = "Terms for practice: the records are made up, and nothing here binds anybody.\n"
 _PEOPLE = (
     ("ada@example.edu", "Ada Byron", "researcher", "elections"),
@@ -65,9 +70,13 @@ def run(*, port: int, simulator_port: int, data_dir: Path | None, as_json: bool)
     environ |= {"BURSAR_DATA_DIR": str(home), "BURSAR_PUBLIC_URL": gateway}
     credentials = ["--client-key", _CLIENT_KEY, "--client-secret", _CLIENT_SECRET]
     with _stopped_by_signals(), contextlib.ExitStack() as children:
-        platform = _child(children, environ, "simulator", "--port", str(simulator_port), *credentials)
+        platform = _child(
+            children, environ, "app.simulator.serve", "simulator", "--port", str(simulator_port), *credentials
+        )
+        server = _child(children, environ, "app.web.serve", "serve", "--port", str(port))
+        _go(platform)
         people = asyncio.run(_people(home, environ, simulator))
-        server = _child(children, environ, "serve", "--port", str(port))
+        _go(server)
         _await_ready(platform, f"{simulator}/_sim/stats")
         _await_ready(server, f"{gateway}/readyz")
         _make_traffic(gateway, people)
@@ -183,11 +192,20 @@ def _stopped_by_signals() -> Iterator[None]:
 
 
 def _child(
-    children: contextlib.ExitStack, environ: Mapping[str, str], *arguments: str
+    children: contextlib.ExitStack, environ: Mapping[str, str], module: str, *arguments: str
 ) -> "subprocess.Popen[bytes]":
-    child = subprocess.Popen([*_BURSAR, *arguments], env=dict(environ), stdin=subprocess.DEVNULL)  # noqa: S603
+    child = subprocess.Popen(  # noqa: S603 - this very program
+        [*_BURSAR, module, *arguments], env=dict(environ), stdin=subprocess.PIPE
+    )
     children.callback(_end, child)
     return child
+
+
+def _go(child: "subprocess.Popen[bytes]") -> None:
+    if child.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):
+            child.stdin.write(b"\n")
+            child.stdin.close()
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
