@@ -53,7 +53,7 @@ def rosters(state: State) -> Sequence[Roster]:
 
 def examine(state: State, log: LogSize) -> Sequence[Finding]:
     """What the directory and the log's length show."""
-    return [*_of_log(log), *_of_people(state), *_of_projects(state), *_of_terms(state)]
+    return [*_of_log(log), *_of_people(state), *_of_projects(state), *_of_terms(state), *_of_limits(state)]
 
 
 def _of_log(log: LogSize) -> Iterator[Finding]:
@@ -131,3 +131,18 @@ def _of_terms(state: State) -> Iterator[Finding]:
                 mend=f"ask them to accept, or run `bursar terms record --person {email} "
                 f"--version {terms.version} --evidence FILE`",
             )
+
+
+def _of_limits(state: State) -> Iterator[Finding]:
+    keys = {
+        each.dimension + (f"/{each.window}" if each.window else "")
+        for each in state.limits
+        if not each.is_enforced
+    }
+    if keys:
+        yield Finding(
+            severity="warning",
+            code="limit_not_enforced",
+            what=f"limits on {', '.join(sorted(keys))} are kept, but this release holds nobody to them",
+            mend="set limits on requests and records by day, month or project, which are enforced",
+        )

@@ -21,6 +21,10 @@ EACH_MEMBER = "each_member"
 """Scope kind of a project's limit for every member, which a limit of the member itself replaces."""
 
 
+COUNTED = frozenset({Dimension.REQUESTS, Dimension.RECORDS})
+"""Dimensions that the ledger counts; limits on others are kept, and hold nobody back yet."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredLimit:
     """A limit as people set it: for a credential, project, member or key, or for each member of a project."""
@@ -30,6 +34,11 @@ class StoredLimit:
     dimension: Dimension
     window: Window | None
     amount: int
+
+    @property
+    def is_enforced(self) -> bool:
+        """Whether the ledger holds calls to this limit: budgets of days, on what it counts."""
+        return self.dimension in COUNTED and self.window not in {None, Window.MINUTE}
 
 
 class Owners(TypedDict):

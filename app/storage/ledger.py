@@ -90,9 +90,8 @@ class Ledger:
                 self._rows.setdefault(slot, {})[_BEFORE] = Use(int(row.used), int(row.reserved))
 
     def limits_of(self, owners: Owners) -> tuple[Limit, ...]:
-        """The limits made of days that hold for one caller; short windows are kept elsewhere."""
-        limits = effective_limits(self._limits, **owners)
-        return tuple(limit for limit in limits if limit.window not in {None, Window.MINUTE})
+        """The limits that hold for one caller, of those that the ledger enforces."""
+        return effective_limits((limit for limit in self._limits if limit.is_enforced), **owners)
 
     def decide(self, limits: Sequence[Limit], wants: Sequence[Want]) -> Exhausted | None:
         """What stands in the way of taking all wants; None when they were all taken."""
