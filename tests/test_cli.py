@@ -271,11 +271,10 @@ def test_the_upstream_secret_is_neither_printed_nor_stored_in_the_clear(shell: S
 def test_doctor_is_content_with_the_contracts_example(shell: Shell) -> None:
     shell.applied()
     found = shell.json("doctor")
-    assert found == {
-        "healthy": True,
-        "findings": [],
-        "rosters": [{"credential": "main", "people": 1, "limit": 10}],
-    }
+    assert found["healthy"] is True
+    assert [each["code"] for each in found["findings"]] == ["limit_not_enforced"]
+    assert "limits on calls/minute are kept" in found["findings"][0]["what"]
+    assert found["rosters"] == [{"credential": "main", "people": 1, "limit": 10}]
 
 
 def test_doctor_names_each_fault_and_its_mend(shell: Shell) -> None:
@@ -291,7 +290,13 @@ def test_doctor_names_each_fault_and_its_mend(shell: Shell) -> None:
     code, out, _ = shell.run("doctor", "--json")
     found = {each["code"]: each for each in json.loads(out)["findings"]}
     assert code == 1
-    assert set(found) == {"log_key", "data_dir_open", "approval_ended", "terms_not_accepted"}
+    assert set(found) == {
+        "log_key",
+        "data_dir_open",
+        "approval_ended",
+        "terms_not_accepted",
+        "limit_not_enforced",
+    }
     assert "bursar terms record --person it@example.edu" in found["terms_not_accepted"]["mend"]
 
 
@@ -302,7 +307,10 @@ def test_doctor_finds_another_master_key(shell: Shell) -> None:
     (shell.data / "master.key").chmod(0o400)
     code, out, _ = shell.run("doctor", "--json")
     assert code == 1
-    assert [each["code"] for each in json.loads(out)["findings"]] == ["credential_sealed"]
+    assert {each["code"] for each in json.loads(out)["findings"]} == {
+        "credential_sealed",
+        "limit_not_enforced",
+    }
 
 
 def test_doctor_looks_at_what_it_can_before_init(shell: Shell) -> None:
