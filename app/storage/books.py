@@ -16,7 +16,7 @@ from app.audit.entries import Draft, Receipt
 from app.books import Intent, Reservation, Superseded
 from app.cache.pages import Holding, SearchState
 from app.clock import Clock
-from app.errors import AuditUnavailable, BursarError
+from app.errors import AuditUnavailable, BursarError, Unavailable
 from app.provider.charge import Charge
 from app.quota.arithmetic import Exhausted, Standing, Want
 from app.quota.limits import Owners
@@ -145,22 +145,27 @@ class SqlBooks:
                 await self._arrived.wait()
                 continue
             self._under_way = self._take()
-            try:
-                outcomes = await self._database.write(
-                    lambda conn: apply_batch(
-                        conn, self._database, self._boot, [waiting.operation for waiting in self._under_way]
-                    ),
-                    committed=lambda applied: applied.head.committed(),
-                )
-            except BursarError as error:
-                self._fail(error)
-            except Exception as error:  # noqa: BLE001 - the one task that commits must not end
-                self._fail(error)
-            else:
-                self.last_failure_s = None
-                for waiting, outcome in zip(self._under_way, outcomes.outcomes, strict=True):
-                    self._acknowledge(waiting, outcome)
+            await self._write(self._under_way)
             self._under_way = []
+
+    async def _write(self, batch: list[_Waiting]) -> None:
+        operations = [waiting.operation for waiting in batch]
+        try:
+            applied = await self._database.write(
+                lambda conn: apply_batch(conn, self._database, self._boot, operations),
+                committed=lambda applied: applied.head.committed(),
+            )
+        except Exception as error:  # noqa: BLE001 - the one task that commits must not end
+            if isinstance(error, Unavailable) or len(batch) == 1:
+                self._fail(batch, error)
+                return
+            # One entry that cannot be written must not fail those that happen to share its commit.
+            for waiting in batch:
+                await self._write([waiting])
+        else:
+            self.last_failure_s = None
+            for waiting, outcome in zip(batch, applied.outcomes, strict=True):
+                self._acknowledge(waiting, outcome)
 
     def _take(self) -> list[_Waiting]:
         taken: list[_Waiting] = []
@@ -179,9 +184,9 @@ class SqlBooks:
             abandoned = waiting.operation.abandoned(outcome)
             self._queue.append(_Waiting(abandoned, self._clock.monotonic_s() + _DEADLINE_S))
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, batch: list[_Waiting], error: Exception) -> None:
         self.last_failure_s = self._clock.monotonic_s()
-        for waiting in self._under_way:
+        for waiting in batch:
             if not waiting.done.done():
                 refusal = AuditUnavailable(
                     "audit_unavailable: the log cannot be written. Try again in a few seconds."

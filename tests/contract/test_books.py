@@ -202,6 +202,15 @@ async def test_a_caller_that_leaves_while_it_waits_is_charged_nothing(
     assert all(counts == (0, 0) for counts in (await used(database)).values())
 
 
+async def test_an_entry_that_cannot_be_written_fails_alone(books: SqlBooks, database: Database) -> None:
+    drafts = [
+        Draft(type="decision", fields={"text": "x" * (20_000 if number == 3 else 10)}) for number in range(8)
+    ]
+    outcomes = await asyncio.gather(*(books.note(draft) for draft in drafts), return_exceptions=True)
+    assert [isinstance(outcome, Receipt) for outcome in outcomes] == [number != 3 for number in range(8)]
+    assert await database.read(check_log) == 7
+
+
 async def test_entries_that_were_changed_or_lost_are_found_at_start(
     books: SqlBooks, database: Database
 ) -> None:
