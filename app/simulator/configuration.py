@@ -31,8 +31,18 @@ class Knobs:
     """Share of captions with U+0000 in them: Q21, seen by clients."""
     missing_p: float = 0.0
     """Share of public videos that no query finds: Q16, measured in papers."""
+    index_delay_h: float = 0.0
+    """A new video is found so late: Q12, documented. The data set is as of its reference date at the start."""
+    decay_per_week: float = 0.0
+    """Share of videos that vanish in each week of simulated time since the start: Q16, measured in papers."""
     comment_cap: int | None = 1_000
     """Comments of one video that can be reached: Q19, older documentation; on in plain mode too."""
+    charge_on_500: bool = True
+    """A 5xx costs a request: Q8, reported in papers and by clients; on in plain mode too."""
+    end_date_is_inclusive: bool = True
+    """Whether a search takes in its last day: facts 2.2, where sources disagree."""
+    token_errors_with_200: bool = False
+    """Token refusals come with status 200: facts 1.3, inferred from the platform's own wrapper."""
 
 
 REALISTIC = Knobs(
@@ -44,6 +54,8 @@ REALISTIC = Knobs(
     burst_limit_qps=10,
     nul_p=0.001,
     missing_p=0.12,
+    index_delay_h=48.0,
+    decay_per_week=0.06,
 )
 """The defaults of facts 3.4, last column."""
 

@@ -21,6 +21,8 @@ _FAULTY = frozenset({TOKEN_ENDPOINT, *(endpoint.name for endpoint in ENDPOINTS)}
 _CLOCK_ENDS_S = 2**31
 """Ids carry 32 bits of seconds and must stay inside a signed 64-bit integer."""
 
+_PROXY_HEADERS = ("forwarded", "x-forwarded-for")
+
 _Control = Callable[[Platform, dict[str, Any]], Any]
 
 
@@ -40,7 +42,7 @@ def control_routes(platform: Platform) -> list[Route]:
 
 def _guarded(platform: Platform, act: _Control) -> Callable[[Request], Any]:
     async def answer(request: Request) -> Response:
-        if request.client is None or not _is_loopback(request.client.host):
+        if not _is_local(request):
             return failure(ApiError(404, "not_found", "There is nothing at this path."), platform.clock)
         try:
             return json_response(act(platform, _order(await request.body())))
@@ -50,9 +52,12 @@ def _guarded(platform: Platform, act: _Control) -> Callable[[Request], Any]:
     return answer
 
 
-def _is_loopback(host: str) -> bool:
+def _is_local(request: Request) -> bool:
+    """Whether the peer is on loopback and speaks for itself rather than as somebody's proxy."""
+    if request.client is None or any(name in request.headers for name in _PROXY_HEADERS):
+        return False
     try:
-        return ip_address(host).is_loopback
+        return ip_address(request.client.host).is_loopback
     except ValueError:
         return False
 

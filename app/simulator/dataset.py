@@ -1,5 +1,6 @@
 """Synthetic videos in columns, in descending order of id; a position is an index into every column."""
 
+import math
 import random
 import re
 from array import array
@@ -21,6 +22,8 @@ DAY_S = 86_400
 _LEAST_LAG_S = 22
 _LAGS_S = 71
 _POOL = 4_096
+_FIRST_SHARE = 0.4
+"""Videos a day at the start of the span, as a share of the mean."""
 _WORD = re.compile(r"\w+")
 _PRIVATE, _MINOR = 13, 37
 
@@ -99,9 +102,9 @@ class Dataset:
     def between(self, start_s: int, end_s: int) -> Sequence[int]:
         """Positions of the videos created from `start_s` to before `end_s`, by descending id."""
         latest_lag_s = _LEAST_LAG_S + _LAGS_S
-        outer = range(self._first_below(end_s), self._first_below(start_s - latest_lag_s))
+        outer = range(self.first_before(end_s), self.first_before(start_s - latest_lag_s))
         # Only ids within one lag of either edge can lie outside, so the rest needs no look at each.
-        sure = range(self._first_below(end_s - latest_lag_s), self._first_below(start_s))
+        sure = range(self.first_before(end_s - latest_lag_s), self.first_before(start_s))
         if len(sure) == 0:
             return [p for p in outer if start_s <= create_time(self.ids[p]) < end_s]
         front = [p for p in range(outer.start, sure.start) if start_s <= create_time(self.ids[p]) < end_s]
@@ -116,6 +119,10 @@ class Dataset:
     def author(self, name: str) -> int | None:
         """The number of an author, or None for an unknown handle."""
         return self._numbers.get(name.casefold())
+
+    def first_before(self, moment_s: int) -> int:
+        """The first position whose id carries a time before `moment_s`; so do all that follow."""
+        return bisect_left(self.ids, -(moment_s << 32) + 1, key=int.__neg__)
 
     @cached_property
     def usernames(self) -> list[str]:
@@ -134,17 +141,20 @@ class Dataset:
     def _numbers(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.usernames) if name}
 
-    def _first_below(self, moment_s: int) -> int:
-        """The first position whose id carries a time before `moment_s`."""
-        return bisect_left(self.ids, -(moment_s << 32) + 1, key=int.__neg__)
-
 
 def _descending_ids(rng: random.Random, videos: int) -> "array[int]":
     first_s, room_s = REFERENCE_S - SPAN_S, SPAN_S - _LEAST_LAG_S - _LAGS_S
     ids: set[int] = set()
     while len(ids) < videos:
-        ids.add((first_s + int(rng.random() * room_s)) << 32 | rng.getrandbits(32))
+        ids.add((first_s + int(_grown(rng.random()) * room_s)) << 32 | rng.getrandbits(32))
     return array("q", sorted(ids, reverse=True))
+
+
+def _grown(drawn: float) -> float:
+    """Where in the span an evenly drawn video falls, so that the last day has four times those of the first."""
+    return (math.sqrt(_FIRST_SHARE**2 + 4 * (1 - _FIRST_SHARE) * drawn) - _FIRST_SHARE) / (
+        2 * (1 - _FIRST_SHARE)
+    )
 
 
 def _author(drawn: float, count: int) -> int:

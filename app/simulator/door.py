@@ -29,7 +29,9 @@ async def answer_token_request(platform: Platform, request: Request) -> Response
     """`POST /v2/oauth/token/`: never charged."""
     form = await request.body()
     fault = platform.faults.take(TOKEN_ENDPOINT)
-    error = await _suffered(fault)
+    if fault is not None:
+        await asyncio.sleep(fault.delay_s)
+    error = fault.token_error() if fault is not None else None
     if error is not None:
         shown = token_failure(error.status, error.code, error.message, platform.clock)
         answer = html_failure(error.status) if fault is not None and fault.html else shown
@@ -43,12 +45,13 @@ def _issued(platform: Platform, form: bytes) -> Response:
     try:
         return json_response(platform.tokens.issue(form))
     except TokenRefused as refused:
-        return token_failure(refused.status, refused.error, refused.description, platform.clock)
+        status = 200 if platform.knobs.token_errors_with_200 else refused.status
+        return token_failure(status, refused.error, refused.description, platform.clock)
 
 
 async def answer_research_call(platform: Platform, endpoint: Endpoint, request: Request) -> Response:
     """One research call; charged as soon as its token is good, whatever comes of it (facts 4)."""
-    call = Call(client_key="", fields=request.query_params.get("fields"), body=await request.body())
+    body = await request.body()
     try:
         client = platform.tokens.client_of(request.headers.get("authorization"), scope=endpoint.scope)
     except ApiError as error:
@@ -60,36 +63,42 @@ async def answer_research_call(platform: Platform, endpoint: Endpoint, request: 
         await asyncio.sleep(fault.delay_s)
         _note(platform, endpoint.name, 401)
         return _delivered(_failed(platform, ordered, fault), fault)
-    call = Call(client_key=client.key, fields=call.fields, body=call.body)
-    answer, records = await _charged(platform, endpoint, call, fault)
-    _note(platform, endpoint.name, answer.status_code, is_charged=True, records=records)
-    return _delivered(answer, fault)
+    call = Call(client_key=client.key, fields=request.query_params.get("fields"), body=body)
+    return _delivered(await _charged(platform, endpoint, call, fault), fault)
 
 
-async def _charged(
+async def _charged(platform: Platform, endpoint: Endpoint, call: Call, fault: Fault | None) -> Response:
+    """The answer to a call that costs a request, a refusal for want of quota included."""
+    try:
+        charge = platform.quota.charge(call.client_key, endpoint.name)
+    except ApiError as refused:
+        _note(platform, endpoint.name, refused.status, is_charged=True)
+        return _failed(platform, refused, None)
+    answer, records = await _served(platform, endpoint, call, fault)
+    is_charged = answer.status_code < 500 or platform.knobs.charge_on_500
+    if is_charged:
+        charge.add_records(records)
+    else:
+        charge.take_back()
+    _note(platform, endpoint.name, answer.status_code, is_charged=is_charged, records=records)
+    return answer
+
+
+async def _served(
     platform: Platform, endpoint: Endpoint, call: Call, fault: Fault | None
 ) -> tuple[Response, int]:
-    """The answer to a call that is charged, and its records."""
+    """The answer to a call that has been charged, and its records."""
+    if fault is not None and fault.delay_s:
+        await asyncio.sleep(fault.delay_s)
+    error = fault.error() if fault is not None else None
+    if error is not None:
+        return _failed(platform, error, fault), 0
     try:
-        day = platform.quota.charge(call.client_key, endpoint.name)
-        error = await _suffered(fault)
-        if error is not None:
-            return _failed(platform, error, fault), 0
         _obey_knobs(platform)
         reply = endpoint.answer(platform, call)
     except ApiError as refused:
         return _failed(platform, refused, None), 0
-    platform.quota.count_records(call.client_key, endpoint.name, day=day, records=reply.records)
     return success(reply.data, platform.clock), reply.records
-
-
-async def _suffered(fault: Fault | None) -> ApiError | None:
-    """Wait as ordered, then the ordered error, if one was."""
-    if fault is None:
-        return None
-    if fault.delay_s:
-        await asyncio.sleep(fault.delay_s)
-    return fault.error()
 
 
 def _obey_knobs(platform: Platform) -> None:

@@ -48,7 +48,9 @@ class Endpoint:
 def query_videos(platform: Platform, call: Call) -> Reply:
     """A page of a search (facts 2.2)."""
     fields = parsing.fields_of(call.fields, VIDEO_FIELDS)
-    asked = parsing.video_page(parsing.json_object(call.body))
+    asked = parsing.video_page(
+        parsing.json_object(call.body), end_date_is_inclusive=platform.knobs.end_date_is_inclusive
+    )
     if asked.search_id is None:
         positions = platform.hits(asked.query)
         search = None

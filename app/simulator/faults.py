@@ -18,6 +18,16 @@ _MESSAGES = {
     503: ("internal_error", "Something went wrong. Please try again later."),
     504: ("timeout", "Something went wrong. Please try again later."),
 }
+_TOKEN_CODES = {
+    400: "invalid_request",
+    401: "invalid_client",
+    403: "access_denied",
+    500: "server_error",
+    502: "server_error",
+    503: "temporarily_unavailable",
+    504: "server_error",
+}
+"""What the flat errors of the token endpoint say; those of 5xx are likely, not seen (facts 1.3)."""
 _THROTTLES = {
     "daily_quota_limit_exceeded": daily_quota_exceeded,
     "rate_limit_exceeded": rate_limit_exceeded,
@@ -37,6 +47,13 @@ class Fault:
     code: str | None
     left: int | None
     probability: float
+
+    def token_error(self) -> ApiError | None:
+        """As `error`, in the words of the token endpoint."""
+        error = self.error()
+        if error is None or self.code is not None:
+            return error
+        return ApiError(error.status, _TOKEN_CODES.get(error.status, error.code), error.message)
 
     def error(self) -> ApiError | None:
         """The error to answer with, or None to answer as usual."""
@@ -60,8 +77,9 @@ def fault_from(order: Mapping[str, Any], *, endpoints: frozenset[str]) -> Fault:
         raise ValueError(f"status must be one of {', '.join(map(str, sorted({429, *_MESSAGES})))}")
     if status == 429 and code is not None and code not in _THROTTLES:
         raise ValueError(f"code of a 429 must be one of {', '.join(sorted(_THROTTLES))}")
-    left, probability = order.get("next"), float(order.get("probability") or 1.0)
-    if left is not None and (not isinstance(left, int) or left < 1):
+    left, asked = order.get("next"), order.get("probability")
+    probability = 1.0 if asked is None else float(asked)
+    if left is not None and (not isinstance(left, int) or isinstance(left, bool) or left < 1):
         raise ValueError("next must be a whole number from 1")
     if not 0 < probability <= 1:
         raise ValueError("probability must lie above 0 and be at most 1")

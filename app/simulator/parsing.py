@@ -21,6 +21,7 @@ MAX_COUNT = 100
 """The largest page (facts 4)."""
 
 INT64_MAX = 2**63 - 1
+_DAY_S = 86_400
 
 OPERATIONS = frozenset({"EQ", "IN", "GT", "GTE", "LT", "LTE"})
 NUMBER_FIELDS = frozenset({"video_id", "music_id", "effect_id", "view_count", "comment_count"})
@@ -84,7 +85,7 @@ def json_object(body: bytes) -> dict[str, Any]:
     return parsed
 
 
-def video_page(body: Mapping[str, Any]) -> VideoPage:
+def video_page(body: Mapping[str, Any], *, end_date_is_inclusive: bool = True) -> VideoPage:
     """A checked video query. Raises ApiError that names the first thing wrong."""
     start, end = _day(body, "start_date"), _day(body, "end_date")
     if end < start:
@@ -97,7 +98,8 @@ def video_page(body: Mapping[str, Any]) -> VideoPage:
         any_of=groups["or"],
         none_of=groups["not"],
         start_s=int(start.timestamp()),
-        end_s=int((end + timedelta(days=1)).timestamp()),
+        # Not by the calendar, which ends with the year 9999.
+        end_s=int(end.timestamp()) + (_DAY_S if end_date_is_inclusive else 0),
     )
     return VideoPage(
         query=query,

@@ -2,6 +2,7 @@
 
 import random
 from array import array
+from bisect import bisect_left
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from app.simulator.clock import SimulatedClock
 from app.simulator.comments import Comments
 from app.simulator.configuration import SimulatorConfig
-from app.simulator.dataset import Dataset
+from app.simulator.dataset import DAY_S, REFERENCE_S, Dataset
 from app.simulator.faults import FaultPlan
 from app.simulator.matching import find
 from app.simulator.parsing import VideoQuery
@@ -53,11 +54,11 @@ class Platform:
         self.deleted_comments: set[int] = set()
         self._deleted_videos: set[int] = set()
         self._deleted_authors: set[int] = set()
-        self._results: OrderedDict[VideoQuery, array[int]] = OrderedDict()
+        self._results: OrderedDict[tuple[VideoQuery, int], array[int]] = OrderedDict()
 
     def reset(self) -> None:
         """Counters, faults, clock, deletions, tokens, searches and journal as at the start."""
-        self.clock.shift_s = 0.0
+        self.clock.start_anew()
         for part in (self.tokens, self.quota, self.searches):
             part.forget()
         self.faults.clear()
@@ -65,8 +66,8 @@ class Platform:
         self._start_anew()
 
     def hits(self, query: VideoQuery) -> Sequence[int]:
-        """Positions that a new search finds: public, neither deleted nor missing from the index."""
-        found = self._results.get(query)
+        """Positions that a new search finds: neither gone, nor missing from the index, nor too new for it."""
+        found = self._results.get((query, self._age_days))
         if found is None:
             missing_p, ids = self.knobs.missing_p, self.dataset.ids
             found = array(
@@ -77,14 +78,26 @@ class Platform:
                     if not self.is_gone(p) and not chance(ids[p] ^ 0x4D495353, missing_p)
                 ),
             )
-            self._results[query] = found
+            self._results[query, self._age_days] = found
             if len(self._results) > _KEPT_RESULTS:
                 self._results.popitem(last=False)
-        return found
+        if not self.knobs.index_delay_h:
+            return found
+        indexed_until_s = REFERENCE_S + self.clock.elapsed_s() - self.knobs.index_delay_h * 3_600
+        return found[bisect_left(found, self.dataset.first_before(int(indexed_until_s))) :]
 
     def is_gone(self, position: int) -> bool:
-        """Whether a video was deleted, by itself or with its author."""
-        return position in self._deleted_videos or self.dataset.authors[position] in self._deleted_authors
+        """Whether a video was deleted, by itself or with its author, or has vanished with time."""
+        if position in self._deleted_videos or self.dataset.authors[position] in self._deleted_authors:
+            return True
+        decay = self.knobs.decay_per_week
+        lost = 1 - (1 - decay) ** (self._age_days / 7) if decay else 0.0
+        return chance(self.dataset.ids[position] ^ 0x4C4F5354, lost)
+
+    @property
+    def _age_days(self) -> int:
+        """Whole simulated days since the start, where videos decay; otherwise 0, as nothing depends on it."""
+        return max(0, int(self.clock.elapsed_s() // DAY_S)) if self.knobs.decay_per_week else 0
 
     def author(self, name: str) -> int | None:
         """The number of an author who exists and has not left."""

@@ -24,6 +24,22 @@ class _Day:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """One counted request, kept by the day on which it came in even when it ends after midnight."""
+
+    _day: _Day
+    _endpoint: str
+
+    def add_records(self, records: int) -> None:
+        """Count what the call returned."""
+        self._day.records[self._endpoint] += records
+
+    def take_back(self) -> None:
+        """Let the request cost nothing after all."""
+        self._day.requests[self._endpoint] -= 1
+
+
 class DailyQuota:
     """Requests and records of every client by day; the main family is the only one so far."""
 
@@ -33,24 +49,19 @@ class DailyQuota:
         self._clock = clock
         self._days: dict[tuple[str, str], _Day] = defaultdict(_Day)
 
-    def charge(self, client_key: str, endpoint: str) -> str:
-        """Count one request and return the day it was counted on.
+    def charge(self, client_key: str, endpoint: str) -> Charge:
+        """Count one request, whatever will come of it.
 
         Raises ApiError 429 where the day's requests or records were used up before; that call is counted
         in `requests` as well, so that overspending shows as more than the limit.
         """
-        day = self._clock.day()
-        counted = self._days[client_key, day]
+        counted = self._days[client_key, self._clock.day()]
         is_spent = counted.requests.total() >= self._requests or counted.records.total() >= self._records
         counted.requests[endpoint] += 1
         if is_spent:
             counted.refused += 1
             raise daily_quota_exceeded()
-        return day
-
-    def count_records(self, client_key: str, endpoint: str, *, day: str, records: int) -> None:
-        """Add the records that a call returned to the day on which it was charged."""
-        self._days[client_key, day].records[endpoint] += records
+        return Charge(_day=counted, _endpoint=endpoint)
 
     def stats(self) -> dict[str, Any]:
         """The body of `GET /_sim/stats`: today over all clients, by endpoint, and every other day."""

@@ -43,6 +43,8 @@ def run(
             loop="uvloop",
             http="httptools",
             lifespan="off",
+            # A header must not make a far peer look like one on loopback.
+            proxy_headers=False,
             access_log=False,
             # A cut answer is ordered by a test and is no error of this server.
             log_level="critical",

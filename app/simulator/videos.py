@@ -18,6 +18,9 @@ VIDEO_FIELDS = frozenset(
 """Facts 2.2, complete list of 2026-09."""
 
 _CACHED_RECORDS = 20_000
+_LONGEST_CAPTION = 2_200
+_LONG_SHARE = 0.01
+"""Some captions are very long (facts 8.2); length in characters and share are guesses."""
 _MASK = 0xFFFFFFFFFFFFFFFF
 
 
@@ -58,6 +61,8 @@ class VideoRecords:
         data = self._dataset
         pieces = named(data.phrases[position], PHRASES)
         pieces += [f"#{tag}" for tag in named(data.tags[position], HASHTAGS)]
+        if chance(data.ids[position] ^ 0x4C4F4E47, _LONG_SHARE):
+            pieces *= 1 + _LONGEST_CAPTION // (2 * len(" ".join(pieces)))
         joint = "\x00 " if chance(data.ids[position] ^ 0x4E55, self._nul_p) else " "
         return joint.join(pieces)
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -72,7 +72,7 @@ def test_help_names_every_option() -> None:
         assert option in text
 
 
-def test_the_simulator_starts_in_moments() -> None:
+def test_the_realistic_simulator_starts(record_property: Callable[[str, object], None]) -> None:
     number = free_port()
     began_s = time.monotonic()
     with subprocess.Popen(
@@ -81,8 +81,8 @@ def test_the_simulator_starts_in_moments() -> None:
         text=True,
     ) as program:
         assert program.stderr is not None
-        program.stderr.readline()
-        assert time.monotonic() - began_s < 10
+        assert str(number) in program.stderr.readline()
+        record_property("start_up_s", time.monotonic() - began_s)
         program.send_signal(signal.SIGTERM)
         program.wait(timeout=10)
 

@@ -3,6 +3,7 @@ import time
 import pytest
 
 from app.simulator.configuration import Knobs
+from app.simulator.dataset import REFERENCE_S, create_time
 from tests.simulator.caller import Caller, message
 
 
@@ -48,10 +49,24 @@ def test_a_fault_of_one_endpoint_leaves_the_others_alone(caller: Caller) -> None
     assert caller.videos().status_code == 200
 
 
-def test_a_faulty_token_endpoint_answers_in_the_flat_shape(caller: Caller) -> None:
-    caller.control("faults", endpoint="oauth/token", status=500, next=1)
-    body = caller.ask_token().json()
-    assert (body["error"], set(body)) == ("internal_error", {"error", "error_description", "log_id"})
+@pytest.mark.parametrize(
+    ("order", "error"),
+    [
+        ({"status": 401}, "invalid_client"),
+        ({"status": 429}, "rate_limit_exceeded"),
+        ({"status": 500}, "server_error"),
+        ({"status": 503}, "temporarily_unavailable"),
+        ({"status": 400, "code": "access_denied"}, "access_denied"),
+    ],
+)
+def test_a_faulty_token_endpoint_answers_in_the_flat_shape(
+    caller: Caller, order: dict[str, object], error: str
+) -> None:
+    caller.control("faults", endpoint="oauth/token", next=1, **order)
+    answer = caller.ask_token()
+    assert answer.status_code == order["status"]
+    assert answer.json()["error"] == error
+    assert set(answer.json()) == {"error", "error_description", "log_id"}
 
 
 def test_a_fault_with_a_probability_comes_at_times(caller: Caller) -> None:
@@ -77,6 +92,8 @@ def test_a_delay_alone_makes_a_good_answer_late(caller: Caller) -> None:
         ("faults", {"endpoint": "*", "status": 299}),
         ("faults", {"endpoint": "*", "status": 429, "code": "x"}),
         ("faults", {"endpoint": "*", "next": 0}),
+        ("faults", {"endpoint": "*", "next": True}),
+        ("faults", {"endpoint": "*", "probability": 0}),
         ("faults", {"endpoint": "*", "probability": 2}),
         ("faults", {"endpoint": "*", "stauts": 500}),
         ("clock", {}),
@@ -96,6 +113,12 @@ def test_an_order_that_cannot_be_followed_is_told_why(
 @pytest.mark.parametrize("path", ["/_sim/stats", "/_sim/journal"])
 def test_the_control_endpoints_do_not_exist_for_other_machines(path: str) -> None:
     message(Caller(peer="192.0.2.7").send("GET", path), status=404, code="not_found")
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])
+def test_the_control_endpoints_do_not_exist_behind_a_proxy_on_loopback(caller: Caller, header: str) -> None:
+    answer = caller.send("GET", "/_sim/stats", headers={header: "127.0.0.1"})
+    message(answer, status=404, code="not_found")
 
 
 def test_a_reset_brings_back_the_start(caller: Caller) -> None:
@@ -144,3 +167,35 @@ def test_knobs_hide_videos_and_put_nul_into_captions() -> None:
     page = quirky.page(max_count=100, fields="id,video_description")["videos"]
     assert whole - {v["id"] for v in page}
     assert 20 < sum("\x00" in v["video_description"] for v in page) < 80
+
+
+def test_a_knob_hides_the_newest_videos_until_time_has_passed() -> None:
+    caller = Caller(knobs=Knobs(index_delay_h=48))
+
+    def found() -> list[int]:
+        return [v["id"] for v in caller.page(start_date="20261029", max_count=100)["videos"]]
+
+    early = found()
+    assert early
+    assert all(create_time(v) < REFERENCE_S - 47 * 3_600 for v in early)
+    caller.control("clock", shift_s=49 * 3_600)
+    caller.log_in()
+    late = found()
+    assert late[-len(early) :] == early
+    assert create_time(late[0]) > REFERENCE_S - 24 * 3_600
+
+
+def test_a_knob_lets_videos_vanish_week_by_week() -> None:
+    caller = Caller(knobs=Knobs(decay_per_week=0.06))
+    week_s, left = 7 * 86_400, []
+    for weeks in (0, 1, 20):
+        caller.control("clock", shift_s=weeks * week_s)
+        left.append({p for p in range(4_000) if not caller.platform.is_gone(p)})
+    assert left[0] > left[1] > left[2]
+    assert len(left[0]) == 4_000
+    assert 0.92 < len(left[1]) / 4_000 < 0.96
+    assert 0.24 < len(left[2]) / 4_000 < 0.34
+    caller.log_in()
+    shown = caller.page(max_count=100)["videos"]
+    assert len(shown) == 100
+    assert all(caller.platform.dataset.position(v["id"]) in left[2] for v in shown)

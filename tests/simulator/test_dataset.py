@@ -1,7 +1,10 @@
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from app.simulator.dataset import REFERENCE_S, SPAN_S, Dataset, create_time, is_minor, is_private
+from app.simulator.matching import find
+from app.simulator.parsing import video_page
 from app.simulator.videos import VIDEO_FIELDS, VideoRecords
 
 DATA = Dataset(seed=1, videos=20_000)
@@ -79,7 +82,30 @@ def test_comments_are_mostly_few_and_at_most_fifteen_hundred() -> None:
     assert 1_000 < counts[-1] <= 1_500
 
 
-def test_a_hundred_thousand_videos_are_made_in_a_moment() -> None:
+def test_some_captions_are_very_long() -> None:
+    lengths = [len(video["video_description"]) for video in RECORDS]
+    assert 1_000 < max(lengths) <= 2_200
+    assert 5 < sum(length > 1_000 for length in lengths) < 50
+
+
+def test_later_days_have_more_videos() -> None:
+    day_s = 86_400
+    last, first = (
+        len(DATA.between(end_s - 40 * day_s, end_s))
+        for end_s in (REFERENCE_S, REFERENCE_S - SPAN_S + 40 * day_s)
+    )
+    assert 2.5 < last / first < 4.5
+
+
+def test_a_weeks_election_videos_from_the_us_fill_several_pages(
+    record_property: Callable[[str, object], None],
+) -> None:
     began_s = time.process_time()
-    Dataset(seed=1, videos=100_000)
-    assert time.process_time() - began_s < 2
+    data = Dataset(seed=1, videos=100_000)
+    record_property("data_set_cpu_s", time.process_time() - began_s)
+    conditions = [
+        {"field_name": "hashtag_name", "operation": "EQ", "field_values": ["election"]},
+        {"field_name": "region_code", "operation": "EQ", "field_values": ["US"]},
+    ]
+    body = {"query": {"and": conditions}, "start_date": "20261001", "end_date": "20261007"}
+    assert 200 < len(find(data, video_page(body).query)) < 1_000

@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.simulator.configuration import Knobs
 from tests.simulator.caller import Caller, message
 
 
@@ -18,6 +19,31 @@ def test_every_failure_with_a_good_token_costs_one_request(caller: Caller, statu
     caller.control("faults", endpoint="video/query", status=status, next=1)
     assert caller.videos().status_code == status
     assert (caller.stats()["requests"], caller.stats()["records"]) == (1, 0)
+
+
+def test_failures_of_the_platform_cost_nothing_where_the_knob_says_so() -> None:
+    caller = Caller(knobs=Knobs(charge_on_500=False), requests_per_day=1)
+    caller.control("faults", endpoint="video/query", status=500, next=2)
+    assert [caller.videos().status_code for _ in range(4)] == [500, 500, 200, 429]
+    assert caller.stats()["endpoints"] == {"video/query": {"requests": 2, "records": 20}}
+    journal = caller.send("GET", "/_sim/journal").json()["requests"]
+    assert [entry["charged"] for entry in journal[1:]] == [False, False, True, True]
+
+
+def test_a_call_that_ends_after_a_reset_counts_nothing(caller: Caller) -> None:
+    charge = caller.platform.quota.charge("test-key", "video/query")
+    caller.control("reset")
+    charge.add_records(20)
+    assert (caller.stats()["requests"], caller.stats()["records"]) == (0, 0)
+
+
+def test_a_call_that_ends_after_midnight_counts_on_the_day_it_came_in(caller: Caller) -> None:
+    first = caller.stats()["day"]
+    charge = caller.platform.quota.charge("test-key", "video/query")
+    caller.control("clock", shift_s=86_400)
+    charge.add_records(20)
+    stats = caller.stats()
+    assert (stats["records"], stats["days"][first]["records"]) == (0, 20)
 
 
 def test_an_invalid_request_costs_one_request(caller: Caller) -> None:

@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from app.simulator.configuration import Knobs
 from tests.simulator.caller import OTHER, UNSCOPED, Caller, message, query
 
 
@@ -32,6 +33,11 @@ def test_a_bad_request_gets_the_flat_error(
     assert (answer.status_code, body["error"]) == (status, error)
     assert set(body) == {"error", "error_description", "log_id"}
     assert re.fullmatch(r"[0-9]{14}[0-9A-F]{20}", body["log_id"])
+
+
+def test_a_refusal_can_come_with_status_200() -> None:
+    answer = Caller(knobs=Knobs(token_errors_with_200=True)).ask_token(client_secret="wrong")
+    assert (answer.status_code, answer.json()["error"]) == (200, "invalid_client")
 
 
 def test_a_json_body_is_no_form(caller: Caller) -> None:

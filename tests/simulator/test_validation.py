@@ -3,6 +3,7 @@ from typing import Any
 import orjson
 import pytest
 
+from app.simulator.configuration import Knobs
 from tests.simulator.caller import ALL, Caller, message, query
 
 
@@ -79,6 +80,17 @@ def test_the_end_date_is_inclusive(caller: Caller) -> None:
     times = [video["create_time"] for video in found["videos"]]
     assert times
     assert all(1792022400 <= created < 1792022400 + 86_400 for created in times)
+
+
+def test_the_end_date_can_be_made_exclusive() -> None:
+    caller = Caller(knobs=Knobs(end_date_is_inclusive=False))
+    assert caller.page(start_date="20261015", end_date="20261015")["videos"] == []
+    two_days = caller.page(start_date="20261015", end_date="20261016", max_count=100, fields="create_time")
+    assert {(video["create_time"] - 1792022400) // 86_400 for video in two_days["videos"]} == {0}
+
+
+def test_the_last_day_of_the_calendar_is_a_good_end(caller: Caller) -> None:
+    assert caller.page(start_date="99991220", end_date="99991231")["videos"] == []
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", "application/octet-stream"])
