@@ -8,7 +8,17 @@ log point at it.
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, LargeBinary, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 from sqlmodel import Field, SQLModel
 
 
@@ -17,10 +27,15 @@ def table(row: type[SQLModel]) -> Table:
     return SQLModel.metadata.tables[str(row.__tablename__)]
 
 
-def _big(*, primary_key: bool = False, nullable: bool = False) -> Any:
-    return Field(
-        sa_column=Column(BigInteger, primary_key=primary_key, nullable=nullable, autoincrement=False)
-    )
+def _big(*, nullable: bool = False) -> Any:
+    return Field(sa_column=Column(BigInteger, nullable=nullable))
+
+
+def _index() -> Any:
+    # In SQLite an INTEGER primary key is the row's own address; any other type needs an index beside it,
+    # and so a page more for each commit to write.
+    kind = BigInteger().with_variant(Integer(), "sqlite")
+    return Field(sa_column=Column(kind, primary_key=True, nullable=False, autoincrement=False))
 
 
 def _bytes(*, primary_key: bool = False, nullable: bool = False) -> Any:
@@ -54,7 +69,7 @@ class EntryRow(SQLModel, table=True):
     """One leaf of the audit tree: the very bytes that were hashed, and their hash."""
 
     __tablename__ = "entry"
-    ix: int = _big(primary_key=True)
+    ix: int = _index()
     id: str = Field(max_length=32, unique=True)
     type: str = Field(max_length=16)
     ts_us: int = _big()

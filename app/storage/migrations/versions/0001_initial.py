@@ -18,8 +18,8 @@ def _text(name: str, length: int, *, nullable: bool = False, primary_key: bool =
     return sa.Column(name, sa.String(length), nullable=nullable, primary_key=primary_key)
 
 
-def _number(name: str, *, nullable: bool = False, primary_key: bool = False) -> sa.Column[int]:
-    return sa.Column(name, sa.BigInteger(), nullable=nullable, primary_key=primary_key, autoincrement=False)
+def _number(name: str, *, nullable: bool = False) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger(), nullable=nullable)
 
 
 def _binary(name: str, *, nullable: bool = False) -> sa.Column[bytes]:
@@ -52,7 +52,14 @@ def _log() -> None:
     )
     op.create_table(
         "entry",
-        _number("ix", primary_key=True),
+        # In SQLite an INTEGER primary key is the row's own address, without an index beside it.
+        sa.Column(
+            "ix",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+            primary_key=True,
+            autoincrement=False,
+        ),
         _text("id", 32),
         _text("type", 16),
         _number("ts_us"),
