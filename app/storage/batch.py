@@ -23,9 +23,10 @@ from app.quota.arithmetic import (
     Want,
 )
 from app.quota.limits import Owners, owner_ids
-from app.storage.engines import Database, upsert
+from app.storage.engines import Database
 from app.storage.ledger import Ledger
 from app.storage.log import Boot, LockedHead, lock_head
+from app.storage.prepared import DIALECTS, Prepared, PreparedForIds, upsert
 from app.storage.tables import (
     HeldPageRow,
     ReservationRow,
@@ -37,25 +38,22 @@ _MOST_REAPED = 200
 
 
 _reservation = table(ReservationRow)
-_held, _search = table(HeldPageRow), table(SearchRow)
 
-_RESERVATIONS = sa.select(_reservation).where(_reservation.c.id.in_(sa.bindparam("ids", expanding=True)))
-_DUE = (
-    sa.select(_reservation)
+_RESERVATIONS = PreparedForIds(
+    lambda ids: sa.select(
+        _reservation.c.id, _reservation.c.takings, _reservation.c.intent_ix, _reservation.c.entry
+    ).where(_reservation.c.id.in_(ids))
+)
+_DUE = Prepared(
+    sa.select(_reservation.c.id, _reservation.c.takings, _reservation.c.intent_ix, _reservation.c.entry)
     .where(_reservation.c.lease_until_us <= sa.bindparam("now_us"))
     .order_by(_reservation.c.lease_until_us)
     .limit(_MOST_REAPED)
 )
-_FORGET_RESERVATIONS = sa.delete(_reservation).where(
-    _reservation.c.id.in_(sa.bindparam("ids", expanding=True))
-)
-_PROMISE = sa.insert(_reservation)
-
-
-_UPSERTS = {
-    dialect: {table.name: upsert(dialect, table) for table in (_held, _search)}
-    for dialect in ("sqlite", "postgresql")
-}
+_FORGET_RESERVATIONS = PreparedForIds(lambda ids: sa.delete(_reservation).where(_reservation.c.id.in_(ids)))
+_PROMISE = Prepared(sa.insert(_reservation))
+_HOLD = {dialect: Prepared(upsert(dialect, table(HeldPageRow))) for dialect in DIALECTS}
+_SEARCH = {dialect: Prepared(upsert(dialect, table(SearchRow))) for dialect in DIALECTS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +98,7 @@ class ReapLeases:
     @staticmethod
     def is_due(conn: Connection, database: Database) -> bool:
         """Whether any lease has ended."""
-        return conn.execute(_DUE, {"now_us": database.now_us(conn)}).first() is not None
+        return bool(_DUE.rows(conn, {"now_us": database.now_us(conn)}))
 
 
 Operation = OpenCall | CloseCall | NoteEntry | ReapLeases
@@ -164,15 +162,13 @@ class _Batch:
         """Read, in a few statements, all that the operations will look at."""
         self._ledger = Ledger(self.conn, _moment(self.head.now_us))
         closing = [each.reservation for each in operations if isinstance(each, CloseCall)]
-        rows: list[sa.Row[tuple[object, ...]]] = []
-        if closing:
-            rows += self.conn.execute(_RESERVATIONS, {"ids": closing}).all()
+        rows = list(_RESERVATIONS.rows(self.conn, closing))
         if any(isinstance(each, ReapLeases) for each in operations):
-            due = self.conn.execute(_DUE, {"now_us": self.head.now_us}).all()
-            self._due = [row.id for row in due]
+            due = _DUE.rows(self.conn, {"now_us": self.head.now_us})
+            self._due = [row[0] for row in due]
             rows += due
-        for row in rows:
-            self._promises[row.id] = _Promise(row.takings, row.intent_ix, row.entry)
+        for reservation, takings, intent_ix, entry in rows:
+            self._promises[reservation] = _Promise(takings, intent_ix, entry)
         scopes = {str(taking[1]) for promise in self._promises.values() for taking in promise.takings}
         days = {
             dt.date.fromisoformat(str(taking[3]))
@@ -205,13 +201,13 @@ class _Batch:
         """Write everything that the operations changed."""
         self._ledger.flush(self.dialect)
         if self._settled:
-            self.conn.execute(_FORGET_RESERVATIONS, {"ids": self._settled})
+            _FORGET_RESERVATIONS.run(self.conn, self._settled)
         if self._new:
-            self.conn.execute(_PROMISE, self._new)
+            _PROMISE.run(self.conn, *self._new)
         if self._pages:
-            self.conn.execute(_UPSERTS[self.dialect]["held_page"], self._pages)
+            _HOLD[self.dialect].run(self.conn, *self._pages)
         if self._searches:
-            self.conn.execute(_UPSERTS[self.dialect]["search"], self._searches)
+            _SEARCH[self.dialect].run(self.conn, *self._searches)
         self.head.write()
 
     def _open(self, operation: OpenCall) -> Outcome:

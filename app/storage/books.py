@@ -6,17 +6,18 @@ be cancelled, its entry is not.
 """
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Unpack
 
+import structlog
+
 from app.audit.entries import Draft, Receipt
 from app.books import Intent, Reservation, Superseded
 from app.cache.pages import Holding, SearchState
 from app.clock import Clock
-from app.errors import AuditUnavailable, BursarError, Unavailable
+from app.errors import AuditUnavailable, Unavailable
 from app.provider.charge import Charge
 from app.quota.arithmetic import Exhausted, Standing, Want
 from app.quota.limits import Owners
@@ -32,6 +33,8 @@ from app.storage.batch import (
 )
 from app.storage.engines import Database
 from app.storage.log import Boot
+
+_log = structlog.get_logger()
 
 _MOST_QUEUED = 4_096
 _MOST_IN_BATCH = 256
@@ -212,6 +215,10 @@ class SqlBooks:
         """End the leases of calls whose process died."""
         while True:
             await asyncio.sleep(_REAP_EVERY_S)
-            with contextlib.suppress(BursarError):
+            try:
                 if await self._database.read(lambda conn: ReapLeases.is_due(conn, self._database)):
                     await self._submit(ReapLeases())
+            except Unavailable:
+                continue
+            except Exception:  # noqa: BLE001 - reservations must not stay for ever because of one bad row
+                _log.exception("leases could not be ended")

@@ -10,13 +10,12 @@ import asyncio
 import datetime as dt
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool, QueuePool
@@ -112,37 +111,6 @@ def sqlite_engine(url: URL, *, begin: str, pooled: bool) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
-
-
-def upsert(dialect: str, table: sa.Table) -> sa.Insert:
-    """An insert that replaces the row of the same primary key; SQLite and PostgreSQL spell it alike."""
-    insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
-    values = {column.name: insert.excluded[column.name] for column in table.c if not column.primary_key}
-    return insert.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=values)
-
-
-class Prepared:
-    """A statement compiled once for each database, for the few that every request runs.
-
-    Executing it skips most of what SQLAlchemy does for a statement (about 25 microseconds each), its type
-    conversions included: use it for integers, texts and bytes alone.
-    """
-
-    def __init__(self, statement: sa.Executable) -> None:
-        self._statement = statement
-        self._compiled: dict[str, tuple[str, tuple[str, ...]]] = {}
-
-    def run(self, conn: Connection, *rows: Mapping[str, object]) -> sa.CursorResult[Any]:
-        """The statement's result for one row of values, or for several in turn."""
-        sql, names = self._compiled.get(conn.dialect.name) or self._compile(conn)
-        values = [tuple(row[name] for name in names) for row in rows]
-        return conn.exec_driver_sql(sql, values if len(values) > 1 else values[0] if values else None)
-
-    def _compile(self, conn: Connection) -> tuple[str, tuple[str, ...]]:
-        compiled = self._statement.compile(dialect=conn.dialect)  # type: ignore[attr-defined]
-        prepared = str(compiled), tuple(compiled.positiontup or ())
-        self._compiled[conn.dialect.name] = prepared
-        return prepared
 
 
 @contextmanager

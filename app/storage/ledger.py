@@ -20,7 +20,7 @@ from app.quota.arithmetic import (
     use_at,
 )
 from app.quota.limits import Owners, StoredLimit, effective_limits
-from app.storage.engines import upsert
+from app.storage.prepared import DIALECTS, Prepared, PreparedForIds, upsert
 from app.storage.tables import CounterRow, LimitRow, table
 
 _BEFORE = dt.date.min
@@ -28,7 +28,21 @@ _BEFORE = dt.date.min
 
 _counter, _limit = table(CounterRow), table(LimitRow)
 
-_LIMITS = sa.select(_limit).where(_limit.c.scope_id.in_(sa.bindparam("ids", expanding=True)))
+_LIMITS = PreparedForIds(
+    lambda ids: sa.select(
+        _limit.c.scope_kind, _limit.c.scope_id, _limit.c.dimension, _limit.c.window, _limit.c.amount
+    ).where(_limit.c.scope_id.in_(ids))
+)
+_USES = PreparedForIds(
+    lambda ids: sa.select(
+        _counter.c.scope_kind,
+        _counter.c.scope_id,
+        _counter.c.dimension,
+        _counter.c.day,
+        _counter.c.used,
+        _counter.c.reserved,
+    ).where(_counter.c.scope_id.in_(ids), _counter.c.day >= sa.bindparam("since", type_=sa.Date()))
+)
 USES_SINCE = sa.select(_counter).where(
     _counter.c.scope_id.in_(sa.bindparam("ids", expanding=True)), _counter.c.day >= sa.bindparam("since")
 )
@@ -47,7 +61,7 @@ USES_BEFORE = (
     .group_by(_counter.c.scope_kind, _counter.c.scope_id, _counter.c.dimension)
 )
 """What these scopes used before that day, summed by dimension."""
-_UPSERT = {dialect: upsert(dialect, _counter) for dialect in ("sqlite", "postgresql")}
+_UPSERT = {dialect: Prepared(upsert(dialect, _counter)) for dialect in DIALECTS}
 
 Slot = tuple[str, str, str]
 """Scope kind, scope id and dimension."""
@@ -69,21 +83,20 @@ class Ledger:
         ids = sorted(scope_ids)
         self._limits = [
             StoredLimit(
-                scope_kind=row.scope_kind,
-                scope_id=row.scope_id,
-                dimension=Dimension(row.dimension),
-                window=Window(row.window) if row.window else None,
-                amount=row.amount,
+                scope_kind=kind,
+                scope_id=scope_id,
+                dimension=Dimension(dimension),
+                window=Window(window) if window else None,
+                amount=amount,
             )
-            for row in (self._conn.execute(_LIMITS, {"ids": sorted(limits_of)}) if limits_of else ())
+            for kind, scope_id, dimension, window, amount in _LIMITS.rows(self._conn, limits_of)
         ]
         windows = {limit.window for limit in self._limits}
         since = min([*self._days, *days])
         if Window.MONTH in windows or Window.PROJECT in windows:
             since = min(since, self._days[0].replace(day=1))
-        for row in self._conn.execute(USES_SINCE, {"ids": ids, "since": since}):
-            slot = (row.scope_kind, row.scope_id, row.dimension)
-            self._rows.setdefault(slot, {})[row.day] = Use(row.used, row.reserved)
+        for kind, scope_id, dimension, day, used, reserved in _USES.rows(self._conn, ids, since=since):
+            self._rows.setdefault((kind, scope_id, dimension), {})[day] = Use(used, reserved)
         if Window.PROJECT in windows:
             for row in self._conn.execute(USES_BEFORE, {"ids": ids, "since": since}):
                 slot = (row.scope_kind, row.scope_id, row.dimension)
@@ -137,7 +150,7 @@ class Ledger:
                 }
                 for slot, day in sorted(self._changed)
             ]
-            self._conn.execute(_UPSERT[dialect], rows)
+            _UPSERT[dialect].run(self._conn, *rows)
 
     def _use(self, limit: Limit) -> Use:
         slot = (limit.scope.kind, limit.scope.id, limit.dimension)

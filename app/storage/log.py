@@ -16,7 +16,8 @@ from app.audit.entries import ENTRY_VERSION, Draft, Receipt
 from app.audit.tree import Frontier, leaf_hash
 from app.errors import LogBroken, NotReady
 from app.ids import EntryId
-from app.storage.engines import Database, Prepared
+from app.storage.engines import Database
+from app.storage.prepared import Prepared
 from app.storage.tables import EntryRow, HeadRow, table
 
 _HEAD = table(HeadRow)
@@ -116,7 +117,7 @@ class LockedHead:
                 "new_revision": self.revision,
             },
         )
-        if moved.rowcount != 1 or self.frontier.size != self.size:
+        if moved != 1 or self.frontier.size != self.size:
             raise LogBroken("the head of the log was moved by somebody who does not hold its lock")
 
     def committed(self) -> None:
@@ -129,19 +130,19 @@ def lock_head(conn: Connection, database: Database, boot: Boot) -> LockedHead:
 
     `now_us` never goes back: it is the database's clock, or the last entry's time where that is later.
     """
-    row = _LOCK_HEAD.run(conn).one_or_none()
-    if row is None:
+    rows = _LOCK_HEAD.rows(conn)
+    if not rows:
         raise NotReady("the database has no log yet: run `bursar init`")
-    now_us = max(database.now_us(conn), row.last_ts_us)
+    size, frontier, last_ts_us, revision = rows[0]
     return LockedHead(
         conn=conn,
         boot=boot,
-        size=row.size,
-        frontier=Frontier.from_bytes(row.frontier),
-        last_ts_us=row.last_ts_us,
-        revision=row.revision,
-        now_us=now_us,
-        _old_size=row.size,
+        size=size,
+        frontier=Frontier.from_bytes(frontier),
+        last_ts_us=last_ts_us,
+        revision=revision,
+        now_us=max(database.now_us(conn), last_ts_us),
+        _old_size=size,
         _next_rseq=boot.next_rseq,
     )
 

@@ -11,6 +11,7 @@ from app.clock import Clock
 from app.ids import SearchId
 from app.sealing import MasterKey, SealBroken, aad, open_sealed, seal, unwrap
 from app.storage.engines import Database
+from app.storage.prepared import Prepared
 from app.storage.tables import CredentialRow, HeldPageRow, ProjectRow, SearchRow, table
 
 _PER_PAGE_BYTES = 500
@@ -19,11 +20,19 @@ _PER_PAGE_BYTES = 500
 
 _held, _search = table(HeldPageRow), table(SearchRow)
 _project, _credential = table(ProjectRow), table(CredentialRow)
-_FIND = sa.select(_held).where(_held.c.key == sa.bindparam("key"), _held.c.scope == sa.bindparam("scope"))
-_SEARCH = sa.select(_search).where(
-    _search.c.id == sa.bindparam("id"),
-    _search.c.scope == sa.bindparam("scope"),
-    _search.c.expires_us > sa.bindparam("now_us"),
+_FIND = Prepared(
+    sa.select(
+        _held.c.endpoint, _held.c.sealed, _held.c.records, _held.c.fetched_us, _held.c.expires_us
+    ).where(_held.c.key == sa.bindparam("key"), _held.c.scope == sa.bindparam("scope"))
+)
+_SEARCH = Prepared(
+    sa.select(
+        _search.c.credential_id, _search.c.question_digest, _search.c.upstream_id, _search.c.expires_us
+    ).where(
+        _search.c.id == sa.bindparam("id"),
+        _search.c.scope == sa.bindparam("scope"),
+        _search.c.expires_us > sa.bindparam("now_us"),
+    )
 )
 
 
@@ -45,21 +54,23 @@ class SqlPages:
         if page is not None and page.scope == scope:
             self._memory.move_to_end(key)
             return page
-        row = await self._database.read(lambda conn: _row(conn, _FIND, {"key": key, "scope": scope}))
-        if row is None:
+        wanted = {"key": key, "scope": scope}
+        rows = await self._database.read(lambda conn: _FIND.rows(conn, wanted))
+        if not rows:
             return None
+        endpoint, sealed, records, fetched_us, expires_us = rows[0]
         try:
-            data = open_sealed(await self._data_key(scope), row["sealed"], _page_aad(key, scope))
+            data = open_sealed(await self._data_key(scope), sealed, _page_aad(key, scope))
         except SealBroken:
             return None
         page = HeldPage(
             key=key,
             scope=scope,
-            endpoint=str(row["endpoint"]),
+            endpoint=endpoint,
             data=data,
-            records=int(row["records"]),
-            fetched_us=int(row["fetched_us"]),
-            expires_us=int(row["expires_us"]),
+            records=records,
+            fetched_us=fetched_us,
+            expires_us=expires_us,
         )
         self.remember(page)
         return page
@@ -92,16 +103,17 @@ class SqlPages:
         """What stands behind a search id of Bursar's own; None when it is unknown, over or another's."""
         now_us = int(self._clock.now().timestamp() * 1_000_000)
         wanted = {"id": search_id, "scope": scope, "now_us": now_us}
-        row = await self._database.read(lambda conn: _row(conn, _SEARCH, wanted))
-        if row is None:
+        rows = await self._database.read(lambda conn: _SEARCH.rows(conn, wanted))
+        if not rows:
             return None
+        credential, question_digest, upstream_id, expires_us = rows[0]
         return SearchState(
-            id=SearchId(row["id"]),
+            id=SearchId(search_id),
             scope=scope,
-            credential=str(row["credential_id"]),
-            question_digest=row["question_digest"],
-            upstream_id=str(row["upstream_id"]),
-            expires_us=int(row["expires_us"]),
+            credential=credential,
+            question_digest=question_digest,
+            upstream_id=upstream_id,
+            expires_us=expires_us,
         )
 
     def forget_keys(self) -> None:
@@ -125,12 +137,6 @@ class SqlPages:
 
 def _page_aad(key: bytes, scope: str) -> bytes:
     return aad("held page", scope, key.hex())
-
-
-def _row(
-    conn: Connection, statement: sa.Select[tuple[object, ...]], values: dict[str, object]
-) -> sa.RowMapping | None:
-    return conn.execute(statement, values).mappings().one_or_none()
 
 
 def _wrapped_key(conn: Connection, kind: str, object_id: str) -> bytes:

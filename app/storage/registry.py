@@ -27,9 +27,10 @@ from app.administration.state import (
 from app.errors import Conflict, NotReady
 from app.quota.arithmetic import Dimension, Use, Window
 from app.quota.limits import StoredLimit
-from app.storage.engines import Database, upsert
+from app.storage.engines import Database
 from app.storage.ledger import USES_BEFORE, USES_SINCE
 from app.storage.log import Boot, LockedHead, lock_head
+from app.storage.prepared import upsert
 from app.storage.tables import (
     AcceptanceRow,
     CredentialRow,
