@@ -82,7 +82,10 @@ def of_error(error: BursarError) -> Spoken:
             )
         case Unavailable():
             wait_s = max(5, min(error.retry_after_s, _UNAVAILABLE_WAIT_S))
-            return Spoken(status=503, code="internal_error", message=error.message, retry_after_s=wait_s)
+            # Without the database there is no log either, and clients look for these words.
+            known = error.message.startswith("audit_unavailable:")
+            message = error.message if known else f"audit_unavailable: {error.message}"
+            return Spoken(status=503, code="internal_error", message=message, retry_after_s=wait_s)
         case Misconfigured():
             message = "Bursar cannot serve until an administrator acts; `bursar doctor` says what is wrong."
             return Spoken(

@@ -1,0 +1,141 @@
+"""When `serve` refuses to start, how it stops, and what it says while its database is gone."""
+
+import asyncio
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.assurance.ledgers import read_ledger
+from tests.servers.bursar import VIDEO_QUERY, Installation, call, video_query
+from tests.servers.load import ask_all, lookups
+from tests.servers.postgres import PrivatePostgres
+
+pytestmark = [pytest.mark.anyio, pytest.mark.serial]
+
+_SERVE = (sys.executable, "-c", "from app.cli import main; main()", "serve", "--port")
+
+
+def serve(installation: Installation, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*_SERVE, str(installation.port), *arguments],
+        env=installation.environ,
+        cwd=installation.home,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_it_refuses_to_start_where_it_must_not(tmp_path: Path) -> None:
+    database = tmp_path / "data" / "bursar.db"
+    with Installation(tmp_path, database_url=f"sqlite+aiosqlite:///{database}") as installation:
+        key = tmp_path / "data" / "master.key"
+        key.chmod(0o644)
+        refused = serve(installation)
+        assert (refused.returncode, "chmod 0400" in refused.stderr) == (2, True)
+        key.chmod(0o400)
+        refused = serve(installation, "--workers", "2")
+        assert (refused.returncode, "PostgreSQL" in refused.stderr) == (2, True)
+        installation.environ["BURSAR_PORT_TYPO"] = "1"
+        assert serve(installation).returncode == 2
+        del installation.environ["BURSAR_PORT_TYPO"]
+        installation.start()
+        refused = serve(installation)
+        assert (refused.returncode, "Another `bursar serve`" in refused.stderr) == (2, True)
+        assert installation.gateway is not None
+        installation.gateway.stop()
+        with sqlite3.connect(database) as tampered:
+            tampered.execute("UPDATE head SET size = size + 1")
+        refused = serve(installation)
+        assert (refused.returncode, "evidence" in refused.stderr) == (1, True)
+        installation.environ["BURSAR_DATABASE_URL"] = f"sqlite+aiosqlite:///{tmp_path / 'other.db'}"
+        refused = serve(installation)
+        assert (refused.returncode, "bursar init" in refused.stderr) == (3, True)
+        assert "Traceback" not in refused.stderr
+
+
+async def test_a_stop_under_load_drops_no_call_and_ends_well(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'bursar.db'}"
+    with Installation(tmp_path, database_url=url) as installation:
+        key = installation.key()["api_key"]
+        gateway = installation.start()
+        installation.control("POST", "faults", endpoint="user/info", delay_s=0.5)
+        load = asyncio.ensure_future(ask_all(installation.base_url, key, lookups(0, 20), in_flight=20))
+        await asyncio.sleep(0.3)
+        gateway.popen.send_signal(signal.SIGTERM)
+        answers = await load
+        assert await asyncio.to_thread(gateway.popen.wait, 60) == 0
+        ledger = await read_ledger(url)
+        assert len(answers) == 20
+        assert all(ledger.ids[answer.index] == answer.log_id for answer in answers)
+        assert ledger.unclosed() == []
+        assert (ledger.requests_used, ledger.open_reservations) == (20, 0)
+
+
+async def test_without_its_database_it_refuses_in_the_platforms_words_and_recovers(
+    tmp_path: Path, postgres_url: str, postgres_server: PrivatePostgres
+) -> None:
+    with Installation(tmp_path, database_url=postgres_url) as installation:
+        key = installation.key()["api_key"]
+        installation.start()
+        headers = {"Authorization": f"Bearer {key}"}
+        assert call(installation.port, "POST", VIDEO_QUERY, body=video_query(), headers=headers)[0] == 200
+        spent = installation.upstream()["requests"]
+        postgres_server.kill()
+        try:
+            started = time.monotonic()
+            status, found, answer = call(
+                installation.port, "POST", VIDEO_QUERY, body=video_query(max_count=7), headers=headers
+            )
+            assert time.monotonic() - started < 30
+            error = json.loads(answer)["error"]
+            assert (status, error["code"]) == (503, "internal_error")
+            assert error["message"].startswith("audit_unavailable:")
+            assert 5 <= int(found["retry-after"]) <= 30
+            assert call(installation.port, "GET", "/readyz")[0] == 503
+            assert call(installation.port, "GET", "/livez")[0] == 200
+            assert installation.upstream()["requests"] == spent
+        finally:
+            postgres_server.start()
+        deadline = time.monotonic() + 30
+        while (
+            call(installation.port, "POST", VIDEO_QUERY, body=video_query(max_count=7), headers=headers)[0]
+            != 200
+        ):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.1)
+        assert call(installation.port, "GET", "/readyz")[0] == 200
+
+
+async def test_a_database_that_hangs_is_refused_in_time_and_nothing_is_sent(
+    tmp_path: Path, postgres_url: str, postgres_server: PrivatePostgres
+) -> None:
+    with Installation(tmp_path, database_url=postgres_url) as installation:
+        key = installation.key()["api_key"]
+        installation.start()
+        headers = {"Authorization": f"Bearer {key}"}
+        assert call(installation.port, "POST", VIDEO_QUERY, body=video_query(), headers=headers)[0] == 200
+        spent = installation.upstream()["requests"]
+        postgres_server.pause()
+        try:
+            # Held in memory, so nothing but the log stands in the way.
+            status, _, answer = call(
+                installation.port, "POST", VIDEO_QUERY, body=video_query(), headers=headers
+            )
+            error = json.loads(answer)["error"]
+            assert (status, error["message"].split(":")[0]) == (503, "audit_unavailable")
+            assert call(installation.port, "GET", "/readyz")[0] == 503
+        finally:
+            postgres_server.resume()
+        deadline = time.monotonic() + 30
+        while call(installation.port, "POST", VIDEO_QUERY, body=video_query(), headers=headers)[0] != 200:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.1)
+        assert installation.upstream()["requests"] == spent
