@@ -8,10 +8,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.simulator.answers import ApiError, failure
+from app.simulator.calls import Endpoint
 from app.simulator.configuration import SimulatorConfig
 from app.simulator.control import control_routes
 from app.simulator.door import answer_research_call, answer_token_request
-from app.simulator.endpoints import ENDPOINTS, Endpoint
+from app.simulator.endpoints import ENDPOINTS
 from app.simulator.platform import Platform
 
 TOKEN_PATH = "/v2/oauth/token/"  # noqa: S105 - a path

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 BASIC_SCOPE = "research.data.basic"
 """The scope that opens the research endpoints (facts 1.5)."""
 
+ADS_SCOPE = "research.adlib.basic"
+"""The scope that opens the ads library (facts 1.5)."""
+
 MAX_VIDEOS = 2_000_000
 """Comment ids keep the video's position in 21 bits."""
 

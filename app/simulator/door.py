@@ -14,7 +14,7 @@ from app.simulator.answers import (
     success,
     token_failure,
 )
-from app.simulator.endpoints import Call, Endpoint
+from app.simulator.calls import Call, Endpoint
 from app.simulator.faults import Fault
 from app.simulator.platform import Platform
 from app.simulator.quota import rate_limit_exceeded

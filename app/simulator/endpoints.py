@@ -1,48 +1,16 @@
 """The research endpoints: one table of paths, and what each answers to a well-authorised call."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from app.simulator import parsing
 from app.simulator.answers import invalid_params
+from app.simulator.calls import Call, Endpoint, Reply
 from app.simulator.comments import COMMENT_FIELDS
-from app.simulator.configuration import BASIC_SCOPE
 from app.simulator.dataset import is_minor, is_private
 from app.simulator.platform import Platform
 from app.simulator.users import USER_FIELDS, profile
 from app.simulator.videos import VIDEO_FIELDS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """One authorised call: whose, with which `fields`, and its body."""
-
-    client_key: str
-    fields: str | None
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """The `data` of a success, and how many records it costs."""
-
-    data: dict[str, Any]
-    records: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """One research endpoint; `name` is its path without `/v2/research/` and the last slash."""
-
-    name: str
-    answer: Callable[[Platform, Call], Reply]
-    scope: str = BASIC_SCOPE
-
-    @property
-    def path(self) -> str:
-        """Where it is reached; the platform's paths end in a slash."""
-        return f"/v2/research/{self.name}/"
 
 
 def query_videos(platform: Platform, call: Call) -> Reply:

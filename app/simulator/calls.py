@@ -1,0 +1,46 @@
+"""One research call as its endpoint sees it, what comes back, and what an endpoint is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from app.simulator.configuration import BASIC_SCOPE
+from app.simulator.platform import Platform
+
+Family = Literal["main", "graph", "ads"]
+"""The daily quotas: facts 4 has the first two, that of the ads library is undocumented."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One authorised call: whose, with which `fields`, and its body."""
+
+    client_key: str
+    fields: str | None
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """The `data` of a success, and how many records it costs."""
+
+    data: dict[str, Any]
+    records: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One research endpoint; `name` is its path without `/v2/research/` and the last slash.
+
+    `family` says under which daily quota its calls fall.
+    """
+
+    name: str
+    answer: Callable[[Platform, Call], Reply]
+    scope: str = BASIC_SCOPE
+    family: Family = "main"
+
+    @property
+    def path(self) -> str:
+        """Where it is reached; the platform's paths end in a slash."""
+        return f"/v2/research/{self.name}/"
