@@ -38,9 +38,16 @@ def json_response(body: Any, *, status: int = 200) -> Response:
     return Response(orjson.dumps(body), status_code=status, media_type="application/json")
 
 
-def success(data: Mapping[str, Any], clock: SimulatedClock) -> Response:
-    """`data` in the envelope of success."""
-    return json_response({"data": data, "error": {"code": "ok", "message": "", "log_id": log_id(clock)}})
+def success(data: Mapping[str, Any], error: Mapping[str, Any] | None, clock: SimulatedClock) -> Response:
+    """`data` in the envelope of success, beside an `error` that says so unless it is None."""
+    if error is None:
+        return json_response({"data": data})
+    return json_response({"data": data, "error": {**error, "log_id": log_id(clock)}})
+
+
+def text_file(text: str) -> Response:
+    """A plain text file in place of an envelope (facts 2.11)."""
+    return Response(text, media_type="text/plain")
 
 
 def failure(error: ApiError, clock: SimulatedClock) -> Response:

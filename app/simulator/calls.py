@@ -1,7 +1,7 @@
 """One research call as its endpoint sees it, what comes back, and what an endpoint is."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from app.simulator.configuration import BASIC_SCOPE
@@ -13,11 +13,12 @@ Family = Literal["main", "graph", "ads"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One authorised call: whose, with which `fields`, and its body."""
+    """One authorised call: whose, with which `fields` in the query string, and its body."""
 
     client_key: str
     fields: str | None
     body: bytes
+    content_type: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,15 @@ class Reply:
 
     data: dict[str, Any]
     records: int
+    error: Mapping[str, Any] | None = field(default_factory=lambda: {"code": "ok", "message": ""})
+    """What stands beside `data`, to be completed with a `log_id`; None where nothing does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextFile:
+    """A success that is a plain text file rather than an envelope; it costs no records."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +46,7 @@ class Endpoint:
     """
 
     name: str
-    answer: Callable[[Platform, Call], Reply]
+    answer: Callable[[Platform, Call], Reply | TextFile]
     scope: str = BASIC_SCOPE
     family: Family = "main"
 

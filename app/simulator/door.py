@@ -12,9 +12,10 @@ from app.simulator.answers import (
     html_failure,
     json_response,
     success,
+    text_file,
     token_failure,
 )
-from app.simulator.calls import Call, Endpoint
+from app.simulator.calls import Call, Endpoint, TextFile
 from app.simulator.faults import Fault
 from app.simulator.platform import Platform
 from app.simulator.quota import rate_limit_exceeded
@@ -63,7 +64,12 @@ async def answer_research_call(platform: Platform, endpoint: Endpoint, request: 
         await asyncio.sleep(fault.delay_s)
         _note(platform, endpoint.name, 401)
         return _delivered(_failed(platform, ordered, fault), fault)
-    call = Call(client_key=client.key, fields=request.query_params.get("fields"), body=body)
+    call = Call(
+        client_key=client.key,
+        fields=request.query_params.get("fields"),
+        body=body,
+        content_type=request.headers.get("content-type", ""),
+    )
     return _delivered(await _charged(platform, endpoint, call, fault), fault)
 
 
@@ -98,7 +104,9 @@ async def _served(
         reply = endpoint.answer(platform, call)
     except ApiError as refused:
         return _failed(platform, refused, None), 0
-    return success(reply.data, platform.clock), reply.records
+    if isinstance(reply, TextFile):
+        return text_file(reply.text), 0
+    return success(reply.data, reply.error, platform.clock), reply.records
 
 
 def _obey_knobs(platform: Platform) -> None:
