@@ -44,6 +44,8 @@ class Knobs:
     """A 5xx costs a request: Q8, reported in papers and by clients; on in plain mode too."""
     end_date_is_inclusive: bool = True
     """Whether a search takes in its last day: facts 2.2, where sources disagree."""
+    shop_without_error: bool = False
+    """Shop endpoints answer without an `error` object: facts 2.10, where samples and tables disagree."""
     token_errors_with_200: bool = False
     """Token refusals come with status 200: facts 1.3, inferred from the platform's own wrapper."""
 

@@ -9,6 +9,7 @@ from app.simulator.calls import Call, Endpoint, Reply
 from app.simulator.comments import COMMENT_FIELDS
 from app.simulator.dataset import is_minor, is_private
 from app.simulator.platform import Platform
+from app.simulator.shop_endpoints import SHOP_ENDPOINTS
 from app.simulator.users import USER_FIELDS, profile
 from app.simulator.videos import VIDEO_FIELDS
 
@@ -125,5 +126,6 @@ ENDPOINTS = (
     Endpoint(name="video/query", answer=query_videos),
     Endpoint(name="video/comment/list", answer=list_comments),
     Endpoint(name="user/info", answer=show_user),
+    *SHOP_ENDPOINTS,
 )
 """All that the simulator offers so far; every other path is 404."""

@@ -112,11 +112,17 @@ def video_page(body: Mapping[str, Any], *, end_date_is_inclusive: bool = True) -
 
 def max_count(body: Mapping[str, Any], *, default: int) -> int:
     """The page size, 1 to 100."""
-    asked = _whole(body.get("max_count"))
-    if body.get("max_count") is None:
+    return whole_between(body, "max_count", 1, MAX_COUNT, default=default)
+
+
+def whole_between(body: Mapping[str, Any], name: str, least: int, most: int, *, default: int) -> int:
+    """A whole number between two others, in any of its spellings; absent and null are the default."""
+    value = body.get(name)
+    if value is None:
         return default
-    if asked is None or not 1 <= asked <= MAX_COUNT:
-        raise invalid_params(f"The max_count must be between 1 and {MAX_COUNT}")
+    asked = _whole(value)
+    if asked is None or not least <= asked <= most:
+        raise invalid_params(f"The {name} must be between {least} and {most}")
     return asked
 
 

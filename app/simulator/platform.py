@@ -16,6 +16,7 @@ from app.simulator.matching import find
 from app.simulator.parsing import VideoQuery
 from app.simulator.quota import DailyQuota
 from app.simulator.searches import Searches
+from app.simulator.shops import Shops
 from app.simulator.tokens import TokenOffice
 from app.simulator.videos import VideoRecords, chance
 
@@ -34,6 +35,7 @@ class Platform:
         self.dataset = Dataset(seed=config.seed, videos=config.videos)
         self.videos = VideoRecords(self.dataset, nul_p=knobs.nul_p)
         self.comments = Comments(self.dataset)
+        self.shops = Shops(seed=config.seed)
         self.tokens = TokenOffice(config.clients, life_s=config.token_life_s, clock=self.clock)
         self.quota = DailyQuota(
             requests=config.requests_per_day, records=config.records_per_day, clock=self.clock
