@@ -40,6 +40,8 @@ class Knobs:
     """Share of videos that vanish in each week of simulated time since the start: Q16, measured in papers."""
     comment_cap: int | None = 1_000
     """Comments of one video that can be reached: Q19, older documentation; on in plain mode too."""
+    follower_cap: int | None = 5_000
+    """Followers of one account that can be reached: Q20, seen by clients; on in plain mode too."""
     charge_on_500: bool = True
     """A 5xx costs a request: Q8, reported in papers and by clients; on in plain mode too."""
     end_date_is_inclusive: bool = True

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.simulator.answers import ApiError, failure, json_response
+from app.simulator.directory import accounts
 from app.simulator.door import TOKEN_ENDPOINT
 from app.simulator.endpoints import ENDPOINTS
 from app.simulator.faults import fault_from
@@ -31,6 +32,7 @@ def control_routes(platform: Platform) -> list[Route]:
     table: tuple[tuple[str, str, _Control], ...] = (
         ("GET", "stats", _stats),
         ("GET", "journal", _journal),
+        ("GET", "accounts", _accounts),
         ("POST", "reset", _reset),
         ("POST", "faults", _add_fault),
         ("DELETE", "faults", _clear_faults),
@@ -75,6 +77,10 @@ def _stats(platform: Platform, _: dict[str, Any]) -> dict[str, Any]:
 
 def _journal(platform: Platform, _: dict[str, Any]) -> dict[str, Any]:
     return {"requests": list(platform.journal)}
+
+
+def _accounts(platform: Platform, _: dict[str, Any]) -> dict[str, Any]:
+    return accounts(platform)
 
 
 def _reset(platform: Platform, _: dict[str, Any]) -> dict[str, Any]:

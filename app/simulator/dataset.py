@@ -5,6 +5,7 @@ import random
 import re
 from array import array
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
@@ -26,6 +27,9 @@ _FIRST_SHARE = 0.4
 """Videos a day at the start of the span, as a share of the mean."""
 _WORD = re.compile(r"\w+")
 _PRIVATE, _MINOR = 13, 37
+_AUDIENCE = 8_000
+"""Accounts beyond the authors, who post nothing: enough for more followers than can be reached."""
+_USERNAME = re.compile(r"sim_user_([1-9][0-9]{0,5})", re.ASCII)
 
 MUSIC_IDS = tuple(7_000_000_000_000_000_000 + 9_973 * n for n in range(512))
 EFFECT_IDS = ("0", *(str(6_900_000_000 + 131 * n) for n in range(1, 12)))
@@ -74,6 +78,7 @@ class Dataset:
         rng = random.Random(seed)  # noqa: S311 - synthetic data must repeat
         self.seed = seed
         self.author_count = max(100, min(20_000, videos // 2_000 * 100))
+        self.account_count = self.author_count + _AUDIENCE
         self.author_regions = bytes(
             rng.choices(range(len(REGIONS)), tuple(REGION_WEIGHTS.values()), k=self.author_count + 1)
         )
@@ -117,8 +122,9 @@ class Dataset:
         return at if at < len(self.ids) and self.ids[at] == video_id else None
 
     def author(self, name: str) -> int | None:
-        """The number of an author, or None for an unknown handle."""
-        return self._numbers.get(name.casefold())
+        """The number of an author or of one of the audience, or None for an unknown handle."""
+        found = _USERNAME.fullmatch(name.casefold())
+        return int(found[1]) if found and int(found[1]) <= self.account_count else None
 
     def first_before(self, moment_s: int) -> int:
         """The first position whose id carries a time before `moment_s`; so do all that follow."""
@@ -130,16 +136,12 @@ class Dataset:
         return ["", *(username(number) for number in range(1, self.author_count + 1))]
 
     @cached_property
-    def videos_by_author(self) -> list[int]:
-        """How many videos each author has."""
-        counts = [0] * (self.author_count + 1)
-        for author in self.authors:
-            counts[author] += 1
-        return counts
-
-    @cached_property
-    def _numbers(self) -> dict[str, int]:
-        return {name: number for number, name in enumerate(self.usernames) if name}
+    def positions_by_author(self) -> dict[int, "array[int]"]:
+        """The videos of each author who has any."""
+        found: defaultdict[int, array[int]] = defaultdict(lambda: array("I"))
+        for position, author in enumerate(self.authors):
+            found[author].append(position)
+        return dict(found)
 
 
 def _descending_ids(rng: random.Random, videos: int) -> "array[int]":

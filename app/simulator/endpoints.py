@@ -7,10 +7,11 @@ from app.simulator import parsing
 from app.simulator.answers import invalid_params
 from app.simulator.calls import Call, Endpoint, Reply
 from app.simulator.comments import COMMENT_FIELDS
-from app.simulator.dataset import is_minor, is_private
 from app.simulator.platform import Platform
+from app.simulator.playlists import show_playlist
 from app.simulator.shop_endpoints import SHOP_ENDPOINTS
-from app.simulator.users import USER_FIELDS, profile
+from app.simulator.user_lists import list_followers, list_following, list_likes, list_pins, list_reposts
+from app.simulator.users import USER_FIELDS, profile, public_account
 from app.simulator.videos import VIDEO_FIELDS
 
 
@@ -50,11 +51,7 @@ def _page(platform: Platform, asked: parsing.VideoPage, positions: Sequence[int]
         chosen: Sequence[int] = platform.searches.sample(positions, asked.max_count)
     else:
         chosen = positions[asked.cursor : asked.cursor + asked.max_count]
-    knobs, rng = platform.knobs, platform.rng
-    if knobs.empty_page_p and rng.random() < knobs.empty_page_p:
-        return []
-    kept_share = rng.uniform(0.25, 1.0) if rng.random() < knobs.short_page_p else 1.0
-    return [p for p in chosen if not platform.is_gone(p) and (kept_share == 1.0 or rng.random() < kept_share)]
+    return [p for p in platform.thinned(chosen) if not platform.is_gone(p)]
 
 
 def list_comments(platform: Platform, call: Call) -> Reply:
@@ -111,14 +108,7 @@ def _replies_to(
 def show_user(platform: Platform, call: Call) -> Reply:
     """One profile (facts 2.4); the three refusals are those of 3.3."""
     fields = parsing.fields_of(call.fields, USER_FIELDS)
-    name = parsing.handle(parsing.json_object(call.body))
-    number = platform.author(name)
-    if number is None:
-        raise invalid_params(f"Username {name} is invalid: cannot find the user")
-    if is_minor(number):
-        raise invalid_params("API cannot return this user's information")
-    if is_private(number):
-        raise invalid_params(f"User {name} is private")
+    number = public_account(platform, parsing.json_object(call.body))
     return Reply(data=profile(platform.dataset, number, fields), records=1)
 
 
@@ -127,5 +117,11 @@ ENDPOINTS = (
     Endpoint(name="video/comment/list", answer=list_comments),
     Endpoint(name="user/info", answer=show_user),
     *SHOP_ENDPOINTS,
+    Endpoint(name="user/liked_videos", answer=list_likes),
+    Endpoint(name="user/pinned_videos", answer=list_pins),
+    Endpoint(name="user/reposted_videos", answer=list_reposts),
+    Endpoint(name="user/followers", answer=list_followers, family="graph"),
+    Endpoint(name="user/following", answer=list_following, family="graph"),
+    Endpoint(name="playlist/info", answer=show_playlist),
 )
 """All that the simulator offers so far; every other path is 404."""

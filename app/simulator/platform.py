@@ -5,8 +5,9 @@ from array import array
 from bisect import bisect_left
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+from app.simulator.accounts import Accounts
 from app.simulator.clock import SimulatedClock
 from app.simulator.comments import Comments
 from app.simulator.configuration import SimulatorConfig
@@ -22,6 +23,7 @@ from app.simulator.videos import VideoRecords, chance
 
 _JOURNAL_LENGTH = 1_000
 _KEPT_RESULTS = 256
+_Item = TypeVar("_Item")
 
 
 class Platform:
@@ -36,6 +38,7 @@ class Platform:
         self.videos = VideoRecords(self.dataset, nul_p=knobs.nul_p)
         self.comments = Comments(self.dataset)
         self.shops = Shops(seed=config.seed)
+        self.accounts = Accounts(self.dataset)
         self.tokens = TokenOffice(config.clients, life_s=config.token_life_s, clock=self.clock)
         self.quota = DailyQuota(
             requests=config.requests_per_day, records=config.records_per_day, clock=self.clock
@@ -101,8 +104,22 @@ class Platform:
         """Whole simulated days since the start, where videos decay; otherwise 0, as nothing depends on it."""
         return max(0, int(self.clock.elapsed_s() // DAY_S)) if self.knobs.decay_per_week else 0
 
+    def thinned(self, page: Sequence[_Item]) -> Sequence[_Item]:
+        """What is left of a page where pages are short or empty at times (facts 3.4, Q10 and Q20)."""
+        knobs, rng = self.knobs, self.rng
+        if knobs.empty_page_p and rng.random() < knobs.empty_page_p:
+            return []
+        if rng.random() >= knobs.short_page_p:
+            return page
+        kept_share = rng.uniform(0.25, 1.0)
+        return [item for item in page if rng.random() < kept_share]
+
+    def has_left(self, number: int) -> bool:
+        """Whether an account was deleted."""
+        return number in self._deleted_authors
+
     def author(self, name: str) -> int | None:
-        """The number of an author who exists and has not left."""
+        """The number of an account that exists and has not left."""
         number = self.dataset.author(name)
         return None if number in self._deleted_authors else number
 

@@ -21,6 +21,9 @@ _CACHED_RECORDS = 20_000
 _LONGEST_CAPTION = 2_200
 _LONG_SHARE = 0.01
 """Some captions are very long (facts 8.2); length in characters and share are guesses."""
+PLAYLISTS_EACH = 2
+_FIRST_PLAYLIST = 7_200_000_000_000_000_000
+_PLAYLIST_STEP = 1_000_003
 _MASK = 0xFFFFFFFFFFFFFFFF
 
 
@@ -93,8 +96,40 @@ class VideoRecords:
                 {"hashtag_id": str(7_100_000 + HASHTAGS.index(tag)), "hashtag_name": tag} for tag in tags
             ]
         record.update(_effects(data.effects[position]))
-        record.update(_rarities(bits, data))
+        record.update(_rarities(bits, data, position))
         return record
+
+
+def as_listed(record: dict[str, Any]) -> dict[str, Any]:
+    """A record as liked, pinned and reposted lists show it, which spell two fields in another way.
+
+    There the tag's keys are longer and its AIGC numbers the other way round (facts 2.2), and a picture has a
+    URI.
+    """
+    tag, effects = record.get("video_tag"), record.get("effect_info_list")
+    if tag is not None:
+        number = 3 - tag["number"] if tag["type"] == "AIGC" else tag["number"]
+        record["video_tag"] = {"video_tag_type": tag["type"], "video_tag_number": number}
+    if effects is not None:
+        record["effect_info_list"] = [
+            {("effect_photo_URI" if key == "effect_photo_url" else key): value for key, value in e.items()}
+            for e in effects
+        ]
+    return record
+
+
+def playlist_of(data: Dataset, position: int) -> int | None:
+    """The playlist that a video is in: few are, and an author has two at most."""
+    bits = mixed(data.ids[position])
+    if bits >> 40 & 15:
+        return None
+    which = data.authors[position] * PLAYLISTS_EACH + (bits >> 48) % PLAYLISTS_EACH
+    return _FIRST_PLAYLIST + which * _PLAYLIST_STEP
+
+
+def playlist_author(playlist_id: int) -> int:
+    """Whose playlist has that id, if any has it."""
+    return (playlist_id - _FIRST_PLAYLIST) // _PLAYLIST_STEP // PLAYLISTS_EACH
 
 
 def _effects(index: int) -> dict[str, Any]:
@@ -105,15 +140,18 @@ def _effects(index: int) -> dict[str, Any]:
     return {"effect_ids": [effect], "effect_info_list": [info]}
 
 
-def _rarities(bits: int, data: Dataset) -> dict[str, Any]:
+def _rarities(bits: int, data: Dataset, position: int) -> dict[str, Any]:
     """Keys that most records lack; shares are guesses but for transcripts (facts 2.2: 10-20 %)."""
     rare: dict[str, Any] = {}
-    if bits >> 40 & 15 == 0:
-        rare["playlist_id"] = 7_200_000_000_000_000_000 + (bits >> 48 & 1_023)
+    playlist_id = playlist_of(data, position)
+    if playlist_id is not None:
+        rare["playlist_id"] = playlist_id
     if bits >> 44 & 7 == 0:
         rare["voice_to_text"] = "simulated transcript: " + PHRASES[1 + bits % (len(PHRASES) - 1)]
     if bits >> 52 & 31 == 0:
         rare["video_tag"] = {"type": "AIGC", "number": 1 + (bits >> 57 & 1)}
+    elif bits >> 52 & 31 == 1:
+        rare["video_tag"] = {"type": "Branded", "number": 7 if bits >> 57 & 1 else 1}
     if bits >> 58 & 31 == 0:
         rare["video_label"] = {"content": "Get the facts about the election", "vote": ""}
     if bits >> 33 & 31 == 0:
