@@ -43,11 +43,20 @@ class Comments:
 
     def find(self, comment_id: int) -> tuple[int, int] | None:
         """Position and index of a top-level comment, or None for an id that none has."""
-        packed = (comment_id & _LOW) * _UNSCRAMBLE & _LOW
-        position, index = packed >> _INDEX_BITS, packed & (1 << _INDEX_BITS) - 1
+        position, index = _unpacked(comment_id)
         if position >= len(self._dataset) or index >= self.count(position):
             return None
         return (position, index) if self.comment_id(position, index) == comment_id else None
+
+    def find_parent(self, reply_id: int) -> tuple[int, int] | None:
+        """Position and index of the comment that a reply stands under, or None for an id that no reply has."""
+        position, packed = _unpacked(reply_id)
+        number = packed - _REPLY_INDEX
+        if position >= len(self._dataset) or number < 0:
+            return None
+        index, rest_s = divmod((reply_id >> 32) - 1 - number - self._written_s(position, 0), _STEP_S)
+        is_known = rest_s == 0 <= index < self.count(position) and number < self.reply_count(position, index)
+        return (position, index) if is_known and self.reply_id(position, index, number) == reply_id else None
 
     def comment_id(self, position: int, index: int) -> int:
         """The id of a top-level comment."""
@@ -100,3 +109,9 @@ class Comments:
             "create_time": (comment_id >> 32) + 22 + (bits >> 40) % 9,
         }
         return {name: whole[name] for name in fields}
+
+
+def _unpacked(comment_id: int) -> tuple[int, int]:
+    """Position and index out of the low bits of an id."""
+    packed = (comment_id & _LOW) * _UNSCRAMBLE & _LOW
+    return packed >> _INDEX_BITS, packed & (1 << _INDEX_BITS) - 1

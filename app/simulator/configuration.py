@@ -46,6 +46,10 @@ class Knobs:
     """A 5xx costs a request: Q8, reported in papers and by clients; on in plain mode too."""
     end_date_is_inclusive: bool = True
     """Whether a search takes in its last day: facts 2.2, where sources disagree."""
+    compliance_delay_s: float = 0.0
+    """A validation task is completed so long after it was created: facts 2.11, run time undocumented."""
+    compliance_fails: bool = False
+    """Validation tasks created from now on end as Failed: a documented state of facts 2.11, cause unknown."""
     shop_without_error: bool = False
     """Shop endpoints answer without an `error` object: facts 2.10, where samples and tables disagree."""
     token_errors_with_200: bool = False
@@ -63,8 +67,9 @@ REALISTIC = Knobs(
     missing_p=0.12,
     index_delay_h=48.0,
     decay_per_week=0.06,
+    compliance_delay_s=30.0,
 )
-"""The defaults of facts 3.4, last column."""
+"""The defaults of facts 3.4, last column; the delay of validation tasks is a guess."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

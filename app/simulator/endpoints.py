@@ -7,6 +7,7 @@ from app.simulator import parsing
 from app.simulator.answers import invalid_params
 from app.simulator.calls import Call, Endpoint, Reply
 from app.simulator.comments import COMMENT_FIELDS
+from app.simulator.compliance_endpoints import COMPLIANCE_ENDPOINTS
 from app.simulator.platform import Platform
 from app.simulator.playlists import show_playlist
 from app.simulator.shop_endpoints import SHOP_ENDPOINTS
@@ -116,12 +117,13 @@ ENDPOINTS = (
     Endpoint(name="video/query", answer=query_videos),
     Endpoint(name="video/comment/list", answer=list_comments),
     Endpoint(name="user/info", answer=show_user),
-    *SHOP_ENDPOINTS,
     Endpoint(name="user/liked_videos", answer=list_likes),
     Endpoint(name="user/pinned_videos", answer=list_pins),
     Endpoint(name="user/reposted_videos", answer=list_reposts),
     Endpoint(name="user/followers", answer=list_followers, family="graph"),
     Endpoint(name="user/following", answer=list_following, family="graph"),
     Endpoint(name="playlist/info", answer=show_playlist),
+    *SHOP_ENDPOINTS,
+    *COMPLIANCE_ENDPOINTS,
 )
 """All that the simulator offers so far; every other path is 404."""

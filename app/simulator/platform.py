@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from app.simulator.accounts import Accounts
 from app.simulator.clock import SimulatedClock
 from app.simulator.comments import Comments
+from app.simulator.compliance import ValidationTasks
 from app.simulator.configuration import SimulatorConfig
 from app.simulator.dataset import DAY_S, REFERENCE_S, Dataset
 from app.simulator.faults import FaultPlan
@@ -49,6 +50,7 @@ class Platform:
             ttl_s=knobs.search_id_ttl_s,
             clock=self.clock,
         )
+        self.validation_tasks = ValidationTasks(clock=self.clock)
         self.faults = FaultPlan(seed=config.seed)
         self.journal: deque[dict[str, Any]] = deque(maxlen=_JOURNAL_LENGTH)
         self._start_anew()
@@ -64,7 +66,7 @@ class Platform:
     def reset(self) -> None:
         """Counters, faults, clock, deletions, tokens, searches and journal as at the start."""
         self.clock.start_anew()
-        for part in (self.tokens, self.quota, self.searches):
+        for part in (self.tokens, self.quota, self.searches, self.validation_tasks):
             part.forget()
         self.faults.clear()
         self.journal.clear()
@@ -98,6 +100,21 @@ class Platform:
         decay = self.knobs.decay_per_week
         lost = 1 - (1 - decay) ** (self._age_days / 7) if decay else 0.0
         return chance(self.dataset.ids[position] ^ 0x4C4F5354, lost)
+
+    def has_video(self, video_id: int) -> bool:
+        """Whether a video exists, whether or not a query would find it."""
+        position = self.dataset.position(video_id)
+        return position is not None and not self.is_gone(position)
+
+    def has_comment(self, comment_id: int) -> bool:
+        """Whether a comment or a reply exists: neither it nor what it stands under is gone."""
+        deleted = self.deleted_comments
+        found = self.comments.find(comment_id)
+        if found is None:
+            found = self.comments.find_parent(comment_id)
+            if found is None or self.comments.comment_id(*found) in deleted:
+                return False
+        return comment_id not in deleted and not self.is_gone(found[0])
 
     @property
     def _age_days(self) -> int:
