@@ -60,6 +60,8 @@ def simulator(
     ] = "sim-client-secret",  # noqa: S107 - public by design
     requests_per_day: Annotated[int, typer.Option(min=0)] = 1_000,
     records_per_day: Annotated[int, typer.Option(min=0)] = 100_000,
+    follower_calls_per_day: Annotated[int, typer.Option(min=0, help="Followers and following.")] = 20_000,
+    follower_records_per_day: Annotated[int, typer.Option(min=0)] = 2_000_000,
     realistic: Annotated[
         bool, typer.Option("--realistic", help="As slow and as moody as the platform.")
     ] = False,
@@ -76,5 +78,7 @@ def simulator(
         client_secret=client_secret,
         requests_per_day=requests_per_day,
         records_per_day=records_per_day,
+        follower_calls_per_day=follower_calls_per_day,
+        follower_records_per_day=follower_records_per_day,
         realistic=realistic,
     )

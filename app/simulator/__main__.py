@@ -18,6 +18,8 @@ def main() -> None:
     parser.add_argument("--client-secret", default="sim-client-secret")
     parser.add_argument("--requests-per-day", type=int, default=1000)
     parser.add_argument("--records-per-day", type=int, default=100_000)
+    parser.add_argument("--follower-calls-per-day", type=int, default=20_000, help="followers and following")
+    parser.add_argument("--follower-records-per-day", type=int, default=2_000_000)
     parser.add_argument("--realistic", action="store_true", help="with the quirks of the real platform")
     options = parser.parse_args()
     try:

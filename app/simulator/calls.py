@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from app.simulator.configuration import BASIC_SCOPE
 from app.simulator.platform import Platform
-
-Family = Literal["main", "graph", "ads"]
-"""The daily quotas: facts 4 has the first two, that of the ads library is undocumented."""
+from app.simulator.quota import Family
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,7 +85,8 @@ class Client:
 class SimulatorConfig:
     """All that makes one simulator differ from another.
 
-    The daily limits are those of the main family (facts 4, documented 2026-09); the token's life is 1.2's.
+    The daily limits are those of facts 4 (documented 2026-09), for followers and following a pair of their
+    own; those of the ads library are a guess, as large as the main pair. The token's life is 1.2's.
     """
 
     seed: int = 1
@@ -93,11 +94,18 @@ class SimulatorConfig:
     clients: tuple[Client, ...] = (Client(key="sim-client-key", secret="sim-client-secret"),)  # noqa: S106 - public by design
     requests_per_day: int = 1_000
     records_per_day: int = 100_000
+    follower_calls_per_day: int = 20_000
+    follower_records_per_day: int = 2_000_000
+    ad_requests_per_day: int = 1_000
+    ad_records_per_day: int = 100_000
     token_life_s: int = 7_200
     knobs: Knobs = field(default_factory=Knobs)
 
     def __post_init__(self) -> None:
         if not 0 <= self.videos <= MAX_VIDEOS:
             raise ValueError(f"videos must be between 0 and {MAX_VIDEOS}, not {self.videos}")
-        if self.requests_per_day < 0 or self.records_per_day < 0:
+        limits = [self.requests_per_day, self.records_per_day]
+        limits += [self.follower_calls_per_day, self.follower_records_per_day]
+        limits += [self.ad_requests_per_day, self.ad_records_per_day]
+        if min(limits) < 0:
             raise ValueError("a daily limit cannot be negative")

@@ -76,7 +76,7 @@ async def answer_research_call(platform: Platform, endpoint: Endpoint, request: 
 async def _charged(platform: Platform, endpoint: Endpoint, call: Call, fault: Fault | None) -> Response:
     """The answer to a call that costs a request, a refusal for want of quota included."""
     try:
-        charge = platform.quota.charge(call.client_key, endpoint.name)
+        charge = platform.quota.charge(call.client_key, endpoint.name, family=endpoint.family)
     except ApiError as refused:
         _note(platform, endpoint.name, refused.status, is_charged=True)
         return _failed(platform, refused, None)

@@ -16,7 +16,7 @@ from app.simulator.dataset import DAY_S, REFERENCE_S, Dataset
 from app.simulator.faults import FaultPlan
 from app.simulator.matching import find
 from app.simulator.parsing import VideoQuery
-from app.simulator.quota import DailyQuota
+from app.simulator.quota import Allowance, DailyQuota, Family
 from app.simulator.searches import Searches
 from app.simulator.shops import Shops
 from app.simulator.tokens import TokenOffice
@@ -41,9 +41,7 @@ class Platform:
         self.shops = Shops(seed=config.seed)
         self.accounts = Accounts(self.dataset)
         self.tokens = TokenOffice(config.clients, life_s=config.token_life_s, clock=self.clock)
-        self.quota = DailyQuota(
-            requests=config.requests_per_day, records=config.records_per_day, clock=self.clock
-        )
+        self.quota = DailyQuota(_allowances(config), clock=self.clock)
         self.searches = Searches(
             seed=config.seed,
             warmup_s=knobs.search_id_warmup_s,
@@ -152,3 +150,11 @@ class Platform:
         self.deleted_comments |= gone
         self._results.clear()
         return {"videos": len(positions), "comments": len(gone), "users": len(authors)}
+
+
+def _allowances(config: SimulatorConfig) -> dict[Family, Allowance]:
+    return {
+        "main": Allowance(requests=config.requests_per_day, records=config.records_per_day),
+        "graph": Allowance(requests=config.follower_calls_per_day, records=config.follower_records_per_day),
+        "ads": Allowance(requests=config.ad_requests_per_day, records=config.ad_records_per_day),
+    }

@@ -21,6 +21,8 @@ def run(
     client_secret: str = "sim-client-secret",  # noqa: S107 - public by design
     requests_per_day: int = 1000,
     records_per_day: int = 100_000,
+    follower_calls_per_day: int = 20_000,
+    follower_records_per_day: int = 2_000_000,
     realistic: bool = False,
 ) -> None:
     """Serve until told to stop; one line on standard error says that it is ready.
@@ -33,6 +35,8 @@ def run(
         clients=(Client(key=client_key, secret=client_secret),),
         requests_per_day=requests_per_day,
         records_per_day=records_per_day,
+        follower_calls_per_day=follower_calls_per_day,
+        follower_records_per_day=follower_records_per_day,
         knobs=REALISTIC if realistic else Knobs(),
     )
     server = _Server(

@@ -26,8 +26,16 @@ BODY = json.dumps(
 def port() -> Iterator[int]:
     number = free_port()
     options = ["--port", str(number), "--videos", "2000", "--client-key", "k", "--client-secret", "s"]
+    options += [
+        "--requests-per-day",
+        "5",
+        "--follower-calls-per-day",
+        "3",
+        "--follower-records-per-day",
+        "25",
+    ]
     with subprocess.Popen(
-        [sys.executable, "-m", "app.simulator", *options, "--requests-per-day", "5"],
+        [sys.executable, "-m", "app.simulator", *options],
         stderr=subprocess.PIPE,
         text=True,
     ) as program:
@@ -62,12 +70,25 @@ def test_options_reach_the_simulator_and_a_cut_answer_breaks_off(port: int) -> N
     assert json.loads(call(port, "GET", "/_sim/stats")[1])["requests"] == 6
 
 
+def test_the_limits_of_followers_reach_the_simulator(port: int) -> None:
+    call(port, "POST", "/_sim/reset")
+    token = json.loads(call(port, "POST", "/v2/oauth/token/", FORM)[1])["access_token"]
+    path, name = "/v2/research/user/followers/", json.loads(call(port, "GET", "/_sim/accounts")[1])
+    body = json.dumps({"username": name["with_followers"][0], "max_count": 5})
+    assert [call(port, "POST", path, body, token)[0] for _ in range(4)] == [200, 200, 200, 429]
+    call(port, "POST", "/_sim/reset")
+    token = json.loads(call(port, "POST", "/v2/oauth/token/", FORM)[1])["access_token"]
+    body = json.dumps({"username": name["with_followers"][0], "max_count": 30})
+    assert [call(port, "POST", path, body, token)[0] for _ in range(2)] == [200, 429]
+
+
 def test_help_names_every_option() -> None:
     command = [sys.executable, "-m", "app.simulator", "--help"]
     text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
     for option in (
         *("--host", "--port", "--seed", "--videos", "--client-key", "--client-secret"),
         *("--requests-per-day", "--records-per-day", "--realistic"),
+        *("--follower-calls-per-day", "--follower-records-per-day"),
     ):
         assert option in text
 

@@ -1,9 +1,11 @@
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from app.simulator.configuration import Knobs
-from tests.simulator.caller import Caller, message
+from app.simulator.answers import ApiError
+from app.simulator.configuration import Knobs, SimulatorConfig
+from tests.simulator.caller import KEY, Caller, message
 
 
 def test_records_are_what_came_back(caller: Caller) -> None:
@@ -108,3 +110,63 @@ def test_the_journal_keeps_the_last_thousand(caller: Caller) -> None:
     journal = caller.send("GET", "/_sim/journal").json()["requests"]
     assert len(journal) == 1_000
     assert journal[-1]["endpoint"] == "video/query"
+
+
+FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "main": ("user/info", "requests", {"requests_per_day": 2}),
+    "graph": ("user/followers", "follower_requests", {"follower_calls_per_day": 2}),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_that_is_used_up_leaves_the_others_alone(family: str) -> None:
+    endpoint, counter, limit = FAMILIES[family]
+    caller = Caller(**limit)
+
+    def ask(of: str) -> int:
+        return caller.call(of, {"username": "sim_user_1"}, fields="display_name").status_code
+
+    assert [ask(endpoint) for _ in range(3)] == [200, 200, 429]
+    stats = caller.stats()
+    assert (stats[counter], stats["refused"]) == (3, 1)
+    others = {of for of, _, _ in FAMILIES.values()} - {endpoint}
+    assert {ask(other) for other in others} == {200}
+
+
+def test_followers_and_following_share_calls_and_records_of_their_own() -> None:
+    caller = Caller(follower_records_per_day=150)
+    name = caller.send("GET", "/_sim/accounts").json()["following_public"][0]
+    body = {"username": name, "max_count": 100}
+    records = 0
+    for endpoint in ("user/followers", "user/following"):
+        data = caller.call(endpoint, body, fields=None).json()["data"]
+        records += len(data[endpoint.replace("/", "_")])
+    assert 150 <= records < 201
+    answer = caller.call("user/following", body, fields=None)
+    message(answer, status=429, code="daily_quota_limit_exceeded")
+    stats = caller.stats()
+    assert (stats["follower_requests"], stats["follower_records"], stats["refused"]) == (3, records, 1)
+    assert (stats["requests"], stats["records"], stats["ad_requests"], stats["ad_records"]) == (0, 0, 0, 0)
+    assert stats["days"][stats["day"]]["follower_records"] == records
+    assert stats["clients"][KEY]["follower_requests"] == 3
+    assert stats["endpoints"]["user/following"]["requests"] == 2
+
+
+def test_the_ads_library_has_counters_of_its_own() -> None:
+    caller = Caller(ad_requests_per_day=1)
+    quota = caller.platform.quota
+    quota.charge(KEY, "adlib/ad/query", family="ads").add_records(7)
+    with pytest.raises(ApiError) as refused:
+        quota.charge(KEY, "adlib/ad/detail", family="ads")
+    assert (refused.value.status, refused.value.code) == (429, "daily_quota_limit_exceeded")
+    stats = caller.stats()
+    assert (stats["ad_requests"], stats["ad_records"], stats["requests"]) == (2, 7, 0)
+    assert caller.videos().status_code == 200
+
+
+@pytest.mark.parametrize(
+    "limit", [{"requests_per_day": -1}, {"follower_calls_per_day": -1}, {"ad_records_per_day": -1}]
+)
+def test_a_negative_limit_is_no_configuration(limit: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="negative"):
+        SimulatorConfig(**limit)
