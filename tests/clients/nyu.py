@@ -1,0 +1,73 @@
+"""`tiktok_research_api_helper` of NYU's Cybersecurity for Democracy (version 0.1.3)."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import tenacity.nap
+from tiktok_research_api_helper.api_client import (
+    ApiClientConfig,
+    TikTokApiClient,
+    TikTokApiRequestClient,
+    TikTokCredentials,
+    VideoQueryConfig,
+)
+from tiktok_research_api_helper.query import Condition, Fields, Operations, VideoQuery
+
+from tests.clients.errands import Errand
+from tests.clients.runs import Act, PythonClient
+
+_RATE_LIMIT_RETRIES = 4
+"""Its own setting; without it, it tries for ever after a 429, each time four hours later."""
+
+
+def _sign_in(client_key: str, client_secret: str) -> TikTokApiClient:
+    asking = TikTokApiRequestClient(
+        credentials=TikTokCredentials(client_key=client_key, client_secret=client_secret),
+        max_api_rate_limit_retries=_RATE_LIMIT_RETRIES,
+    )
+    return TikTokApiClient(request_client=asking, config=ApiClientConfig(api_credentials_file=Path("unread")))
+
+
+def question_of(errand: Errand) -> VideoQueryConfig:
+    """The search in the helper's own classes."""
+    search = errand.search
+    query = VideoQuery(
+        and_=[
+            Condition(Fields.region_code, list(search.regions), Operations.IN),
+            Condition(Fields.hashtag_name, search.hashtag, Operations.EQ),
+        ]
+    )
+    return VideoQueryConfig(
+        query=query,
+        start_date=datetime.strptime(search.start, "%Y%m%d"),  # noqa: DTZ007 - as its own command line does
+        end_date=datetime.strptime(search.end, "%Y%m%d"),  # noqa: DTZ007
+        max_count=errand.page,
+    )
+
+
+def _fetch_all(client: TikTokApiClient, errand: Errand) -> Any:
+    found = client.fetch_all(question_of(errand))
+    crawl = found.crawl
+    return found.videos, crawl and (crawl.cursor, crawl.has_more, crawl.extra_data)
+
+
+def _fetch_user_info(client: TikTokApiClient, errand: Errand) -> Any:
+    found = client.fetch_user_info(errand.handle)
+    return found.user_info, found.error["code"]
+
+
+def _fetch_video_comments(client: TikTokApiClient, errand: Errand) -> Any:
+    return [page.comments for page in client.fetch_video_comments(errand.number)]
+
+
+NYU = PythonClient(
+    name="tiktok_research_api_helper",
+    sign_in=_sign_in,
+    table={
+        "fetch_all": Act(endpoint="video/query", do=_fetch_all),
+        "fetch_user_info": Act(endpoint="user/info", do=_fetch_user_info),
+        "fetch_video_comments": Act(endpoint="video/comment/list", do=_fetch_video_comments),
+    },
+    waits=[(tenacity.nap, "time")],
+)
