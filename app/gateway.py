@@ -15,6 +15,7 @@ from app.audit.entries import Draft, Receipt, Value
 from app.books import Books, Intent, Reservation, Superseded
 from app.cache.flights import Flights
 from app.cache.pages import (
+    TASKS_LAST_S,
     Fresh,
     HeldPage,
     Missing,
@@ -25,6 +26,7 @@ from app.cache.pages import (
     may_serve,
     page_of,
     search_behind,
+    task_behind,
 )
 from app.clock import Clock
 from app.errors import InvalidClient, InvalidParams, NotIdentified, QuotaExhausted, Refusal, StoreUnavailable
@@ -34,8 +36,9 @@ from app.ids import new_entry_id
 from app.policy.rules import Circumstances, Refused, judge
 from app.provider.answers import Failure, Success, read_reply
 from app.provider.charge import FREE, Charge, charge_for
-from app.provider.endpoints import Endpoint
+from app.provider.endpoint import AnswerForm, Endpoint, TaskUse
 from app.provider.normalise import read_request
+from app.provider.outgoing import outgoing
 from app.provider.platform import NotDispatched, OutcomeUnknown, Platform
 from app.query import ResearchQuery
 from app.quota.arithmetic import Exhausted, ScopeKind, Standing, retry_after_s
@@ -60,12 +63,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """Records for the client: `data` is JSON, exactly as it goes out.
+    """Records for the client: `data` is JSON, or a file where the endpoint gives one, exactly as it goes out.
 
-    `how` is hit, miss or collapsed (a fetch shared with others); `age_s` counts from the platform.
+    `how` is hit, miss, bypass (fetched, and not kept) or collapsed (a fetch shared with others); `age_s` counts
+    from the platform.
     """
 
     data: bytes
+    form: AnswerForm
     how: str
     age_s: int
     cost: Charge
@@ -188,7 +193,7 @@ class Gateway:
             return opened
         # The intent is durable here: a crash below is an unfinished call, never an unlogged one.
         outcome = await self._dispatch(call, opened)
-        charge = charge_for(outcome, reserved=_reserved(call.query))
+        charge = charge_for(outcome, reserved=_reserved(call))
         return await self._record(call, opened, outcome, charge)
 
     async def token(
@@ -235,13 +240,23 @@ class Gateway:
                 # The platform's own words, since clients look for them.
                 message = f"Search Id {query.page.search_id} is invalid or expired"
                 raise InvalidParams(message, rule="search-id")
+        if request.endpoint.task is TaskUse.NAMES:
+            await self._require_own_task(query, caller)
         key = query.key(scope=caller.reuse_scope, search=None if search is None else search.id)
-        if not is_reusable(query):
+        if not is_reusable(request.endpoint, query):
             key = new_entry_id().encode()
         return _Call(request=request, caller=caller, query=query, rule=verdict.rule, search=search, key=key)
 
+    async def _require_own_task(self, query: ResearchQuery, caller: Caller) -> None:
+        """Return when the task that `query` names was begun in this caller's scope."""
+        named = str(query.asked()["task_id"])
+        task = await self._pages.search(named, caller.reuse_scope)
+        if task is None or task.upstream_id != named:
+            message = f"task_id {named} is invalid or expired: it names no task that your project began here."
+            raise InvalidParams(message, rule="task")
+
     async def _held(self, call: _Call) -> Fresh | Stale | Missing:
-        if not is_reusable(call.query):
+        if not is_reusable(call.request.endpoint, call.query):
             return Missing()
         page = await self._pages.find(call.key, call.caller.reuse_scope)
         return may_serve(page, now_us=self._now_us())
@@ -273,7 +288,8 @@ class Gateway:
             return await self._deliver(call, fetched.outcome, how="collapsed", coalesced_with=index)
         return Delivered(
             data=fetched.outcome.data,
-            how="miss",
+            form=call.request.endpoint.answers,
+            how="miss" if is_reusable(call.request.endpoint, call.query) else "bypass",
             age_s=0,
             cost=fetched.cost,
             receipt=fetched.receipt,
@@ -281,7 +297,7 @@ class Gateway:
         )
 
     async def _reserve(self, call: _Call) -> Reservation | _NoRoom | Superseded:
-        caller, reserved = call.caller, _reserved(call.query)
+        caller, reserved = call.caller, _reserved(call)
         owners = _owners(caller)
         intent = Intent(
             draft=self._scribe.intent(call.request.origin, caller, call.query, call.rule),
@@ -289,7 +305,8 @@ class Gateway:
             revision=caller.revision,
             owners=owners,
         )
-        wants = wants_of(requests=reserved.requests, records=reserved.records, **owners)
+        family = call.request.endpoint.family
+        wants = wants_of(family, requests=reserved.requests, records=reserved.records, **owners)
         opened = await self._books.open_call(wants, intent)
         return _NoRoom(exhausted=opened, caller=caller) if isinstance(opened, Exhausted) else opened
 
@@ -301,7 +318,7 @@ class Gateway:
         if left_s <= self._bounds.read_timeout_s(endpoint):
             return NotDispatched("the call waited too long to be sent within its lease")
         upstream_id = None if call.search is None else call.search.upstream_id
-        body = query.body(size=query.page.size, search_id=upstream_id)
+        body = outgoing(endpoint, query, search_id=upstream_id)
         try:
             async with asyncio.timeout(left_s):
                 reply = await self._platform.fetch(call.caller.credential, query, endpoint, body)
@@ -326,7 +343,8 @@ class Gateway:
             return _Landed(outcome=error, cost=charge, receipt=receipt, standings=opened.standings)
         page, search = self._page(call, outcome)
         draft = self._outcome_entry(call, opened, outcome, resp_sha256=page.sha256)
-        holding = await self._pages.seal(page) if is_reusable(call.query) else None
+        may_hold = is_reusable(call.request.endpoint, call.query)
+        holding = await self._pages.seal(page) if may_hold else None
         receipt = await self._books.close_call(opened, charge, draft, holding=holding, search=search)
         if holding is not None:
             self._pages.remember(page)
@@ -337,10 +355,18 @@ class Gateway:
         search = search_behind(
             success,
             known=call.search,
+            endpoint=call.request.endpoint,
             query=call.query,
             scope=scope,
             credential=call.caller.credential,
             expires_us=now_us + self._bounds.search_ttl_s * 1_000_000,
+        )
+        task = task_behind(
+            success,
+            query=call.query,
+            scope=scope,
+            credential=call.caller.credential,
+            expires_us=now_us + TASKS_LAST_S * 1_000_000,
         )
         page = page_of(
             success,
@@ -351,7 +377,7 @@ class Gateway:
             fetched_us=now_us,
             expires_us=now_us + self._bounds.page_ttl_s * 1_000_000,
         )
-        return page, search
+        return page, search or task
 
     def _outcome_entry(
         self,
@@ -389,7 +415,13 @@ class Gateway:
             return receipt
         standings = await self._books.standings(**_owners(call.caller))
         return Delivered(
-            data=page.data, how=how, age_s=age_s, cost=FREE, receipt=receipt, standings=standings
+            data=page.data,
+            form=call.request.endpoint.answers,
+            how=how,
+            age_s=age_s,
+            cost=FREE,
+            receipt=receipt,
+            standings=standings,
         )
 
     async def _pass_on(
@@ -445,9 +477,9 @@ class Gateway:
         return int(self._clock.now().timestamp() * 1_000_000)
 
 
-def _reserved(query: ResearchQuery) -> Charge:
+def _reserved(call: _Call) -> Charge:
     """The most that the call may cost: one request, and a full page of the size asked for."""
-    return Charge(requests=1, records=query.page.size or 1)
+    return Charge(requests=1, records=call.request.endpoint.most_records(call.query.page.size))
 
 
 def _owners(caller: Caller) -> Owners:

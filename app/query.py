@@ -20,6 +20,7 @@ RULE = "request"
 """The rule that a malformed request is refused under."""
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+UINT64_MAX = 2**64 - 1
 
 _BLANKS = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -87,25 +88,6 @@ class ResearchQuery:
     def asked(self) -> dict[str, object]:
         """The question as a value, for rules that look into it."""
         return cast("dict[str, object]", exact_json.loads(self.question.encode()))
-
-    def body(self, *, size: int | None, search_id: str | None) -> bytes:
-        """The JSON to send upstream: the question with this page's cursor, `size` and `search_id`.
-
-        `size` is None where the endpoint does not page; elsewhere it is always sent, since the platform's
-        documents disagree on the default.
-        """
-        paging: dict[str, object] = {}
-        if self.page.cursor > 0:
-            paging["cursor"] = self.page.cursor
-        if size is not None:
-            paging["max_count"] = size
-        if search_id is not None:
-            paging["search_id"] = search_id
-        question = self.question.encode()
-        if not paging:
-            return question
-        joint = b"" if question == b"{}" else b","
-        return question[:-1] + joint + exact_json.dumps(paging)[1:]
 
     def query_string(self) -> str:
         """`fields=a,b`, or nothing where no fields were asked for."""
@@ -199,9 +181,10 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return members
 
 
-def _int64(token: str) -> int:
+def _integer(token: str) -> int:
     # Measured by length first: Python refuses to convert more than 4,300 digits.
-    if len(token) > 20 or not INT64_MIN <= (number := int(token)) <= INT64_MAX:
+    # Above int64 only a task's id is meant; every other reader looks for itself.
+    if len(token) > 20 or not INT64_MIN <= (number := int(token)) <= UINT64_MAX:
         raise malformed("The request body holds an integer outside 64 bits; give ids as they were received.")
     return number
 
@@ -219,7 +202,7 @@ def _refuse_constant(token: str) -> NoReturn:
 
 _DECODER = json.JSONDecoder(
     object_pairs_hook=cast("Callable[[list[tuple[str, object]]], object]", _without_duplicates),
-    parse_int=_int64,
+    parse_int=_integer,
     parse_float=_finite,
     parse_constant=_refuse_constant,
 )

@@ -7,12 +7,16 @@ from typing import Protocol
 from app import exact_json
 from app.ids import SearchId, new_search_id
 from app.provider.answers import Success
+from app.provider.endpoint import CursorKind, Endpoint
 from app.query import ResearchQuery
+
+TASKS_LAST_S = 30 * 86_400
+"""How long a task of batch compliance can be asked for; the platform documents no end, Bursar has this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldPage:
-    """An answer's `data` as JSON bytes, with Bursar's own search id inside where it has one.
+    """An answer's `data` as JSON bytes, with Bursar's own search id inside where it has one; or a file.
 
     `fetched_us` is when it left the platform; it may be served until `expires_us`.
     """
@@ -110,10 +114,10 @@ class Pages(Protocol):
         ...
 
 
-def is_reusable(query: ResearchQuery) -> bool:
+def is_reusable(endpoint: Endpoint, query: ResearchQuery) -> bool:
     """Whether the same question may be answered twice with the same records; a random sample may not."""
     # Quotes inside a JSON string are escaped, so this can only be a key.
-    return '"is_random":true' not in query.question
+    return endpoint.may_be_held and '"is_random":true' not in query.question
 
 
 def page_of(
@@ -134,7 +138,7 @@ def page_of(
         key=key,
         scope=scope,
         endpoint=endpoint,
-        data=exact_json.dumps(data),
+        data=exact_json.dumps(data) if success.file is None else success.file,
         records=success.records,
         fetched_us=fetched_us,
         expires_us=expires_us,
@@ -145,6 +149,7 @@ def search_behind(
     success: Success,
     *,
     known: SearchState | None,
+    endpoint: Endpoint,
     query: ResearchQuery,
     scope: str,
     credential: str,
@@ -152,15 +157,37 @@ def search_behind(
 ) -> SearchState | None:
     """What a client's search id will stand for after this call; None for a search without one.
 
-    A search keeps its id for the client even where the platform changes its own between pages.
+    A search keeps its id for the client even where the platform changes its own between pages. Where the id
+    alone says which page is meant, each page has one of its own: under a shared one, a page that is held
+    would be taken for the next.
     """
-    if success.search_id is None:
-        return known
+    is_place = endpoint.cursor is CursorKind.TOKEN
+    upstream_id = success.search_id
+    if upstream_id is None and is_place and success.has_more and known is not None:
+        upstream_id = known.upstream_id
+    if upstream_id is None:
+        return None if is_place else known
     return SearchState(
-        id=new_search_id() if known is None else known.id,
+        id=new_search_id() if known is None or is_place else known.id,
         scope=scope,
         credential=credential,
         question_digest=query.question_digest,
-        upstream_id=success.search_id,
+        upstream_id=upstream_id,
+        expires_us=expires_us,
+    )
+
+
+def task_behind(
+    success: Success, *, query: ResearchQuery, scope: str, credential: str, expires_us: int
+) -> SearchState | None:
+    """Whose the task is that this call began: only the same scope may ask for it later."""
+    if success.task_id is None:
+        return None
+    return SearchState(
+        id=SearchId(success.task_id),
+        scope=scope,
+        credential=credential,
+        question_digest=query.question_digest,
+        upstream_id=success.task_id,
         expires_us=expires_us,
     )

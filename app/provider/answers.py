@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app import exact_json
-from app.provider.endpoints import CursorKind, Endpoint
-from app.query import INT64_MAX, ResearchQuery
+from app.provider.endpoint import AnswerForm, CursorKind, Endpoint, TaskUse
+from app.query import INT64_MAX, UINT64_MAX, ResearchQuery
 
 OK = "ok"
 
@@ -13,6 +13,8 @@ _MAX_DEPTH = 64
 _MAX_MESSAGE_CHARS = 2_000
 _MAX_CODE_CHARS = 128
 _MAX_SEARCH_ID_DIGITS = 20
+_MAX_TOKEN_CHARS = 1_000
+"""Of the text by which the ads library goes on; its samples have some fifty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,10 @@ class Success:
     has_more: bool
     search_id: str | None
     """As the platform gave it, never invented: a search without hits has none."""
+    task_id: str | None = None
+    """The digits of the task that the call began."""
+    file: bytes | None = None
+    """The whole answer where it is a file, and `data` is empty."""
     status: int
     """200, or the 5xx under which the platform sent a good body."""
     message: str
@@ -117,15 +123,21 @@ _DEFAULT_CODE = {
 def read_reply(endpoint: Endpoint, query: ResearchQuery, reply: UpstreamReply) -> Success | Failure:
     """What `reply` means for `query`, the page as it was sent upstream; never raises, whatever the bytes.
 
-    A 5xx whose body says that all is well is a success (facts, Q18).
+    A 5xx whose body says that all is well, or brings records and no word against them, is a success (facts,
+    Q18 and section 3.3).
     """
     try:
         envelope = _envelope(reply.body)
     except _WrongShapeError as wrong:
-        return _unreadable(reply, str(wrong))
+        file = _file(endpoint, reply)
+        return _unreadable(reply, str(wrong)) if file is None else file
     said = _said(envelope.get("error"))
-    if said is None:
-        return _unreadable(reply, "it has no error object")
+    if said is None and endpoint.may_lack_error and reply.status == 200 and envelope.get("data"):
+        said = _Said(code=OK)
+    if said is None or said == _Said():
+        if not (reply.status >= 500 and envelope.get("data")):
+            return _unreadable(reply, "it has no error object") if said is None else _failure(reply, said)
+        said = _Said(code=OK)
     if said.code != OK or 300 <= reply.status < 500:
         return _failure(reply, said)
     try:
@@ -134,7 +146,27 @@ def read_reply(endpoint: Endpoint, query: ResearchQuery, reply: UpstreamReply) -
         return _broken(reply, f"The platform's answer has a wrong shape: {wrong}.", said.log_id)
 
 
+def _file(endpoint: Endpoint, reply: UpstreamReply) -> Success | None:
+    """The answer that is a file, where the endpoint gives one; the platform's errors come in an envelope."""
+    is_page = "html" in reply.content_type.lower() or reply.body.lstrip()[:1] == b"<"
+    if endpoint.answers is not AnswerForm.FILE or reply.status != 200 or is_page:
+        return None
+    return Success(
+        data={},
+        records=0,
+        cursor=None,
+        has_more=False,
+        search_id=None,
+        file=reply.body,
+        status=reply.status,
+        message="",
+        log_id="",
+    )
+
+
 def _success(endpoint: Endpoint, query: ResearchQuery, data: object, status: int, said: _Said) -> Success:
+    if endpoint.answers is AnswerForm.FILE:
+        raise _WrongShapeError("it is no file")
     if data is None:
         data = {}
     if not isinstance(data, dict):
@@ -142,15 +174,17 @@ def _success(endpoint: Endpoint, query: ResearchQuery, data: object, status: int
     records = _records(endpoint, data)
     cursor = None
     has_more = False
-    if endpoint.is_paged:
-        cursor = data["cursor"] = _next_cursor(endpoint, query, data.get("cursor"))
+    if endpoint.paging is not None and endpoint.paging.answers_has_more:
         has_more = data["has_more"] = _has_more(data.get("has_more"))
+    if endpoint.paging is not None and endpoint.paging.answers_cursor:
+        cursor = data["cursor"] = _next_cursor(endpoint, query, data.get("cursor"), has_more=has_more)
     return Success(
         data=data,
         records=records,
         cursor=cursor,
         has_more=has_more,
-        search_id=_search_id(data) if endpoint.has_search_id else None,
+        search_id=_search_id(endpoint, data) if endpoint.has_search_id else None,
+        task_id=_task_id(data) if endpoint.task is TaskUse.BEGINS else None,
         status=status,
         message=said.message,
         log_id=said.log_id,
@@ -160,24 +194,33 @@ def _success(endpoint: Endpoint, query: ResearchQuery, data: object, status: int
 def _records(endpoint: Endpoint, data: dict[str, object]) -> int:
     """How many records the platform counts; adds a missing list key."""
     if endpoint.list_key is None:
-        return 1 if data else 0
+        return 1 if data and endpoint.counts_records else 0
     # A null list is an empty one: clients iterate over it without asking.
     items = data.get(endpoint.list_key)
+    if items is None and endpoint.list_alias is not None:
+        items = data.get(endpoint.list_alias)
     if items is None:
-        items = data[endpoint.list_key] = []
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise _WrongShapeError(f"{endpoint.list_key} is not a list of objects")
+        items = []
+    kind: type | tuple[type, ...] = (int, str) if endpoint.lists_ids else dict
+    if not isinstance(items, list) or not all(isinstance(item, kind) for item in items):
+        raise _WrongShapeError(f"{endpoint.list_key} is not a list of {_kind_of_items(endpoint)}")
+    data[endpoint.list_key] = items
     return len(items)
 
 
-def _next_cursor(endpoint: Endpoint, query: ResearchQuery, cursor: object) -> int:
+def _kind_of_items(endpoint: Endpoint) -> str:
+    return "ids" if endpoint.lists_ids else "objects"
+
+
+def _next_cursor(endpoint: Endpoint, query: ResearchQuery, cursor: object, *, has_more: bool) -> int:
     if isinstance(cursor, str) and len(cursor) <= 19 and cursor.isascii() and cursor.isdigit():
         cursor = int(cursor)
     if isinstance(cursor, int) and not isinstance(cursor, bool) and 0 <= cursor <= INT64_MAX:
         return cursor
-    if endpoint.cursor is CursorKind.INDEX:
-        # An index advances by the page size whatever came back, so it can be worked out.
-        return query.page.cursor + (query.page.size or endpoint.page_default)
+    # An index advances by the page size whatever came back, so it can be worked out; a moment cannot, but
+    # behind the last page none is needed.
+    if endpoint.cursor is CursorKind.INDEX or not has_more:
+        return query.page.cursor + (query.page.size or 0)
     raise _WrongShapeError("cursor is not an integer")
 
 
@@ -190,15 +233,32 @@ def _has_more(value: object) -> bool:
     return value
 
 
-def _search_id(data: dict[str, object]) -> str | None:
-    """The digits in `data`, put back as a string; anything else is taken out, since it cannot be sent back."""
+def _search_id(endpoint: Endpoint, data: dict[str, object]) -> str | None:
+    """The platform's search id, kept in `data` as text; what cannot be sent back is taken out."""
     value = data.get("search_id")
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if isinstance(text, str) and 0 < len(text) <= _MAX_SEARCH_ID_DIGITS and text.isascii() and text.isdigit():
+    is_token = endpoint.cursor is CursorKind.TOKEN
+    if isinstance(text, str) and text.isascii() and (_is_token(text) if is_token else _is_digits(text)):
         data["search_id"] = text
         return text
     data.pop("search_id", None)
     return None
+
+
+def _is_digits(text: str) -> bool:
+    return 0 < len(text) <= _MAX_SEARCH_ID_DIGITS and text.isdigit()
+
+
+def _is_token(text: str) -> bool:
+    return 0 < len(text) <= _MAX_TOKEN_CHARS and text.isprintable()
+
+
+def _task_id(data: dict[str, object]) -> str:
+    value = data.get("task_id")
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not text.isascii() or not text.isdigit() or int(text) > UINT64_MAX:
+        raise _WrongShapeError("task_id is not a 64-bit number")
+    return text
 
 
 def _failure(reply: UpstreamReply, said: _Said) -> Failure:

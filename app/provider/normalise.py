@@ -9,11 +9,12 @@ from urllib.parse import parse_qsl
 
 from app import exact_json
 from app.provider import spelling
-from app.provider.endpoints import Endpoint
+from app.provider.endpoint import BodyForm, Endpoint, Paging
+from app.provider.uploads import parse_upload
 from app.query import DEFAULT_LIMITS, BodyLimits, Page, ResearchQuery, malformed, parse_body
 
 _PAGING_KEYS = frozenset({"cursor", "max_count", "search_id"})
-_SHARED_KEYS = _PAGING_KEYS | {"fields"}
+"""Sent by clients to endpoints that have none of them, too; there they mean nothing."""
 _MAX_QUERY_STRING_CHARS = 8_192
 _MAX_QUERY_PARAMETERS = 64
 _MAX_REMEMBERED_BYTES = 4_096
@@ -39,10 +40,11 @@ def read_request(
 
 
 def _read(endpoint: Endpoint, query_string: str, body: bytes, limits: BodyLimits) -> ResearchQuery:
-    given = parse_body(body, limits)
-    _refuse_other_cases(endpoint, given)
+    given = parse_upload(body) if endpoint.sends is BodyForm.UPLOAD else parse_body(body, limits)
+    paging_keys = _paging_keys(endpoint)
+    _refuse_other_cases(given, known=endpoint.body_keys | paging_keys | {"fields"})
     fields = _fields(endpoint, query_string, given.pop("fields", None))
-    paging = {name: given.pop(name, None) for name in _PAGING_KEYS}
+    paging = {name: given.pop(name, None) for name in paging_keys}
     question = endpoint.normalise(given)
     return ResearchQuery(
         endpoint=endpoint.name,
@@ -52,28 +54,47 @@ def _read(endpoint: Endpoint, query_string: str, body: bytes, limits: BodyLimits
     )
 
 
-def _page(endpoint: Endpoint, paging: dict[str, object]) -> Page:
-    # Clients send paging keys to endpoints that have none; there they mean nothing, so they are dropped.
-    if not endpoint.is_paged:
+def _paging_keys(endpoint: Endpoint) -> frozenset[str]:
+    if endpoint.paging is None:
+        return _PAGING_KEYS
+    own = {endpoint.paging.size_key, endpoint.paging.cursor_key or "cursor"}
+    return _PAGING_KEYS | own
+
+
+def _page(endpoint: Endpoint, given: dict[str, object]) -> Page:
+    paging = endpoint.paging
+    if paging is None:
         return Page()
-    cursor, size = paging["cursor"], paging["max_count"]
     return Page(
-        cursor=0 if cursor is None or cursor == "" else spelling.whole_number(cursor, "cursor"),
-        size=endpoint.page_default if size is None or size == "" else _size(endpoint, size),
-        search_id=spelling.search_id(paging["search_id"]) if endpoint.has_search_id else None,
+        cursor=_cursor(paging, given),
+        size=_size(paging, given[paging.size_key]),
+        search_id=spelling.search_id(given["search_id"]) if endpoint.has_search_id else None,
     )
 
 
-def _size(endpoint: Endpoint, value: object) -> int:
-    size = spelling.whole_number(value, "max_count")
-    if not 1 <= size <= endpoint.page_max:
-        raise malformed(f"max_count is {size}; it must be between 1 and {endpoint.page_max}.")
+def _cursor(paging: Paging, given: dict[str, object]) -> int:
+    name = paging.cursor_key
+    if name is None:
+        return 0
+    value = given[name]
+    # A moment of 0 is a first page too: clients begin with it and are answered (facts, section 2.8).
+    cursor = paging.first if value is None or value == "" else spelling.whole_number(value, name)
+    if cursor < paging.first:
+        raise malformed(f"{name} is {cursor}; it counts from {paging.first}.")
+    return cursor
+
+
+def _size(paging: Paging, value: object) -> int:
+    if value is None or value == "":
+        return paging.default
+    size = spelling.whole_number(value, paging.size_key)
+    if not 1 <= size <= paging.most:
+        raise malformed(f"{paging.size_key} is {size}; it must be between 1 and {paging.most}.")
     return size
 
 
-def _refuse_other_cases(endpoint: Endpoint, given: dict[str, object]) -> None:
+def _refuse_other_cases(given: dict[str, object], *, known: frozenset[str]) -> None:
     """Return when no unknown key is a known one in other letters."""
-    known = endpoint.body_keys | _SHARED_KEYS
     for key in given.keys() - known:
         # A server may match keys without regard to case, so `Max_Count` could override the `max_count`
         # that was checked and reserved for. casefold also catches look-alikes such as the long s.
@@ -89,7 +110,7 @@ def _fields(endpoint: Endpoint, query_string: str, in_body: object) -> tuple[str
     fields = _fields_of_query_string(endpoint, query_string)
     if in_body not in (None, "", []):
         fields = tuple(sorted({*fields, *_fields_of_body(endpoint, in_body)}))
-    if endpoint.needs_fields and not fields:
+    if not fields:
         raise malformed(
             "fields is missing; name the fields you need in the query string, such as "
             f"?fields={','.join(sorted(endpoint.fields)[:3])}. Known are {_known(endpoint)}."

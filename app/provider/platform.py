@@ -5,7 +5,8 @@ from typing import Protocol
 from app.errors import UpstreamUnavailable
 from app.ids import CredentialId
 from app.provider.answers import UpstreamReply
-from app.provider.endpoints import Endpoint
+from app.provider.endpoint import Endpoint
+from app.provider.outgoing import Outgoing
 from app.query import ResearchQuery
 
 
@@ -46,7 +47,7 @@ class Platform(Protocol):
     """The research API of the platform, reached with a sealed credential."""
 
     async def fetch(
-        self, credential: CredentialId, query: ResearchQuery, endpoint: Endpoint, body: bytes
+        self, credential: CredentialId, query: ResearchQuery, endpoint: Endpoint, body: Outgoing
     ) -> UpstreamReply:
         """The platform's answer to one call: `body` posted to `endpoint.path` with `query.query_string()`.
 

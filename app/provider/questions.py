@@ -99,29 +99,6 @@ def video_search(body: Mapping[str, object]) -> dict[str, object]:
     return question
 
 
-def user(body: Mapping[str, object]) -> dict[str, object]:
-    """The question about one account: its username, as written."""
-    username = body.get("username")
-    if not isinstance(username, str) or not username.strip():
-        raise malformed(
-            'username is missing; send the account\'s handle as a string, such as {"username": "alice"}.'
-        )
-    return dict(body)
-
-
-def comments(body: Mapping[str, object]) -> dict[str, object]:
-    """The question for the comments of one video, or for the replies to one comment."""
-    named = {name: body[name] for name in ("video_id", "comment_id") if body.get(name) not in (None, "")}
-    if len(named) != 1:
-        raise malformed(
-            "Give exactly one of video_id (comments of a video) and comment_id (replies to a comment)."
-        )
-    question = {name: value for name, value in body.items() if name not in ("video_id", "comment_id")}
-    # Sent as a number: the platform documents int64 here and takes digit strings as well.
-    question.update((name, spelling.identifier(value, name)) for name, value in named.items())
-    return question
-
-
 def _required_day(body: Mapping[str, object], name: str) -> date:
     value = body.get(name)
     if value is None or value == "":

@@ -6,8 +6,9 @@ Each reader takes a value from a parsed body and the name to blame in the messag
 import re
 from datetime import date
 
-from app.query import INT64_MAX, INT64_MIN, malformed
+from app.query import INT64_MAX, INT64_MIN, UINT64_MAX, malformed
 
+_TASK_DIGITS = re.compile(r"[0-9]{1,20}", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 # A form carries a double as text, hence the optional zeros.
 _INTEGER = re.compile(r"(-?[0-9]{1,19})(?:\.0{1,9})?", re.ASCII)
@@ -37,6 +38,20 @@ def identifier(value: object, name: str) -> int:
     if number == 0:
         raise malformed(f"{name} is 0; it must be the id of an existing object.")
     return number
+
+
+def task_id(value: object) -> int:
+    """A positive unsigned 64-bit id: the documents' sample of a task is above 2^63 (facts, section 2.11)."""
+    _refuse_lost_digits(value, "task_id")
+    if isinstance(value, str) and _TASK_DIGITS.fullmatch(value) is not None:
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= UINT64_MAX:
+        raise malformed(
+            f"task_id is {shown(value)}; send the number that validation_task/create answered, unchanged."
+        )
+    return value
 
 
 def search_id(value: object) -> str | None:
@@ -121,7 +136,8 @@ def _as_integer(value: object, name: str) -> int:
     if isinstance(value, bool):
         pass
     elif isinstance(value, int):
-        return value  # int64 already: the body's parser refuses others
+        if INT64_MIN <= value <= INT64_MAX:
+            return value
     elif isinstance(value, float):
         if value.is_integer() and INT64_MIN <= value <= INT64_MAX:
             return int(value)

@@ -23,12 +23,14 @@ _LARGEST_FIELD_INTEGER: Final = 999_999_999_999_999  # RFC 9651, section 3.3.1
 
 
 class Dimension(StrEnum):
-    """What is counted; followers and following have a bucket of their own upstream."""
+    """What is counted; followers and following, and the ads library, have buckets of their own upstream."""
 
     REQUESTS = "requests"
     RECORDS = "records"
     FOLLOWER_CALLS = "follower_calls"
     FOLLOWER_RECORDS = "follower_records"
+    AD_CALLS = "ad_calls"
+    AD_RECORDS = "ad_records"
     DELIVERED = "delivered"
     CALLS = "calls"
     CONCURRENT = "concurrent"

@@ -1,10 +1,12 @@
 """Which limits hold for one caller, from those that people have set."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import TypedDict, Unpack
 
+from app.provider.endpoint import QuotaFamily
 from app.quota.arithmetic import (
     Dimension,
     Exhausted,
@@ -21,7 +23,16 @@ EACH_MEMBER = "each_member"
 """Scope kind of a project's limit for every member, which a limit of the member itself replaces."""
 
 
-COUNTED = frozenset({Dimension.REQUESTS, Dimension.RECORDS})
+DIMENSIONS: Mapping[QuotaFamily, tuple[Dimension, Dimension]] = MappingProxyType(
+    {
+        QuotaFamily.MAIN: (Dimension.REQUESTS, Dimension.RECORDS),
+        QuotaFamily.GRAPH: (Dimension.FOLLOWER_CALLS, Dimension.FOLLOWER_RECORDS),
+        QuotaFamily.ADS: (Dimension.AD_CALLS, Dimension.AD_RECORDS),
+    }
+)
+"""What calls and records of each of the platform's counters are called here."""
+
+COUNTED = frozenset(dimension for both in DIMENSIONS.values() for dimension in both)
 """Dimensions that the ledger counts; limits on others are kept, and hold nobody back yet."""
 
 
@@ -78,15 +89,17 @@ def effective_limits(stored: Iterable[StoredLimit], **owners: Unpack[Owners]) ->
     return tuple({**inherited, **own}.values())
 
 
-def wants_of(*, requests: int, records: int, **owners: Unpack[Owners]) -> tuple[Want, ...]:
-    """What one call asks of every scope that it belongs to."""
+def wants_of(
+    family: QuotaFamily, *, requests: int, records: int, **owners: Unpack[Owners]
+) -> tuple[Want, ...]:
+    """What one call asks of every scope that it belongs to, on the counters of its family."""
     scopes = (
         Scope(ScopeKind.CREDENTIAL, owners["credential"]),
         Scope(ScopeKind.PROJECT, owners["project"]),
         Scope(ScopeKind.MEMBER, owners["membership"]),
         Scope(ScopeKind.KEY, owners["key"]),
     )
-    amounts = ((Dimension.REQUESTS, requests), (Dimension.RECORDS, records))
+    amounts = tuple(zip(DIMENSIONS[family], (requests, records), strict=True))
     return tuple(Want(scope, dimension, amount) for scope in scopes for dimension, amount in amounts)
 
 

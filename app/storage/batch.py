@@ -241,14 +241,14 @@ class _Batch:
     def _close(self, operation: CloseCall) -> Receipt:
         promise = self._promises.pop(operation.reservation, None)
         fields: dict[str, Value] = dict(operation.draft.fields)
-        charged: dict[str, Value] = {
-            "requests": operation.charge.requests,
-            "records": operation.charge.records,
-        }
         if promise is None:
             # The lease ended first: everything reserved was charged then, and stays so.
             fields["quota"] = {"charged": {"requests": 0, "records": 0}, "late": True}
         else:
+            dimensions = {str(taking[2]) for taking in promise.takings}
+            charged: dict[str, Value] = {
+                name: _amount(Dimension(name), operation.charge) for name in dimensions
+            }
             days = self._settle(operation.reservation, promise, operation.charge)
             fields["quota"] = {"charged": charged, "days": days}
         receipt = self.head.stage(Draft(type="outcome", fields=fields, id=operation.draft.id))
@@ -287,9 +287,9 @@ class _Batch:
 
 def _amount(dimension: Dimension, charge: Charge) -> int:
     match dimension:
-        case Dimension.REQUESTS | Dimension.FOLLOWER_CALLS:
+        case Dimension.REQUESTS | Dimension.FOLLOWER_CALLS | Dimension.AD_CALLS:
             return charge.requests
-        case Dimension.RECORDS | Dimension.FOLLOWER_RECORDS | Dimension.DELIVERED:
+        case Dimension.RECORDS | Dimension.FOLLOWER_RECORDS | Dimension.AD_RECORDS | Dimension.DELIVERED:
             return charge.records
         case Dimension.CALLS | Dimension.CONCURRENT:
             return 0

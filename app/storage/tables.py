@@ -260,6 +260,6 @@ class SearchRow(SQLModel, table=True):
     scope: str = Field(max_length=64)
     credential_id: str = Field(max_length=32)
     question_digest: bytes = _bytes()
-    upstream_id: str = Field(max_length=64)
+    upstream_id: str = _text()
     created_us: int = _big()
     expires_us: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))

@@ -18,7 +18,8 @@ from app.clock import Clock
 from app.errors import BursarError
 from app.ids import CredentialId
 from app.provider.answers import UpstreamReply
-from app.provider.endpoints import Endpoint
+from app.provider.endpoint import Endpoint
+from app.provider.outgoing import Outgoing
 from app.provider.platform import NotDispatched, OutcomeUnknown
 from app.query import ResearchQuery
 from app.upstream.tokens import AccessToken, TokenKeeper
@@ -93,11 +94,15 @@ class HttpPlatform:
             verify=verify,
             timeout=httpx.Timeout(timeouts.read_s, connect=timeouts.connect_s, pool=10.0),
             limits=httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=4.0),
-            headers={"Accept-Encoding": "identity", "Accept": "application/json", "User-Agent": "bursar"},
+            headers={
+                "Accept-Encoding": "identity",
+                "Accept": "application/json, text/plain",
+                "User-Agent": "bursar",
+            },
         )
 
     async def fetch(
-        self, credential: CredentialId, query: ResearchQuery, endpoint: Endpoint, body: bytes
+        self, credential: CredentialId, query: ResearchQuery, endpoint: Endpoint, body: Outgoing
     ) -> UpstreamReply:
         """The platform's answer to one call; see `Platform`."""
         try:
@@ -121,15 +126,15 @@ class HttpPlatform:
         await self._client.aclose()
 
     async def _send(
-        self, token: AccessToken, query: ResearchQuery, endpoint: Endpoint, body: bytes
+        self, token: AccessToken, query: ResearchQuery, endpoint: Endpoint, body: Outgoing
     ) -> UpstreamReply:
         read_s = self._timeouts.read_for(endpoint)
         query_string = query.query_string()
         request = self._client.build_request(
             "POST",
             f"{token.base_url}{endpoint.path}{'?' if query_string else ''}{query_string}",
-            content=body,
-            headers={"Authorization": f"Bearer {token.value}", "Content-Type": "application/json"},
+            content=body.content,
+            headers={"Authorization": f"Bearer {token.value}", "Content-Type": body.content_type},
             timeout=httpx.Timeout(read_s, connect=self._timeouts.connect_s, pool=10.0),
         )
         for attempt in range(1, _CONNECT_ATTEMPTS + 1):

@@ -1,8 +1,10 @@
 """The research endpoints in the OpenAPI document, from the provider's own table."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from app.provider.endpoints import ENDPOINTS, Endpoint
+from app.provider.endpoint import BASIC_SCOPE, AnswerForm, BodyForm, BodyKey, Endpoint, QuotaFamily
+from app.provider.endpoints import ENDPOINTS
 
 _STRING, _INTEGER, _BOOLEAN = {"type": "string"}, {"type": "integer", "format": "int64"}, {"type": "boolean"}
 _REFUSALS = {
@@ -43,42 +45,93 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
             {
                 "name": "fields",
                 "in": "query",
-                "required": endpoint.needs_fields,
-                "description": "Names of fields, separated by commas.",
+                "required": True,
+                "description": f"Names of fields, separated by commas: {', '.join(sorted(endpoint.fields))}.",
                 "schema": _STRING,
                 "example": ",".join(sorted(endpoint.fields)[:3]),
             }
         ]
+    content: dict[str, Any] = {"schema": _body(endpoint)}
+    if endpoint.sends is BodyForm.JSON:
+        content["example"] = _example(endpoint)
     return {
         "tags": ["research"],
         "operationId": endpoint.name.replace("/", "_"),
         "summary": f"The platform's {endpoint.name}",
+        "description": " ".join(_facts(endpoint)),
         "security": [{"bearer": []}],
         "parameters": parameters,
-        "requestBody": {"required": True, "content": {"application/json": {"schema": _body(endpoint)}}},
-        "responses": {"200": _json("Records, in the platform's shape.", _success(endpoint)), **_refusals()},
+        "requestBody": {"required": True, "content": {endpoint.sends.value: content}},
+        "responses": {"200": _answer(endpoint), **_refusals()},
     }
 
 
+def _facts(endpoint: Endpoint) -> Iterator[str]:
+    yield endpoint.about
+    if endpoint.family is not QuotaFamily.MAIN:
+        yield f"Draws on the platform's {endpoint.family} quota, not on the main one."
+    if endpoint.scope != BASIC_SCOPE:
+        yield f"The credential needs the scope `{endpoint.scope}`."
+    if not endpoint.may_be_held:
+        yield "Answers are never kept: each call goes to the platform."
+
+
 def _body(endpoint: Endpoint) -> dict[str, Any]:
-    # What a value may be is for the endpoint's own messages to say; unknown keys are passed on.
-    properties: dict[str, Any] = {name: {} for name in sorted(endpoint.body_keys)}
-    if endpoint.is_paged:
-        properties["max_count"] = {**_INTEGER, "minimum": 1, "maximum": endpoint.page_max}
-        properties["cursor"] = _INTEGER
+    # More spellings are understood than are documented here, and unknown keys are passed on.
+    properties: dict[str, Any] = {key.name: _property(key) for key in endpoint.keys}
+    if endpoint.paging is not None:
+        properties[endpoint.paging.size_key] = {
+            **_INTEGER,
+            "minimum": 1,
+            "maximum": endpoint.paging.most,
+            "default": endpoint.paging.default,
+        }
+        if endpoint.paging.cursor_key is not None:
+            properties[endpoint.paging.cursor_key] = {**_INTEGER, "minimum": endpoint.paging.first}
     if endpoint.has_search_id:
-        properties["search_id"] = _STRING
-    return {"type": "object", "properties": properties}
+        properties["search_id"] = {**_STRING, "description": "As the last answer had it."}
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    required = [key.name for key in endpoint.keys if key.is_required]
+    if required:
+        schema["required"] = required
+    return schema
+
+
+def _property(key: BodyKey) -> dict[str, Any]:
+    kinds = list(key.kinds)
+    schema: dict[str, Any] = {"type": kinds if len(kinds) > 1 else kinds[0], "description": key.about}
+    if key.example is not None:
+        schema["example"] = key.example
+    return schema
+
+
+def _example(endpoint: Endpoint) -> dict[str, object]:
+    example = {key.name: key.example for key in endpoint.keys if key.example is not None}
+    if endpoint.paging is not None:
+        example[endpoint.paging.size_key] = endpoint.paging.most
+    return example
+
+
+def _answer(endpoint: Endpoint) -> dict[str, Any]:
+    if endpoint.answers is AnswerForm.FILE:
+        return {"description": "The file.", "content": {endpoint.answers.value: {"schema": _STRING}}}
+    return _json("Records, in the platform's shape.", _success(endpoint))
 
 
 def _success(endpoint: Endpoint) -> dict[str, Any]:
-    data: dict[str, Any] = {"type": "object"}
+    properties: dict[str, Any] = {}
     if endpoint.list_key is not None:
-        data["properties"] = {
-            endpoint.list_key: {"type": "array", "items": {"type": "object"}},
-            "cursor": _INTEGER,
-            "has_more": _BOOLEAN,
-        }
+        items = _INTEGER if endpoint.lists_ids else {"type": "object"}
+        properties[endpoint.list_key] = {"type": "array", "items": items}
+    if endpoint.paging is not None and endpoint.paging.answers_cursor:
+        properties["cursor"] = _INTEGER
+    if endpoint.paging is not None and endpoint.paging.answers_has_more:
+        properties["has_more"] = _BOOLEAN
+    if endpoint.has_search_id:
+        properties["search_id"] = _STRING
+    data: dict[str, Any] = {"type": "object"}
+    if properties:
+        data |= {"properties": properties, "required": [name for name in properties if name != "search_id"]}
     return {**_ERROR, "properties": {**_ERROR["properties"], "data": data}}  # type: ignore[dict-item]
 
 

@@ -19,7 +19,8 @@ from app.errors import BursarError, InvalidParams, InvalidTokenRequest, NotFound
 from app.gateway import Answer, Delivered, Gateway, Request, TurnedDown
 from app.ids import new_entry_id
 from app.provider.charge import FREE, Charge
-from app.provider.endpoints import Endpoint, endpoint_for_path
+from app.provider.endpoint import AnswerForm, Endpoint
+from app.provider.endpoints import endpoint_for_path
 from app.query import DEFAULT_LIMITS
 from app.quota.arithmetic import Standing, ratelimit_headers
 from app.web.errors import STATUS_OF_CODE, Spoken, envelope, in_platform_words, of_error, success_envelope
@@ -29,10 +30,12 @@ from app.web.patience import Patience
 TOKEN_PATHS = frozenset({"/v2/oauth/token", "/v2/oauth/token/"})
 _ORIGIN = b'origin="bursar"'
 _JSON = (b"content-type", b"application/json; charset=utf-8")
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
 _NO_STORE = (b"cache-control", b"no-store")
 _CACHE_STATUS = {
     "hit": b"bursar; hit; detail=exact",
     "miss": b"bursar; fwd=miss; stored",
+    "bypass": b"bursar; fwd=bypass",
     "collapsed": b"bursar; fwd=miss; collapsed",
 }
 _MAX_TOKEN_BODY_BYTES = 16_384
@@ -82,7 +85,8 @@ class ResearchApi:
         endpoint = endpoint_for_path(path)
         is_token = path in TOKEN_PATHS
         route = endpoint.path if endpoint else "/v2/oauth/token/" if is_token else "/v2/*"
-        body = await _body(receive, headers, DEFAULT_LIMITS.max_bytes)
+        most_bytes = endpoint.most_body_bytes if endpoint else DEFAULT_LIMITS.max_bytes
+        body = await _body(receive, headers, most_bytes)
         origin = Origin(
             method=scope["method"] if scope["method"] in _METHODS else "OTHER",
             route=route,
@@ -128,6 +132,8 @@ class ResearchApi:
                     (b"cache-status", _CACHE_STATUS[answer.how]),
                     (b"age", b"%d" % answer.age_s),
                 ]
+                if answer.form is AnswerForm.FILE:
+                    return _reply(200, answer.data, common, media_type=_TEXT)
                 return _reply(200, success_envelope(answer.data, answer.receipt.id), common)
             case TurnedDown():
                 spoken = in_platform_words(answer)
@@ -209,7 +215,7 @@ def _problem(
     if scope["method"] != "POST":
         return _Unreadable(f"Use POST for {endpoint.path}.", status=405)
     if body is None:
-        return _Unreadable(f"The request body is larger than {DEFAULT_LIMITS.max_bytes} bytes.", status=413)
+        return _Unreadable(f"The request body is larger than {endpoint.most_body_bytes} bytes.", status=413)
     if headers.get(b"content-encoding", b"identity").strip().lower() not in {b"", b"identity"}:
         return InvalidParams("Send the request body without Content-Encoding.", rule="request")
     return None
@@ -284,5 +290,6 @@ def _error_reply(spoken: Spoken, log_id: str, headers: Headers) -> _Reply:
     return _reply(spoken.status, envelope(spoken, log_id), more)
 
 
-def _reply(status: int, body: bytes, headers: Headers) -> _Reply:
-    return _Reply(status=status, body=body, headers=[_JSON, (b"content-length", b"%d" % len(body)), *headers])
+def _reply(status: int, body: bytes, headers: Headers, *, media_type: tuple[bytes, bytes] = _JSON) -> _Reply:
+    length = (b"content-length", b"%d" % len(body))
+    return _Reply(status=status, body=body, headers=[media_type, length, *headers])

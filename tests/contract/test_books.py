@@ -14,6 +14,7 @@ from app.books import Intent, Reservation, Superseded
 from app.clock import SystemClock
 from app.errors import AuditUnavailable, LogBroken
 from app.provider.charge import FREE, Charge
+from app.provider.endpoint import QuotaFamily
 from app.quota.arithmetic import Exhausted, ScopeKind
 from app.quota.limits import Owners, wants_of
 from app.storage.books import SqlBooks
@@ -62,7 +63,7 @@ def outcome() -> Draft:
 
 async def opened(books: SqlBooks, *, records: int = 20, lease_s: float = 30) -> Reservation:
     reservation = await books.open_call(
-        wants_of(requests=1, records=records, **OWNERS), intent(lease_s=lease_s)
+        wants_of(QuotaFamily.MAIN, requests=1, records=records, **OWNERS), intent(lease_s=lease_s)
     )
     assert isinstance(reservation, Reservation)
     return reservation
@@ -105,7 +106,7 @@ async def test_a_refused_call_leaves_every_limit_untouched(books: SqlBooks, data
     for _ in range(4):
         await books.close_call(await opened(books), Charge(requests=1, records=0), outcome())
     before, size = await used(database), len(await entries(database))
-    refused = await books.open_call(wants_of(requests=1, records=20, **OWNERS), intent())
+    refused = await books.open_call(wants_of(QuotaFamily.MAIN, requests=1, records=20, **OWNERS), intent())
     assert isinstance(refused, Exhausted)
     assert refused.limit.scope.kind is ScopeKind.MEMBER
     assert await used(database) == before
@@ -121,7 +122,7 @@ async def test_a_hundred_callers_at_once_get_no_more_than_the_limit(books: SqlBo
     async def call(number: int) -> bool:
         member = f"m{number % 30}"
         owners: Owners = {**OWNERS, "membership": member}
-        wants = wants_of(requests=1, records=1, **owners)
+        wants = wants_of(QuotaFamily.MAIN, requests=1, records=1, **owners)
         answer = await books.open_call(wants, intent(member=member))
         return isinstance(answer, Reservation)
 
@@ -153,7 +154,9 @@ async def test_a_decision_on_an_old_directory_is_neither_logged_nor_reserved(
 ) -> None:
     await append(database, Boot("cli", "b2"), [Draft(type="admin", fields={})], changes_directory=True)
     assert await books.note(Draft(type="decision", fields={}), revision=1) == Superseded(revision=2)
-    old = await books.open_call(wants_of(requests=1, records=1, **OWNERS), intent(revision=1))
+    old = await books.open_call(
+        wants_of(QuotaFamily.MAIN, requests=1, records=1, **OWNERS), intent(revision=1)
+    )
     assert old == Superseded(revision=2)
     assert isinstance(await books.note(Draft(type="decision", fields={}), revision=2), Receipt)
     assert [entry["type"] for entry in await entries(database)] == ["admin", "decision"]
@@ -189,7 +192,7 @@ async def test_an_outcome_after_its_lease_charges_nothing_twice(books: SqlBooks,
 async def test_a_caller_that_leaves_while_it_waits_is_charged_nothing(
     books: SqlBooks, database: Database
 ) -> None:
-    wants = wants_of(requests=1, records=20, **OWNERS)
+    wants = wants_of(QuotaFamily.MAIN, requests=1, records=20, **OWNERS)
     waiting = [asyncio.ensure_future(books.open_call(wants, intent(member=f"m{n}"))) for n in range(8)]
     await asyncio.sleep(0)
     for task in waiting:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from app import exact_json
 from app.provider.answers import Failure, FailureKind, Success, UpstreamReply, read_reply
-from app.provider.endpoints import ENDPOINTS, Endpoint
+from app.provider.endpoint import Endpoint
+from app.provider.endpoints import ENDPOINTS
 from app.query import Page, ResearchQuery
 
 VIDEOS, USER, COMMENTS = (ENDPOINTS[name] for name in ("video/query", "user/info", "video/comment/list"))
@@ -251,27 +252,150 @@ ENVELOPES = st.fixed_dictionaries(
 )
 
 
-def _holds(answer: Success | Failure, *, is_paged: bool) -> None:
+def _holds(answer: Success | Failure, endpoint: Endpoint) -> None:
     for text in (answer.message, answer.log_id):
         assert isinstance(text.encode(), bytes)
     if isinstance(answer, Success):
         assert exact_json.loads(exact_json.dumps(answer.data)) == answer.data
         assert answer.records >= 0
-        assert not is_paged or (type(answer.data["cursor"]) is int and type(answer.data["has_more"]) is bool)
+        paging = endpoint.paging
+        if paging is not None and paging.answers_cursor:
+            assert type(answer.data["cursor"]) is int
+        if paging is not None and paging.answers_has_more:
+            assert type(answer.data["has_more"]) is bool
+        if endpoint.list_key is not None:
+            assert type(answer.data[endpoint.list_key]) is list
     else:
         assert answer.code != "ok"
         assert answer.code
 
 
-@given(st.binary(), st.integers(100, 599), st.sampled_from([VIDEOS, USER, COMMENTS]))
+@given(st.binary(), st.integers(100, 599), st.sampled_from([*ENDPOINTS.values()]))
 def test_no_bytes_whatever_raise(body: bytes, status: int, endpoint: Endpoint) -> None:
     reply = UpstreamReply(status=status, body=body)
-    _holds(read_reply(endpoint, _query(), reply), is_paged=endpoint.is_paged)
+    _holds(read_reply(endpoint, _query(), reply), endpoint)
 
 
 @given(
-    ENVELOPES, st.sampled_from([200, 400, 401, 403, 429, 500, 504]), st.sampled_from([VIDEOS, USER, COMMENTS])
+    ENVELOPES, st.sampled_from([200, 400, 401, 403, 429, 500, 504]), st.sampled_from([*ENDPOINTS.values()])
 )
 def test_no_json_whatever_raises(envelope: object, status: int, endpoint: Endpoint) -> None:
     reply = UpstreamReply(status=status, body=json.dumps(envelope).encode())
-    _holds(read_reply(endpoint, _query(), reply), is_paged=endpoint.is_paged)
+    _holds(read_reply(endpoint, _query(), reply), endpoint)
+
+
+# Endpoint, what the platform sends in `data`, what its client gets, records counted.
+SHAPES: list[tuple[str, dict[str, object], dict[str, object], int]] = [
+    (
+        "user/liked_videos",
+        {"user_liked_videos": [{"id": 1}], "cursor": 1706684400000, "has_more": True},
+        {"user_liked_videos": [{"id": 1}], "cursor": 1706684400000, "has_more": True},
+        1,
+    ),
+    ("user/liked_videos", {}, {"user_liked_videos": [], "cursor": 200, "has_more": False}, 0),
+    ("user/pinned_videos", {"pinned_videos_list": None}, {"pinned_videos_list": []}, 0),
+    (
+        "user/reposted_videos",
+        {"user_reposted_videos": [{"id": 1}, {"id": 2}], "cursor": 200, "has_more": False},
+        {
+            "user_reposted_videos": [{"id": 1}, {"id": 2}],
+            "reposted_videos": [{"id": 1}, {"id": 2}],
+            "cursor": 200,
+            "has_more": False,
+        },
+        2,
+    ),
+    ("user/followers", {"has_more": False}, {"user_followers": [], "cursor": 200, "has_more": False}, 0),
+    (
+        "playlist/info",
+        {"playlist_id": 7, "playlist_video_ids": [2**62, 5], "cursor": 200, "has_more": False},
+        {"playlist_id": 7, "playlist_video_ids": [2**62, 5], "cursor": 200, "has_more": False},
+        2,
+    ),
+    ("tts/shop", {"shop_data": [{"shop_id": 1}]}, {"shop_data": [{"shop_id": 1}]}, 1),
+    ("tts/product", {}, {"product_data": []}, 0),
+    ("tts/review", {"review_data": [{}, {}]}, {"review_data": [{}, {}]}, 2),
+    ("validation_task/create", {"task_id": 2**64 - 1}, {"task_id": 2**64 - 1}, 0),
+    ("validation_task_status/get", {"task_status": "Completed"}, {"task_status": "Completed"}, 0),
+    (
+        "adlib/ad/query",
+        {"ads": [{"ad": {"id": 1}}], "has_more": True, "search_id": "eyJsYXN0X3NvcnQiOlsx"},
+        {"ads": [{"ad": {"id": 1}}], "has_more": True, "search_id": "eyJsYXN0X3NvcnQiOlsx"},
+        1,
+    ),
+    ("adlib/ad/query", {"search_id": "not\nsent back"}, {"ads": [], "has_more": False}, 0),
+    ("adlib/ad/detail", {"ad": {"id": 1}}, {"ad": {"id": 1}}, 1),
+    ("adlib/advertiser/query", {}, {"advertisers": []}, 0),
+    ("adlib/commercial_content/query", {}, {"commercial_contents": [], "has_more": False}, 0),
+]
+
+
+@pytest.mark.parametrize(("endpoint", "sent", "received", "records"), SHAPES)
+def test_every_endpoint_has_its_own_keys_and_no_others(
+    endpoint: str, sent: dict[str, object], received: dict[str, object], records: int
+) -> None:
+    answer = _success(sent, endpoint=endpoint)
+    assert (answer.data, answer.records) == (received, records)
+
+
+def test_a_page_without_the_moment_to_go_on_from_is_broken() -> None:
+    endless = {"data": {"user_followers": [{"username": "a"}], "has_more": True}, "error": FINE}
+    assert _failure(endless, endpoint="user/followers").kind is FailureKind.BROKEN
+
+
+@pytest.mark.parametrize("items", [[1.5], ["a", {}], {}, [[7]]])
+def test_a_playlist_lists_ids_alone(items: object) -> None:
+    wrong = {"data": {"playlist_video_ids": items}, "error": FINE}
+    assert _failure(wrong, endpoint="playlist/info").kind is FailureKind.BROKEN
+
+
+@pytest.mark.parametrize("task_id", [None, True, -1, 1.5, "abc", 2**64])
+def test_a_task_without_a_usable_id_is_broken(task_id: object) -> None:
+    wrong = {"data": {"task_id": task_id}, "error": FINE}
+    assert _failure(wrong, endpoint="validation_task/create").kind is FailureKind.BROKEN
+
+
+def test_a_task_is_known_by_its_digits() -> None:
+    answer = _success({"task_id": 12345678910987654321}, endpoint="validation_task/create")
+    assert answer.task_id == "12345678910987654321"
+
+
+def test_a_shop_answer_needs_no_error_object() -> None:
+    answer = _read({"data": {"shop_data": [{"shop_id": 1}]}}, endpoint="tts/shop")
+    assert isinstance(answer, Success)
+    assert _failure({"data": {"videos": []}}).kind is FailureKind.BROKEN
+    assert _failure({"data": {}}, endpoint="tts/shop").kind is FailureKind.BROKEN
+
+
+@pytest.mark.parametrize("error", [FINE, {"message": ""}, {}, None])
+def test_a_500_that_brings_records_and_no_complaint_is_a_success(error: object) -> None:
+    body = {"data": {"playlist_id": 7, "playlist_video_ids": [1]}, "error": error}
+    assert isinstance(_read(body, status=500, endpoint="playlist/info"), Success)
+
+
+@pytest.mark.parametrize(
+    "body", [{"data": {}, "error": {}}, {"error": {"message": "Server Internal Error"}}, {"data": {}}, {}]
+)
+def test_any_other_500_is_the_platforms_fault(body: object) -> None:
+    assert _failure(body, status=500, endpoint="playlist/info").kind is FailureKind.BROKEN
+
+
+@pytest.mark.parametrize("file", [b"7612345678901234567\n7612345678901234568\n", b"7612345678901234567", b""])
+def test_a_download_is_the_file_to_the_letter(file: bytes) -> None:
+    answer = _read(file, endpoint="validation_task/download")
+    assert isinstance(answer, Success)
+    assert (answer.file, answer.records, answer.data) == (file, 0, {})
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "kind"),
+    [
+        (json.dumps(_error("invalid_params")).encode(), 200, FailureKind.INVALID),
+        (json.dumps(_error("ok")).encode(), 200, FailureKind.BROKEN),
+        (b"7612345678901234567\n", 500, FailureKind.BROKEN),
+        (b"7612345678901234567\n", 401, FailureKind.TOKEN_REJECTED),
+        (HTML, 200, FailureKind.BROKEN),
+    ],
+)
+def test_what_is_no_file_is_not_passed_off_as_one(body: bytes, status: int, kind: FailureKind) -> None:
+    assert _failure(body, status=status, endpoint="validation_task/download").kind is kind

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InvalidParams
-from app.provider.endpoints import ENDPOINTS, Endpoint
+from app.provider.endpoint import Endpoint
+from app.provider.endpoints import ENDPOINTS
 from app.provider.normalise import read_request
 from app.query import Page, ResearchQuery
 

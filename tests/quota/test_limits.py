@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from app.provider.endpoint import QuotaFamily
 from app.quota.arithmetic import Dimension, Exhausted, Limit, Room, Scope, ScopeKind, Window
 from app.quota.limits import Owners, StoredLimit, effective_limits, explain, wants_of
 
@@ -42,7 +43,7 @@ def test_what_is_not_counted_is_not_claimed_to_be_enforced() -> None:
 
 
 def test_a_call_wants_of_every_scope() -> None:
-    wants = wants_of(requests=1, records=20, **OWNERS)
+    wants = wants_of(QuotaFamily.MAIN, requests=1, records=20, **OWNERS)
     assert {(want.scope.kind, want.dimension, want.amount) for want in wants} == {
         (kind, dimension, amount)
         for kind in ScopeKind

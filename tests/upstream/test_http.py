@@ -13,6 +13,7 @@ from app.clock import SystemClock
 from app.ids import CredentialId
 from app.provider.answers import UpstreamReply
 from app.provider.endpoints import ENDPOINTS
+from app.provider.outgoing import outgoing
 from app.provider.platform import NotDispatched, OutcomeUnknown
 from app.query import Page, ResearchQuery
 from app.upstream.http import HttpPlatform, Timeouts
@@ -115,7 +116,7 @@ async def platform(upstream: Upstream) -> AsyncIterator[HttpPlatform]:
 
 
 async def fetch(adapter: HttpPlatform) -> UpstreamReply:
-    return await adapter.fetch(MAIN, QUERY, ENDPOINTS["user/info"], QUERY.body(size=None, search_id=None))
+    return await adapter.fetch(MAIN, QUERY, ENDPOINTS["user/info"], outgoing(ENDPOINTS["user/info"], QUERY))
 
 
 async def test_a_call_carries_what_was_allowed_and_nothing_else() -> None:
