@@ -5,6 +5,12 @@ from dataclasses import dataclass, field
 BASIC_SCOPE = "research.data.basic"
 """The scope that opens the research endpoints (facts 1.5)."""
 
+ADLIB_SCOPE = "research.adlib.basic"
+"""The scope that opens the ads library (facts 1.5)."""
+
+SCOPES = frozenset({BASIC_SCOPE, ADLIB_SCOPE})
+"""All that there are."""
+
 ADS_SCOPE = "research.adlib.basic"
 """The scope that opens the ads library (facts 1.5)."""
 
@@ -46,6 +52,10 @@ class Knobs:
     """A 5xx costs a request: Q8, reported in papers and by clients; on in plain mode too."""
     end_date_is_inclusive: bool = True
     """Whether a search takes in its last day: facts 2.2, where sources disagree."""
+    ad_max_count: int = 50
+    """The largest page of the ads library: facts 2.12, where sources say 50 or 10."""
+    ads_of_a_year: bool = False
+    """Queries for ads reach back one year rather than to October 2022: facts 2.12, where sources disagree."""
     compliance_delay_s: float = 0.0
     """A validation task is completed so long after it was created: facts 2.11, run time undocumented."""
     compliance_fails: bool = False
@@ -78,7 +88,11 @@ class Client:
 
     key: str
     secret: str
-    scopes: frozenset[str] = frozenset({BASIC_SCOPE})
+    scopes: frozenset[str] = SCOPES
+
+    def __post_init__(self) -> None:
+        if not self.scopes <= SCOPES:
+            raise ValueError(f"scopes must be among {', '.join(sorted(SCOPES))}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

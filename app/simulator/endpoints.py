@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.simulator import parsing
+from app.simulator.adlib_endpoints import ADLIB_ENDPOINTS
 from app.simulator.answers import invalid_params
 from app.simulator.calls import Call, Endpoint, Reply
 from app.simulator.comments import COMMENT_FIELDS
@@ -125,5 +126,6 @@ ENDPOINTS = (
     Endpoint(name="playlist/info", answer=show_playlist),
     *SHOP_ENDPOINTS,
     *COMPLIANCE_ENDPOINTS,
+    *ADLIB_ENDPOINTS,
 )
 """All that the simulator offers so far; every other path is 404."""

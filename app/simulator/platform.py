@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from app.simulator.accounts import Accounts
+from app.simulator.adlib import AdLibrary
 from app.simulator.clock import SimulatedClock
 from app.simulator.comments import Comments
 from app.simulator.compliance import ValidationTasks
@@ -39,6 +40,7 @@ class Platform:
         self.videos = VideoRecords(self.dataset, nul_p=knobs.nul_p)
         self.comments = Comments(self.dataset)
         self.shops = Shops(seed=config.seed)
+        self.adlib = AdLibrary(self.dataset)
         self.accounts = Accounts(self.dataset)
         self.tokens = TokenOffice(config.clients, life_s=config.token_life_s, clock=self.clock)
         self.quota = DailyQuota(_allowances(config), clock=self.clock)
