@@ -5,6 +5,7 @@ found out too late; so are secrets that are still the placeholder of some exampl
 """
 
 import difflib
+import ipaddress
 import os
 import re
 import sys
@@ -103,6 +104,11 @@ class Settings(BaseSettings):
         default="http://127.0.0.1:8080",
         description="How people reach Bursar, for links in messages and in the console.",
     )
+    trusted_proxies: str = Field(
+        default="",
+        description="Addresses or networks of the front servers, separated by commas, whose `X-Forwarded-For` "
+        "and `X-Forwarded-Proto` are believed; nobody else's are.",
+    )
     log_format: Literal["console", "json"] = Field(
         default="console", description="Form of the log lines on standard error."
     )
@@ -159,6 +165,19 @@ class Settings(BaseSettings):
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("must be an http or https address, such as https://bursar.example.edu")
         return value.rstrip("/")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        try:
+            networks = [ipaddress.ip_network(each.strip()) for each in value.split(",") if each.strip()]
+        except ValueError as error:
+            raise ValueError(
+                "must list addresses or networks, such as 127.0.0.1,10.0.0.0/24 (no names, and no *)"
+            ) from error
+        if any(each.prefixlen == 0 for each in networks):
+            raise ValueError("would believe everybody; list the front servers alone")
+        return ",".join(str(each.network_address if each.num_addresses == 1 else each) for each in networks)
 
     @model_validator(mode="after")
     def _in_data_dir(self) -> Self:

@@ -152,3 +152,15 @@ def test_no_password_is_shown_by_repr_or_by_an_error() -> None:
 
 def test_every_setting_is_described() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_front_servers_are_listed_by_address_or_network() -> None:
+    settings = load_settings({"BURSAR_TRUSTED_PROXIES": " 127.0.0.1, ::1,10.0.0.0/24, 192.0.2.7/32"})
+    assert settings.trusted_proxies == "127.0.0.1,::1,10.0.0.0/24,192.0.2.7"
+    assert load_settings({}).trusted_proxies == ""
+
+
+@pytest.mark.parametrize("value", ["*", "proxy.example.edu", "0.0.0.0/0", "::/0", "10.0.0.1/24", "unix:"])
+def test_a_list_of_front_servers_that_would_believe_anybody_is_refused(value: str) -> None:
+    with pytest.raises(BadSetting, match="BURSAR_TRUSTED_PROXIES"):
+        load_settings({"BURSAR_TRUSTED_PROXIES": value})

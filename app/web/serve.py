@@ -53,7 +53,9 @@ def run(settings: Settings, *, host: str = "127.0.0.1", port: int = 8080, worker
             access_log=False,
             log_level="warning",
             server_header=False,
-            proxy_headers=False,
+            # Without a list nobody is believed; uvicorn's own default is a variable that is not ours.
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=settings.trusted_proxies,
             timeout_graceful_shutdown=_FINISH_WITHIN_S,
             timeout_keep_alive=75,
             h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
