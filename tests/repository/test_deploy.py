@@ -1,8 +1,15 @@
 """Promises about the files that people deploy with."""
 
+import http.client
+import json
 import re
 import shutil
+import socket
+import ssl
 import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +20,11 @@ from typer.main import get_command
 
 from app.cli import app as commands
 from app.settings import CONFIG_NAME, PREFIX, Settings
+from tests.conftest import require
 from tests.repository.committed import ROOT, committed_texts
+from tests.servers import front
+from tests.servers.certificates import Authority
+from tests.servers.programs import find_program, free_port
 
 _USER = "10001"
 
@@ -92,3 +103,88 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     command = ["systemd-analyze", "verify", "--man=no", str(tmp_path / "bursar.service")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_nginx_accepts_the_configuration(tmp_path: Path) -> None:
+    require(front.is_installed(), "nginx")
+    certificate = Authority.make(tmp_path, "university").issue(front.GATEWAY, front.PLATFORM)
+    site = front.edited(certificate=certificate, gateway_port=8080, home=tmp_path)
+    done = front.check(front.whole(site, home=tmp_path))
+    # Warnings go into the log.
+    assert (done.returncode, done.stderr, (tmp_path / "nginx.log").read_text()) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("path", "pick"),
+    [
+        ("/v2/oauth/token/", lambda said: said["error"]),
+        ("/v2/research/user/info/", lambda said: said["error"]["code"]),
+    ],
+    ids=["token", "research"],
+)
+def test_nginx_itself_speaks_as_the_platform_does(
+    tmp_path: Path, path: str, pick: Callable[[Any], str]
+) -> None:
+    require(front.is_installed(), "nginx")
+    authority = Authority.make(tmp_path, "university")
+    certificate = authority.issue(front.GATEWAY)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        gateway_port, port = silent.getsockname()[1], free_port()
+        site = front.edited(
+            certificate=certificate, gateway_port=gateway_port, home=tmp_path, listen=f"127.0.0.1:{port}"
+        )
+        hasty = site.replace("proxy_read_timeout 300s", "proxy_read_timeout 1s")
+        nginx = front.start(front.whole(hasty, home=tmp_path))
+        trusted = ssl.create_default_context(cafile=authority.certificate)
+        try:
+            late = post(port, path, trusted)
+            silent.close()
+            gone = post(port, path, trusted)
+        finally:
+            nginx.terminate()
+            nginx.wait(timeout=30)
+    assert (late.status, pick(json.loads(late.body))) == (504, "internal_error")
+    assert (gone.status, pick(json.loads(gone.body))) == (503, "internal_error")
+    assert gone.headers["retry-after"] == "5"
+    assert gone.headers["content-type"] == late.headers["content-type"] == "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """An answer of nginx."""
+
+    status: int
+    headers: Message
+    body: bytes
+
+
+def post(port: int, path: str, trusted: ssl.SSLContext) -> Said:
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=trusted, timeout=30)
+    connection.sock = trusted.wrap_socket(
+        socket.create_connection(("127.0.0.1", port)), server_hostname=front.GATEWAY
+    )
+    try:
+        connection.request("POST", path, body=b"{}", headers={"Host": front.GATEWAY})
+        answer = connection.getresponse()
+        return Said(status=answer.status, headers=answer.headers, body=answer.read())
+    finally:
+        connection.close()
+
+
+def test_caddy_accepts_the_configuration_as_it_formats_it(tmp_path: Path) -> None:
+    caddy = find_program("caddy")
+    require(caddy is not None, "Caddy")
+    certificate = Authority.make(tmp_path, "university").issue(front.GATEWAY, front.PLATFORM)
+    text = (ROOT / "deploy/Caddyfile").read_text()
+    text = text.replace("/etc/bursar/tls/fullchain.pem", str(certificate.certificate))
+    text = text.replace("/etc/bursar/tls/privkey.pem", str(certificate.key))
+    (tmp_path / "Caddyfile").write_text(text)
+    environ = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+
+    def said(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [str(caddy), *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+
+    assert said("fmt", "Caddyfile").stdout == text
+    done = said("validate", "--config", "Caddyfile", "--adapter", "caddyfile")
+    assert done.returncode == 0, done.stderr

@@ -22,7 +22,8 @@ def find_program(name: str) -> Path | None:
     versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
     if versions:
         return versions[-1]
-    found = shutil.which(name)
+    # Servers stand where ordinary accounts do not look.
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
     return Path(found) if found else None
 
 
