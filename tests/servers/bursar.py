@@ -133,8 +133,10 @@ class Installation:
         settings: Mapping[str, str] | None = None,
         simulator: Sequence[str] = (),
         limits: Mapping[str, int] = LIMITS,
+        upstream_url: str | None = None,
     ) -> None:
         self.home = home
+        self._upstream_url = upstream_url
         self.port, self.simulator_port = free_port(), free_port()
         self._workers = workers
         self._simulator_options = simulator
@@ -196,7 +198,9 @@ class Installation:
     def apply(self, **changes: Any) -> Any:
         """Make the state so."""
         (self.home / "state.yaml").write_text(
-            yaml.safe_dump({**state(self.simulator_url, limits=self._limits), **changes})
+            yaml.safe_dump(
+                {**state(self._upstream_url or self.simulator_url, limits=self._limits), **changes}
+            )
         )
         return self.bursar("apply", "state.yaml")
 
