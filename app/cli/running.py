@@ -65,20 +65,27 @@ def simulator(
     realistic: Annotated[
         bool, typer.Option("--realistic", help="As slow and as moody as the platform.")
     ] = False,
+    scopes: Annotated[
+        str, typer.Option(help="What the client is approved for; without the second, no ads library.")
+    ] = "research.data.basic,research.adlib.basic",
 ) -> None:
     """Run the stand-in for the platform, from its documents alone."""
     from app.simulator.serve import run  # noqa: PLC0415
 
-    run(
-        host=host,
-        port=port,
-        seed=seed,
-        videos=videos,
-        client_key=client_key,
-        client_secret=client_secret,
-        requests_per_day=requests_per_day,
-        records_per_day=records_per_day,
-        follower_calls_per_day=follower_calls_per_day,
-        follower_records_per_day=follower_records_per_day,
-        realistic=realistic,
-    )
+    try:
+        run(
+            host=host,
+            port=port,
+            seed=seed,
+            videos=videos,
+            client_key=client_key,
+            client_secret=client_secret,
+            requests_per_day=requests_per_day,
+            records_per_day=records_per_day,
+            follower_calls_per_day=follower_calls_per_day,
+            follower_records_per_day=follower_records_per_day,
+            realistic=realistic,
+            scopes=scopes,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error

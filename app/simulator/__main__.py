@@ -2,6 +2,7 @@
 
 import argparse
 
+from app.simulator.configuration import SCOPES
 from app.simulator.serve import run
 
 
@@ -20,6 +21,9 @@ def main() -> None:
     parser.add_argument("--records-per-day", type=int, default=100_000)
     parser.add_argument("--follower-calls-per-day", type=int, default=20_000, help="followers and following")
     parser.add_argument("--follower-records-per-day", type=int, default=2_000_000)
+    parser.add_argument(
+        "--scopes", default=",".join(sorted(SCOPES)), help="what the client is approved for; all by default"
+    )
     parser.add_argument("--realistic", action="store_true", help="with the quirks of the real platform")
     options = parser.parse_args()
     try:

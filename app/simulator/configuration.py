@@ -82,6 +82,14 @@ REALISTIC = Knobs(
 """The defaults of facts 3.4, last column; the delay of validation tasks is a guess."""
 
 
+def scopes_in(text: str) -> frozenset[str]:
+    """The scopes of a text such as `research.data.basic, research.adlib.basic`; `research.data` is no scope."""
+    scopes = frozenset(name.strip() for name in text.split(",") if name.strip())
+    if not scopes <= SCOPES:
+        raise ValueError(f"scopes must be among {', '.join(sorted(SCOPES))}")
+    return scopes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
     """One research client: what an approved project gets."""
@@ -89,10 +97,6 @@ class Client:
     key: str
     secret: str
     scopes: frozenset[str] = SCOPES
-
-    def __post_init__(self) -> None:
-        if not self.scopes <= SCOPES:
-            raise ValueError(f"scopes must be among {', '.join(sorted(SCOPES))}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Who there is to ask about: the answer of `GET /_sim/accounts`, for tests and people who practise."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
@@ -8,12 +9,13 @@ from app.simulator.accounts import follower_count
 from app.simulator.dataset import is_minor, is_private, username
 from app.simulator.platform import Platform
 from app.simulator.playlists import members_of, playlists_of
+from app.simulator.shops import SHOP_COUNT, shop_name
 
 _NAMED = 20
 
 
 def accounts(platform: Platform) -> dict[str, Any]:
-    """Up to twenty usernames of each kind, those with the longest list first, and the ids of playlists."""
+    """Up to twenty of each kind: usernames, those with the longest list first, names and ids of other things."""
     dataset, of = platform.dataset, platform.accounts
     everybody = [n for n in range(1, dataset.author_count + 1) if not platform.has_left(n)]
     public = [n for n in everybody if not is_private(n) and not is_minor(n)]
@@ -35,6 +37,36 @@ def accounts(platform: Platform) -> dict[str, Any]:
         "private": _names(filter(is_private, everybody)),
         "minor": _names(filter(is_minor, everybody)),
         "playlists": playlists[:_NAMED],
+        **_shops(platform),
+        **_ads_library(platform),
+    }
+
+
+def _shops(platform: Platform) -> dict[str, Any]:
+    """Shops with the most products first, products with the most reviews first."""
+    of = platform.shops
+    shops = sorted(range(SHOP_COUNT), key=lambda n: -of.product_count(n))
+    products = sorted(
+        ((shop, number) for shop in shops for number in range(of.product_count(shop))),
+        key=lambda place: -of.review_count(*place),
+    )
+    return {
+        "shop_names": [shop_name(n) for n in shops[:_NAMED]],
+        "shop_ids": [of.shop_id(n) for n in shops[:_NAMED]],
+        "product_ids": [of.product_id(*place) for place in products[:_NAMED]],
+    }
+
+
+def _ads_library(platform: Platform) -> dict[str, Any]:
+    """The latest ads and commercial content, and the advertisers with the most ads first."""
+    of = platform.adlib
+    advertisers = [number for number, _ in Counter(ad.advertiser for ad in of.ads).most_common(_NAMED)]
+    creators = (content.creator for content in of.contents if not platform.has_left(content.creator))
+    return {
+        "ad_ids": [ad.id for ad in of.ads[:_NAMED]],
+        "advertiser_ids": [of.business_id(n) for n in advertisers],
+        "advertiser_names": [of.business_name(n) for n in advertisers],
+        "content_creators": list(map(username, islice(dict.fromkeys(creators), _NAMED))),
     }
 
 

@@ -6,7 +6,7 @@ import sys
 import uvicorn
 
 from app.simulator.app import create_app
-from app.simulator.configuration import REALISTIC, Client, Knobs, SimulatorConfig
+from app.simulator.configuration import REALISTIC, SCOPES, Client, Knobs, SimulatorConfig, scopes_in
 
 _LAST_ANSWERS_S = 2
 
@@ -24,15 +24,16 @@ def run(
     follower_calls_per_day: int = 20_000,
     follower_records_per_day: int = 2_000_000,
     realistic: bool = False,
+    scopes: str = ",".join(sorted(SCOPES)),
 ) -> None:
     """Serve until told to stop; one line on standard error says that it is ready.
 
-    Raises ValueError for a number out of range and SystemExit where the port is taken.
+    Raises ValueError for a number out of range or an unknown scope, and SystemExit where the port is taken.
     """
     config = SimulatorConfig(
         seed=seed,
         videos=videos,
-        clients=(Client(key=client_key, secret=client_secret),),
+        clients=(Client(key=client_key, secret=client_secret, scopes=scopes_in(scopes)),),
         requests_per_day=requests_per_day,
         records_per_day=records_per_day,
         follower_calls_per_day=follower_calls_per_day,

@@ -87,7 +87,7 @@ def test_help_names_every_option() -> None:
     text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
     for option in (
         *("--host", "--port", "--seed", "--videos", "--client-key", "--client-secret"),
-        *("--requests-per-day", "--records-per-day", "--realistic"),
+        *("--requests-per-day", "--records-per-day", "--realistic", "--scopes"),
         *("--follower-calls-per-day", "--follower-records-per-day"),
     ):
         assert option in text
@@ -113,6 +113,40 @@ def test_a_number_out_of_range_is_wrong_usage() -> None:
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     assert ended.returncode == 2
     assert "videos must be between" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_scope_can_be_withheld_from_the_client() -> None:
+    number = free_port()
+    options = ["--port", str(number), "--videos", "100", "--scopes", "research.data.basic"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "app.simulator", *options], stderr=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stderr is not None
+        program.stderr.readline()
+        form = b"client_key=sim-client-key&client_secret=sim-client-secret&grant_type=client_credentials"
+        token = json.loads(call(number, "POST", "/v2/oauth/token/", form)[1])["access_token"]
+        refused = call(number, "POST", "/v2/research/adlib/ad/query/?fields=ad", b"{}", token)
+        allowed = call(number, "POST", "/v2/research/video/query/?fields=id", BODY, token)
+        program.send_signal(signal.SIGTERM)
+        program.wait(timeout=10)
+    assert (refused[0], json.loads(refused[1])["error"]["code"]) == (401, "scope_not_authorized")
+    assert allowed[0] == 200
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [sys.executable, "-m", "app.simulator"],
+        [sys.executable, "-c", "from app.cli import main; main()", "simulator"],
+    ],
+)
+def test_an_unknown_scope_is_wrong_usage(command: list[str]) -> None:
+    ended = subprocess.run(
+        [*command, "--scopes", "research.data"], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert ended.returncode == 2
+    assert "research.adlib.basic" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
