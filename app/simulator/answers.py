@@ -50,10 +50,10 @@ def text_file(text: str) -> Response:
     return Response(text, media_type="text/plain")
 
 
-def failure(error: ApiError, clock: SimulatedClock) -> Response:
-    """The envelope of an error; `data` is empty."""
+def failure(error: ApiError, clock: SimulatedClock, *, has_data: bool = True) -> Response:
+    """The envelope of an error; `data` is empty or, where `has_data` is false, not there."""
     named = {"code": error.code, "message": error.message, "log_id": log_id(clock)}
-    return json_response({"data": {}, "error": named}, status=error.status)
+    return json_response({"data": {}, "error": named} if has_data else {"error": named}, status=error.status)
 
 
 def token_failure(status: int, error: str, description: str, clock: SimulatedClock) -> Response:

@@ -25,6 +25,7 @@ class Reply:
 
     data: dict[str, Any]
     records: int
+    status: int = 200
     error: Mapping[str, Any] | None = field(default_factory=lambda: {"code": "ok", "message": ""})
     """What stands beside `data`, to be completed with a `log_id`; None where nothing does."""
 

@@ -31,6 +31,7 @@ class Comments:
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
+        self.is_masked = True
 
     def count(self, position: int) -> int:
         """How many top-level comments a video has."""
@@ -99,11 +100,12 @@ class Comments:
         self, fields: Sequence[str], *, video_id: int, parent: int, comment_id: int, replies: int
     ) -> dict[str, Any]:
         bits = mixed(comment_id)
+        text = COMMENT_TEXTS[bits % len(COMMENT_TEXTS)]
         whole = {
             "id": comment_id,
             "video_id": video_id,
             "parent_comment_id": parent,
-            "text": COMMENT_TEXTS[bits % len(COMMENT_TEXTS)],
+            "text": text if self.is_masked else text.replace("*", "0"),
             "like_count": (bits >> 16 & 1_023) ** 2 >> 12,
             "reply_count": replies,
             "create_time": (comment_id >> 32) + 22 + (bits >> 40) % 9,

@@ -1,6 +1,8 @@
 """What one simulator is like: its clients, its quota, its data and its quirks."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from functools import cached_property
 
 BASIC_SCOPE = "research.data.basic"
 """The scope that opens the research endpoints (facts 1.5)."""
@@ -18,14 +20,59 @@ MAX_VIDEOS = 2_000_000
 """Comment ids keep the video's position in 21 bits."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class PoisonRange:
+    """Days, `YYYYMMDD`, on which a query fails that has a condition on the field, or any query for None."""
+
+    start_date: str
+    end_date: str
+    field_name: str | None = "hashtag_name"
+
+    def __post_init__(self) -> None:
+        if self.end_s <= self.start_s:
+            raise ValueError("a poison range must not end before it starts")
+
+    @cached_property
+    def start_s(self) -> float:
+        """The range's first second."""
+        return _day(self.start_date).timestamp()
+
+    @cached_property
+    def end_s(self) -> float:
+        """The second after the range."""
+        return _day(self.end_date).timestamp() + 86_400
+
+
+def _day(text: str) -> datetime:
+    return datetime.strptime(text, "%Y%m%d").replace(tzinfo=UTC)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knobs:
-    """Quirks of the real platform; the defaults are plain mode. Sources are rows of facts 3.4."""
+    """Quirks of the real platform; the defaults are plain mode. Sources are rows of facts 3.4.
 
+    Q11, Q17's ages and Q26 are as they are in both modes; Q24 is `SimulatorConfig.token_life_s`; Q25 follows
+    from Q3. Q14 belongs to a time that is over.
+    """
+
+    cold_search_failures: int = 0
+    """So many first calls of a new search fail until its result is cached: Q1, from the platform's wrapper."""
     search_id_warmup_s: float = 0.0
     """A fresh search id is refused for so long: Q2, seen by clients."""
     search_id_ttl_s: float = 86_400.0
     """A search id lives so long: Q3, a guess; undocumented."""
+    search_id_rotate_p: float = 0.0
+    """Share of later pages that come under another search id: Q4, seen by a client. The old one stays good."""
+    poison_ranges: tuple[PoisonRange, ...] = ()
+    """Days on which queries fail with 500: Q6, reported in 2024."""
+    heavy_query_500: int | None = None
+    """A search with more hits than this fails with 500: Q7, seen by clients; the number is undocumented."""
+    silent_empty: bool = False
+    """Queries with a keyword find nothing and say so with success: Q15, seen by a client in 2026."""
+    stats_lag_days: float = 0.0
+    """Counts in video query are up to so old: Q13, documented."""
+    excludes_canada: bool = False
+    """No query finds a video from Canada: Q17, where the documents disagree."""
     short_page_p: float = 0.0
     """Share of pages that lack some records: Q10, documented and recorded."""
     empty_page_p: float = 0.0
@@ -46,6 +93,26 @@ class Knobs:
     """Share of videos that vanish in each week of simulated time since the start: Q16, measured in papers."""
     comment_cap: int | None = 1_000
     """Comments of one video that can be reached: Q19, older documentation; on in plain mode too."""
+    masks_comments: bool = True
+    """Personal data in comments is masked with asterisks: Q27, documented; on in plain mode too."""
+    playlist_500: bool = False
+    """Playlists come with status 500 and a good body: Q18, seen by a client in 2025."""
+    playlist_ignores_cursor: bool = False
+    """Every page of a playlist is the first: facts 2.9, seen by a client in 2025."""
+    video_id_for_id: bool = False
+    """Videos have `video_id` in place of `id`: Q23, in an official sample and seen by a client."""
+    favourites_count: bool = False
+    """The field is spelt so, and `favorites_count` is unknown: facts 2.2 and 2.5, where sources disagree."""
+    user_reposted_videos: bool = False
+    """The list of reposts has this key: facts 2.7, where table and sample disagree."""
+    liked_cursor_in_seconds: bool = False
+    """The cursor of likes is given in seconds: facts 2.5, where text and sample disagree."""
+    max_count_default: int = 20
+    """Videos on a page of a search that asks for no number: facts 2.2, where sources say 20 and 10."""
+    errors_without_data: bool = False
+    """An error's envelope has no `data`: facts 3.1, recorded."""
+    extra_keys: bool = False
+    """Every record has a key that no document knows."""
     follower_cap: int | None = 5_000
     """Followers of one account that can be reached: Q20, seen by clients; on in plain mode too."""
     charge_on_500: bool = True
@@ -65,6 +132,16 @@ class Knobs:
     token_errors_with_200: bool = False
     """Token refusals come with status 200: facts 1.3, inferred from the platform's own wrapper."""
 
+    def __post_init__(self) -> None:
+        for knob in fields(self):
+            value = getattr(self, knob.name)
+            if isinstance(value, int | float) and value < 0:
+                raise ValueError(f"{knob.name} cannot be negative")
+            if (knob.name.endswith("_p") or knob.name == "decay_per_week") and value > 1:
+                raise ValueError(f"{knob.name} is a share and at most 1")
+        if not 1 <= self.max_count_default <= 100:
+            raise ValueError("max_count_default must be between 1 and 100")
+
 
 REALISTIC = Knobs(
     search_id_warmup_s=5.0,
@@ -77,6 +154,8 @@ REALISTIC = Knobs(
     missing_p=0.12,
     index_delay_h=48.0,
     decay_per_week=0.06,
+    stats_lag_days=10.0,
+    playlist_500=True,
     compliance_delay_s=30.0,
 )
 """The defaults of facts 3.4, last column; the delay of validation tasks is a guess."""

@@ -16,6 +16,7 @@ from app.simulator.directory import accounts
 from app.simulator.door import TOKEN_ENDPOINT
 from app.simulator.endpoints import ENDPOINTS
 from app.simulator.faults import fault_from
+from app.simulator.knobs import shown, turned
 from app.simulator.platform import Platform
 
 _FAULTY = frozenset({TOKEN_ENDPOINT, *(endpoint.name for endpoint in ENDPOINTS)})
@@ -33,6 +34,8 @@ def control_routes(platform: Platform) -> list[Route]:
         ("GET", "stats", _stats),
         ("GET", "journal", _journal),
         ("GET", "accounts", _accounts),
+        ("GET", "knobs", _show_knobs),
+        ("POST", "knobs", _turn_knobs),
         ("POST", "reset", _reset),
         ("POST", "faults", _add_fault),
         ("DELETE", "faults", _clear_faults),
@@ -81,6 +84,16 @@ def _journal(platform: Platform, _: dict[str, Any]) -> dict[str, Any]:
 
 def _accounts(platform: Platform, _: dict[str, Any]) -> dict[str, Any]:
     return accounts(platform)
+
+
+def _show_knobs(platform: Platform, _: dict[str, Any]) -> dict[str, Any]:
+    return shown(platform.knobs)
+
+
+def _turn_knobs(platform: Platform, order: dict[str, Any]) -> dict[str, Any]:
+    """Turn the named knobs and leave the others; all are as at the start after a reset."""
+    platform.turn(turned(platform.knobs, order))
+    return shown(platform.knobs)
 
 
 def _reset(platform: Platform, _: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
-from app.simulator.accounts import follower_count
+from app.simulator.accounts import follower_count, following_count
 from app.simulator.dataset import is_minor, is_private, username
 from app.simulator.platform import Platform
 from app.simulator.playlists import members_of, playlists_of
@@ -27,7 +27,9 @@ def accounts(platform: Platform) -> dict[str, Any]:
     return {
         "likes_public": _longest(filter(of.shows_likes, public), of.like_count),
         "reposts_public": _longest(filter(of.shows_reposts, public), of.repost_count),
-        "following_public": _longest(filter(of.shows_following, public), lambda n: len(of.following(n))),
+        "following_public": _longest(
+            filter(of.shows_following, public), lambda n: following_count(dataset.seed, n)
+        ),
         "with_followers": _longest(public, lambda n: follower_count(dataset.seed, n)),
         "with_pins": _longest(public, lambda n: len(of.pins(n))),
         "with_playlists": list(map(username, with_playlists)),

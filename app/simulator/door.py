@@ -19,6 +19,7 @@ from app.simulator.calls import Call, Endpoint, TextFile
 from app.simulator.faults import Fault
 from app.simulator.platform import Platform
 from app.simulator.quota import rate_limit_exceeded
+from app.simulator.spelling import with_extra_keys
 from app.simulator.tokens import TokenRefused
 
 TOKEN_ENDPOINT = "oauth/token"  # noqa: S105 - the name of an endpoint
@@ -57,7 +58,7 @@ async def answer_research_call(platform: Platform, endpoint: Endpoint, request: 
         client = platform.tokens.client_of(request.headers.get("authorization"), scope=endpoint.scope)
     except ApiError as error:
         _note(platform, endpoint.name, error.status)
-        return failure(error, platform.clock)
+        return _failed(platform, error, None)
     fault = platform.faults.take(endpoint.name)
     ordered = fault.error() if fault is not None else None
     if fault is not None and ordered is not None and ordered.status == 401:
@@ -105,8 +106,14 @@ async def _served(
     except ApiError as refused:
         return _failed(platform, refused, None), 0
     if isinstance(reply, TextFile):
-        return text_file(reply.text), 0
-    return success(reply.data, reply.error, platform.clock), reply.records
+        answer, records = text_file(reply.text), 0
+    else:
+        data = with_extra_keys(reply.data) if platform.knobs.extra_keys else reply.data
+        answer, records = success(data, reply.error, platform.clock), reply.records
+        answer.status_code = reply.status
+    if fault is not None and fault.status is not None:
+        answer.status_code = fault.status
+    return answer, records
 
 
 def _obey_knobs(platform: Platform) -> None:
@@ -125,7 +132,9 @@ def _obey_knobs(platform: Platform) -> None:
 
 def _failed(platform: Platform, error: ApiError, fault: Fault | None) -> Response:
     is_html = fault.html if fault is not None else error.status >= 500 and _is_proxy_page(platform)
-    return html_failure(error.status) if is_html else failure(error, platform.clock)
+    if is_html:
+        return html_failure(error.status)
+    return failure(error, platform.clock, has_data=not platform.knobs.errors_without_data)
 
 
 def _is_proxy_page(platform: Platform) -> bool:

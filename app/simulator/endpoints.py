@@ -14,46 +14,7 @@ from app.simulator.playlists import show_playlist
 from app.simulator.shop_endpoints import SHOP_ENDPOINTS
 from app.simulator.user_lists import list_followers, list_following, list_likes, list_pins, list_reposts
 from app.simulator.users import USER_FIELDS, profile, public_account
-from app.simulator.videos import VIDEO_FIELDS
-
-
-def query_videos(platform: Platform, call: Call) -> Reply:
-    """A page of a search (facts 2.2)."""
-    fields = parsing.fields_of(call.fields, VIDEO_FIELDS)
-    asked = parsing.video_page(
-        parsing.json_object(call.body), end_date_is_inclusive=platform.knobs.end_date_is_inclusive
-    )
-    if asked.search_id is None:
-        positions = platform.hits(asked.query)
-        search = None
-    else:
-        search = platform.searches.resume(
-            asked.search_id, call.client_key, asked.query, is_random=asked.is_random
-        )
-        positions = search.positions
-    if asked.cursor and asked.cursor >= len(positions):
-        raise invalid_params("Invalid count or cursor")
-    if search is None and positions:
-        search = platform.searches.begin(call.client_key, asked.query, positions, is_random=asked.is_random)
-    shown = _page(platform, asked, positions)
-    next_cursor = asked.cursor + asked.max_count
-    data: dict[str, Any] = {
-        "videos": [platform.videos.shown(p, fields) for p in shown],
-        "cursor": next_cursor,
-        "has_more": next_cursor < len(positions),
-    }
-    if search is not None:
-        data["search_id"] = search.id
-    return Reply(data=data, records=len(shown))
-
-
-def _page(platform: Platform, asked: parsing.VideoPage, positions: Sequence[int]) -> list[int]:
-    """The positions on a page, less the holes."""
-    if asked.is_random:
-        chosen: Sequence[int] = platform.searches.sample(positions, asked.max_count)
-    else:
-        chosen = positions[asked.cursor : asked.cursor + asked.max_count]
-    return [p for p in platform.thinned(chosen) if not platform.is_gone(p)]
+from app.simulator.video_query import query_videos
 
 
 def list_comments(platform: Platform, call: Call) -> Reply:

@@ -32,19 +32,29 @@ _THROTTLES = {
     "daily_quota_limit_exceeded": daily_quota_exceeded,
     "rate_limit_exceeded": rate_limit_exceeded,
 }
-_KEYS = frozenset({"endpoint", "status", "delay_s", "cut_body", "html", "code", "next", "probability"})
+_KEYS = frozenset(
+    {
+        "endpoint", "status", "code", "message", "html", "with_body", "cut_body", "delay_s", "next",
+        "probability",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One order. `left` calls get it, or all until cleared when None; each with `probability`."""
+    """One order. `left` calls get it, or all until cleared when None; each with `probability`.
+
+    `with_body` gives the good answer under the bad status (facts 3.3: a false 500 on user and playlist calls).
+    """
 
     endpoint: str
     status: int | None
     delay_s: float
     cut_body: bool
     html: bool
+    with_body: bool
     code: str | None
+    message: str | None
     left: int | None
     probability: float
 
@@ -56,13 +66,19 @@ class Fault:
         return ApiError(error.status, _TOKEN_CODES.get(error.status, error.code), error.message)
 
     def error(self) -> ApiError | None:
-        """The error to answer with, or None to answer as usual."""
-        if self.status is None:
+        """The error to answer with, or None to answer as usual, though perhaps with another status."""
+        if self.status is None or self.with_body:
             return None
         if self.status == 429:
-            return _THROTTLES[self.code or "rate_limit_exceeded"]()
-        code, message = _MESSAGES[self.status]
-        return ApiError(self.status, self.code or code, message)
+            usual = _THROTTLES.get(self.code or "", rate_limit_exceeded)()
+            code, message = usual.code, usual.message
+        else:
+            code, message = _MESSAGES.get(self.status, ("", ""))
+        return ApiError(
+            self.status,
+            code if self.code is None else self.code,
+            message if self.message is None else self.message,
+        )
 
 
 def fault_from(order: Mapping[str, Any], *, endpoints: frozenset[str]) -> Fault:
@@ -70,13 +86,10 @@ def fault_from(order: Mapping[str, Any], *, endpoints: frozenset[str]) -> Fault:
     unknown = set(order) - _KEYS
     if unknown:
         raise ValueError(f"unknown keys: {', '.join(sorted(unknown))}")
-    endpoint, status, code = order.get("endpoint", ANY_ENDPOINT), order.get("status"), order.get("code")
+    endpoint = order.get("endpoint", ANY_ENDPOINT)
     if endpoint != ANY_ENDPOINT and endpoint not in endpoints:
         raise ValueError(f"endpoint must be * or one of {', '.join(sorted(endpoints))}")
-    if status is not None and status not in {429, *_MESSAGES}:
-        raise ValueError(f"status must be one of {', '.join(map(str, sorted({429, *_MESSAGES})))}")
-    if status == 429 and code is not None and code not in _THROTTLES:
-        raise ValueError(f"code of a 429 must be one of {', '.join(sorted(_THROTTLES))}")
+    status, code, message = _error_from(order)
     left, asked = order.get("next"), order.get("probability")
     probability = 1.0 if asked is None else float(asked)
     if left is not None and (not isinstance(left, int) or isinstance(left, bool) or left < 1):
@@ -89,10 +102,33 @@ def fault_from(order: Mapping[str, Any], *, endpoints: frozenset[str]) -> Fault:
         delay_s=max(0.0, float(order.get("delay_s") or 0.0)),
         cut_body=bool(order.get("cut_body")),
         html=bool(order.get("html")),
+        with_body=bool(order.get("with_body")),
         code=code,
+        message=message,
         left=left,
         probability=probability,
     )
+
+
+def _error_from(order: Mapping[str, Any]) -> tuple[int | None, str | None, str | None]:
+    """Status, code and message of an order; with both texts given, any status of an error will do."""
+    status, code, message = (order.get(key) for key in ("status", "code", "message"))
+    for name, text in (("code", code), ("message", message)):
+        if text is not None and not isinstance(text, str):
+            raise ValueError(f"{name} must be a text")
+    if status is None:
+        if message is not None or order.get("with_body"):
+            raise ValueError("message and with_body need a status")
+        return None, code, None
+    is_free = code is not None and message is not None
+    if not isinstance(status, int) or not (status in {429, *_MESSAGES} or (is_free and 400 <= status < 600)):
+        raise ValueError(
+            f"status must be one of {', '.join(map(str, sorted({429, *_MESSAGES})))}, "
+            "or any from 400 with both code and message"
+        )
+    if status == 429 and code not in {None, *_THROTTLES} and message is None:
+        raise ValueError(f"code of a 429 must be one of {', '.join(sorted(_THROTTLES))}, or have a message")
+    return status, code, message
 
 
 class FaultPlan:

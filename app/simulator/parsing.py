@@ -51,6 +51,11 @@ class VideoQuery:
     start_s: int
     end_s: int
 
+    @property
+    def has_keyword(self) -> bool:
+        """Whether any condition is on a word of the caption."""
+        return any(c.field_name == "keyword" for c in (*self.all_of, *self.any_of, *self.none_of))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoPage:
@@ -85,7 +90,9 @@ def json_object(body: bytes) -> dict[str, Any]:
     return parsed
 
 
-def video_page(body: Mapping[str, Any], *, end_date_is_inclusive: bool = True) -> VideoPage:
+def video_page(
+    body: Mapping[str, Any], *, end_date_is_inclusive: bool = True, default_count: int = 20
+) -> VideoPage:
     """A checked video query. Raises ApiError that names the first thing wrong."""
     start, end = _day(body, "start_date"), _day(body, "end_date")
     if end < start:
@@ -103,7 +110,7 @@ def video_page(body: Mapping[str, Any], *, end_date_is_inclusive: bool = True) -
     )
     return VideoPage(
         query=query,
-        max_count=max_count(body, default=20),
+        max_count=max_count(body, default=default_count),
         cursor=cursor(body),
         search_id=_search_id(body.get("search_id")),
         is_random=_flag(body, "is_random"),

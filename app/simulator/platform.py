@@ -12,8 +12,8 @@ from app.simulator.adlib import AdLibrary
 from app.simulator.clock import SimulatedClock
 from app.simulator.comments import Comments
 from app.simulator.compliance import ValidationTasks
-from app.simulator.configuration import SimulatorConfig
-from app.simulator.dataset import DAY_S, REFERENCE_S, Dataset
+from app.simulator.configuration import Knobs, SimulatorConfig
+from app.simulator.dataset import DAY_S, REFERENCE_S, REGIONS, Dataset
 from app.simulator.faults import FaultPlan
 from app.simulator.matching import find
 from app.simulator.parsing import VideoQuery
@@ -32,8 +32,7 @@ class Platform:
     """State of the stand-in; `reset` brings back all but the data set, which never changes."""
 
     def __init__(self, config: SimulatorConfig) -> None:
-        knobs = config.knobs
-        self.config = config
+        self.config, knobs = config, config.knobs
         self.knobs = knobs
         self.clock = SimulatedClock()
         self.dataset = Dataset(seed=config.seed, videos=config.videos)
@@ -54,6 +53,7 @@ class Platform:
         self.faults = FaultPlan(seed=config.seed)
         self.journal: deque[dict[str, Any]] = deque(maxlen=_JOURNAL_LENGTH)
         self._start_anew()
+        self.turn(knobs)
 
     def _start_anew(self) -> None:
         self.rng = random.Random(self.config.seed)  # noqa: S311 - runs must repeat
@@ -64,34 +64,48 @@ class Platform:
         self._results: OrderedDict[tuple[VideoQuery, int], array[int]] = OrderedDict()
 
     def reset(self) -> None:
-        """Counters, faults, clock, deletions, tokens, searches and journal as at the start."""
+        """Counters, faults, clock, deletions, tokens, searches, journal and knobs as at the start."""
         self.clock.start_anew()
         for part in (self.tokens, self.quota, self.searches, self.validation_tasks):
             part.forget()
         self.faults.clear()
         self.journal.clear()
+        self.turn(self.config.knobs)
         self._start_anew()
+
+    def turn(self, knobs: Knobs) -> None:
+        """Behave by other knobs from now on, until the next reset."""
+        if knobs.nul_p != self.knobs.nul_p:
+            self.videos = VideoRecords(self.dataset, nul_p=knobs.nul_p)
+        self.knobs = knobs
+        self.searches.warmup_s, self.searches.ttl_s = knobs.search_id_warmup_s, knobs.search_id_ttl_s
+        self.comments.is_masked = knobs.masks_comments
+        self._results.clear()
 
     def hits(self, query: VideoQuery) -> Sequence[int]:
         """Positions that a new search finds: neither gone, nor missing from the index, nor too new for it."""
+        if self.knobs.silent_empty and query.has_keyword:
+            return ()
         found = self._results.get((query, self._age_days))
         if found is None:
-            missing_p, ids = self.knobs.missing_p, self.dataset.ids
-            found = array(
-                "I",
-                (
-                    p
-                    for p in find(self.dataset, query)
-                    if not self.is_gone(p) and not chance(ids[p] ^ 0x4D495353, missing_p)
-                ),
-            )
+            found = array("I", (p for p in find(self.dataset, query) if self._is_indexed(p)))
             self._results[query, self._age_days] = found
             if len(self._results) > _KEPT_RESULTS:
                 self._results.popitem(last=False)
         if not self.knobs.index_delay_h:
             return found
-        indexed_until_s = REFERENCE_S + self.clock.elapsed_s() - self.knobs.index_delay_h * 3_600
+        indexed_until_s = self.data_now_s() - self.knobs.index_delay_h * 3_600
         return found[bisect_left(found, self.dataset.first_before(int(indexed_until_s))) :]
+
+    def data_now_s(self) -> float:
+        """The moment that the data are as of: their reference date at the start, later as time goes on."""
+        return REFERENCE_S + self.clock.elapsed_s()
+
+    def _is_indexed(self, position: int) -> bool:
+        if self.knobs.excludes_canada and REGIONS[self.dataset.regions[position]] == "CA":
+            return False
+        is_missing = chance(self.dataset.ids[position] ^ 0x4D495353, self.knobs.missing_p)
+        return not is_missing and not self.is_gone(position)
 
     def is_gone(self, position: int) -> bool:
         """Whether a video was deleted, by itself or with its author, or has vanished with time."""

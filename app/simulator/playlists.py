@@ -18,11 +18,12 @@ def show_playlist(platform: Platform, call: Call) -> Reply:
     if playlist_id is None:
         raise invalid_params("The playlist_id is required")
     count, cursor = parsing.max_count(body, default=20), parsing.cursor(body)
+    start = 0 if platform.knobs.playlist_ignores_cursor else cursor
     members = members_of(platform.dataset, playlist_id)
     left = [p for p in members if not platform.is_gone(p)]
     if not left:
         raise invalid_params(f"Playlist {playlist_id} is invalid: cannot find the playlist")
-    page = [p for p in platform.thinned(members[cursor : cursor + count]) if not platform.is_gone(p)]
+    page = [p for p in platform.thinned(members[start : start + count]) if not platform.is_gone(p)]
     data = {
         "playlist_id": playlist_id,
         "playlist_name": f"Sim playlist {playlist_id % 100_000} [sim]",
@@ -32,7 +33,7 @@ def show_playlist(platform: Platform, call: Call) -> Reply:
         "cursor": cursor + count,
         "has_more": cursor + count < len(members),
     }
-    return Reply(data=data, records=len(page))
+    return Reply(data=data, records=len(page), status=500 if platform.knobs.playlist_500 else 200)
 
 
 def members_of(dataset: Dataset, playlist_id: int) -> list[int]:

@@ -3,9 +3,9 @@
 import random
 import secrets
 from array import array
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.simulator.answers import ApiError, invalid_params
 from app.simulator.clock import SimulatedClock
@@ -31,8 +31,8 @@ class Searches:
 
     def __init__(self, *, seed: int, warmup_s: float, ttl_s: float, clock: SimulatedClock) -> None:
         self._seed = seed
-        self._warmup_s = warmup_s
-        self._ttl_s = ttl_s
+        self.warmup_s = warmup_s
+        self.ttl_s = ttl_s
         self._clock = clock
         self.forget()
 
@@ -41,22 +41,15 @@ class Searches:
     ) -> Search:
         """A new search over `positions`, under an id that no other search has."""
         now_s = self._clock.now_s()
-        # Not from the seed: an id given out before a reset must stay unknown after it.
-        search_id = str(int(now_s) << 32 | secrets.randbits(32))
-        while search_id in self._searches:
-            search_id = str(int(now_s) << 32 | secrets.randbits(32))
         search = Search(
-            id=search_id,
+            id=self._unused_id(),
             client_key=client_key,
             query=query,
             is_random=is_random,
             positions=positions if isinstance(positions, array) else array("I", positions),
             began_at_s=now_s,
         )
-        self._searches[search_id] = search
-        if len(self._searches) > _KEPT:
-            self._searches.popitem(last=False)
-        return search
+        return self._kept(search)
 
     def resume(self, search_id: str, client_key: str, query: VideoQuery, *, is_random: bool) -> Search:
         """The search to continue. Raises ApiError for an unknown, unripe, expired or different one."""
@@ -64,11 +57,24 @@ class Searches:
         if search is None or search.client_key != client_key:
             raise search_refused(search_id)
         age_s = self._clock.now_s() - search.began_at_s
-        if 0 <= age_s < self._warmup_s or age_s >= self._ttl_s:
+        if 0 <= age_s < self.warmup_s or age_s >= self.ttl_s:
             raise search_refused(search_id)
         if search.query != query or search.is_random != is_random:
             raise search_refused(search_id)
         return search
+
+    def renamed(self, search: Search) -> Search:
+        """The same search, as old as it is, under one more id; the first one stays good (facts 3.4, Q4)."""
+        return self._kept(replace(search, id=self._unused_id()))
+
+    def warm_up(self, client_key: str, query: VideoQuery, *, failures: int) -> None:
+        """Raise ApiError for the first calls of a new search, as many as `failures` (facts 3.4, Q1).
+
+        The message is a guess: the one that clients met for a search that is not cached yet (facts 3.3).
+        """
+        if self._cold_calls[client_key, query] < failures:
+            self._cold_calls[client_key, query] += 1
+            raise invalid_params("Invalid count or cursor")
 
     def sample(self, positions: Sequence[int], count: int) -> list[int]:
         """Up to `count` of the positions in random order; the seed fixes the sequence of samples."""
@@ -78,6 +84,18 @@ class Searches:
         """Drop every search and start the seeded sequence anew."""
         self._rng = random.Random(self._seed)  # noqa: S311 - samples must repeat
         self._searches: OrderedDict[str, Search] = OrderedDict()
+        self._cold_calls: Counter[tuple[str, VideoQuery]] = Counter()
+
+    def _unused_id(self) -> str:
+        # Not from the seed: an id given out before a reset must stay unknown after it.
+        search_id = str(int(self._clock.now_s()) << 32 | secrets.randbits(32))
+        return search_id if search_id not in self._searches else self._unused_id()
+
+    def _kept(self, search: Search) -> Search:
+        self._searches[search.id] = search
+        if len(self._searches) > _KEPT:
+            self._searches.popitem(last=False)
+        return search
 
 
 def search_refused(search_id: str) -> ApiError:

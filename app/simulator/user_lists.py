@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.simulator import parsing
+from app.simulator import parsing, spelling
 from app.simulator.accounts import Timeline
 from app.simulator.answers import invalid_params
 from app.simulator.calls import Call, Reply
@@ -21,7 +21,7 @@ _LEAST_MS = 100_000_000_000
 
 def list_likes(platform: Platform, call: Call) -> Reply:
     """A page of the videos that an account likes, the latest like first (facts 2.5)."""
-    fields = parsing.fields_of(call.fields, LISTED_FIELDS)
+    fields = _fields(platform, call)
     body = parsing.json_object(call.body)
     count, cursor = parsing.max_count(body, default=20), parsing.cursor(body)
     number = public_account(platform, body)
@@ -31,13 +31,15 @@ def list_likes(platform: Platform, call: Call) -> Reply:
     likes = platform.accounts.likes(number)
     page, after, has_more = _page_in_time(likes, moment_ms if cursor else None, count)
     shown = _shown_videos(platform, platform.thinned(page), fields)
+    if after is not None and platform.knobs.liked_cursor_in_seconds:
+        after //= 1_000
     data = {"user_liked_videos": shown, "cursor": cursor if after is None else after, "has_more": has_more}
     return Reply(data=data, records=len(shown))
 
 
 def list_pins(platform: Platform, call: Call) -> Reply:
     """The videos that an account has pinned, all at once (facts 2.6)."""
-    fields = parsing.fields_of(call.fields, LISTED_FIELDS)
+    fields = _fields(platform, call)
     number = public_account(platform, parsing.json_object(call.body))
     shown = _shown_videos(platform, platform.accounts.pins(number), fields)
     return Reply(data={"pinned_videos_list": shown}, records=len(shown))
@@ -45,7 +47,7 @@ def list_pins(platform: Platform, call: Call) -> Reply:
 
 def list_reposts(platform: Platform, call: Call) -> Reply:
     """A page of the videos that an account has reposted, by index (facts 2.7)."""
-    fields = parsing.fields_of(call.fields, LISTED_FIELDS)
+    fields = _fields(platform, call)
     body = parsing.json_object(call.body)
     count, cursor = parsing.max_count(body, default=20), parsing.cursor(body)
     number = public_account(platform, body)
@@ -53,7 +55,8 @@ def list_reposts(platform: Platform, call: Call) -> Reply:
         raise _hidden(number, "reposted videos")
     reposts, end = platform.accounts.reposts(number), cursor + count
     shown = _shown_videos(platform, platform.thinned(reposts[cursor:end]), fields)
-    data = {"reposted_videos": shown, "cursor": end, "has_more": end < len(reposts)}
+    key = "user_reposted_videos" if platform.knobs.user_reposted_videos else "reposted_videos"
+    data = {key: shown, "cursor": end, "has_more": end < len(reposts)}
     return Reply(data=data, records=len(shown))
 
 
@@ -99,9 +102,15 @@ def _page_in_time(listed: Timeline, moment: int | None, count: int) -> tuple[Seq
 
 
 def _shown_videos(
-    platform: Platform, positions: Sequence[int], fields: Sequence[str]
+    platform: Platform, positions: Sequence[int], fields: tuple[str, ...]
 ) -> list[dict[str, Any]]:
-    return [as_listed(platform.videos.shown(p, fields)) for p in positions if not platform.is_gone(p)]
+    names = spelling.looked_up(fields)
+    left = [p for p in positions if not platform.is_gone(p)]
+    return [spelling.spelt(as_listed(platform.videos.shown(p, names)), platform.knobs) for p in left]
+
+
+def _fields(platform: Platform, call: Call) -> tuple[str, ...]:
+    return parsing.fields_of(call.fields, spelling.field_names(LISTED_FIELDS, platform.knobs))
 
 
 def _hidden(number: int, what: str) -> Exception:
