@@ -368,6 +368,13 @@ def test_every_item_is_a_record(caller: Caller) -> None:
     assert all(endpoints[name]["requests"] == 1 for name in GOOD)
 
 
+def test_the_ads_library_leaves_the_other_quotas_alone(caller: Caller) -> None:
+    data(caller, ADS, {**ads(), "max_count": 7})
+    stats = caller.stats()
+    assert (stats["requests"], stats["records"]) == (0, 0)
+    assert (stats["ad_requests"], stats["ad_records"]) == (1, 7)
+
+
 def test_one_seed_gives_the_same_library_and_another_gives_another() -> None:
     first, again, other = (Caller(seed=seed, videos=100) for seed in (7, 7, 8))
     shown = [[data(caller, name, GOOD[name]) for name in (ADS, CONTENTS)] for caller in (first, again, other)]

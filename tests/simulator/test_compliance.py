@@ -223,6 +223,16 @@ def test_a_knob_makes_tasks_fail() -> None:
     assert "Failed" in message(caller.call(DOWNLOAD, {"task_id": task_id}, fields=None))
 
 
+def test_a_failing_task_can_be_ordered_from_outside(caller: Caller) -> None:
+    assert caller.control("knobs", compliance_fails=True).status_code == 200
+    failing = begin(caller, video_ids(caller, 1))
+    caller.control("knobs", compliance_fails=False)
+    assert [status(caller, task) for task in (failing, begin(caller, video_ids(caller, 1)))] == [
+        "Failed",
+        "Completed",
+    ]
+
+
 def test_every_call_costs_a_request_and_no_records(caller: Caller) -> None:
     task_id = begin(caller, video_ids(caller, 40))
     status(caller, task_id)
