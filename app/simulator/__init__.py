@@ -4,8 +4,8 @@ Glossary. The *platform* is the whole stand-in: data, clock, tokens, quota, sear
 a key and a secret with scopes, one to an approved project. The *data set* is made from a seed: videos in
 columns, whose *position* (0 is the highest id) names them inside this package; the details of a record are
 computed from its id when somebody asks. A *search* is a frozen list of positions under a `search_id`; a
-*hole* is a place in it whose video has vanished since. A *validation task* is a file of ids handed in to learn
-which still exist. The *ads library* is the part behind the second scope. A *family* is a set of endpoints under one daily
-quota. A *fault* is a misbehaviour ordered through the control endpoints under `/_sim/`; a *knob* is one
-that the real platform was seen to have, on with `--realistic`.
+*hole* is a place in it whose video has vanished since. A *validation task* is a file of ids handed in to
+learn which still exist. The *ads library* is the part behind the second scope. A *family* is a set of
+endpoints under one daily quota. A *fault* is a misbehaviour ordered through the control endpoints under
+`/_sim/`; a *knob* is one that the real platform was seen to have, on with `--realistic`.
 """
