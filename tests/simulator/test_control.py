@@ -91,6 +91,13 @@ def test_a_delay_alone_makes_a_good_answer_late(caller: Caller) -> None:
         ("faults", {"endpoint": "nowhere", "status": 500}),
         ("faults", {"endpoint": "*", "status": 299}),
         ("faults", {"endpoint": "*", "status": 429, "code": "x"}),
+        ("faults", {"endpoint": "*", "status": 429, "code": 5}),
+        ("faults", {"endpoint": "*", "status": "500"}),
+        ("faults", {"endpoint": "*", "status": True}),
+        ("faults", {"endpoint": "*", "status": 418, "code": "teapot"}),
+        ("faults", {"endpoint": "*", "status": 200, "code": "x", "message": "y"}),
+        ("faults", {"endpoint": "*", "message": "without a status"}),
+        ("faults", {"endpoint": "*", "with_body": True}),
         ("faults", {"endpoint": "*", "next": 0}),
         ("faults", {"endpoint": "*", "next": True}),
         ("faults", {"endpoint": "*", "probability": 0}),
@@ -110,7 +117,7 @@ def test_an_order_that_cannot_be_followed_is_told_why(
     assert answer.json()["error"]
 
 
-@pytest.mark.parametrize("path", ["/_sim/stats", "/_sim/journal"])
+@pytest.mark.parametrize("path", ["/_sim/stats", "/_sim/journal", "/_sim/accounts", "/_sim/knobs"])
 def test_the_control_endpoints_do_not_exist_for_other_machines(path: str) -> None:
     message(Caller(peer="192.0.2.7").send("GET", path), status=404, code="not_found")
 
