@@ -7,13 +7,16 @@ and outcome). Every other request is one `note`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from app.audit.entries import Draft, Receipt
 from app.cache.pages import Holding, SearchState
 from app.provider.charge import Charge
+from app.provider.endpoint import QuotaFamily
 from app.quota.arithmetic import Exhausted, Standing, Want
 from app.quota.limits import Owners
+from app.quota.mirror import Mirror
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,7 @@ class Intent:
     lease_s: float
     revision: int
     owners: Owners
+    family: QuotaFamily
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,22 @@ class Reservation:
     wants: tuple[Want, ...]
     standings: tuple[Standing, ...]
     ends_s: float
+    is_probe: bool = False
+    """Whether the call asks the platform if it still calls its day used up."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformSpent:
+    """The platform itself has called the credential's day used up, so nothing was reserved."""
+
+    mirror: Mirror
+
+
+class PlatformSays(StrEnum):
+    """What an answer of the platform says of its own budget."""
+
+    ROOM = "room"
+    SPENT = "spent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +75,9 @@ class Books(Protocol):
     where nobody can know whether it was taken, stays charged when its lease ends.
     """
 
-    async def open_call(self, wants: Sequence[Want], intent: Intent) -> Reservation | Exhausted | Superseded:
+    async def open_call(
+        self, wants: Sequence[Want], intent: Intent
+    ) -> Reservation | Exhausted | PlatformSpent | Superseded:
         """Take every want in every limit of its scope and log the intent, or neither."""
         ...
 
@@ -67,8 +89,12 @@ class Books(Protocol):
         *,
         holding: Holding | None = None,
         search: SearchState | None = None,
+        says: PlatformSays | None = None,
     ) -> Receipt:
-        """Settle the reservation to what the call really cost, and log its outcome."""
+        """Settle the reservation to what the call really cost, and log its outcome.
+
+        `says` is what the answer told of the platform's own budget, None where it told nothing.
+        """
         ...
 
     async def note(self, decision: Draft, *, revision: int | None = None) -> Receipt | Superseded:

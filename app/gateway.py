@@ -12,7 +12,7 @@ from typing import TypeVar, assert_never
 
 from app.audit.calls import Origin, Scribe, upstream_facts
 from app.audit.entries import Draft, Receipt, Value
-from app.books import Books, Intent, Reservation, Superseded
+from app.books import Books, Intent, PlatformSays, PlatformSpent, Reservation, Superseded
 from app.cache.flights import Flights
 from app.cache.pages import (
     TASKS_LAST_S,
@@ -34,15 +34,15 @@ from app.identity.bearers import Bearers, Grant
 from app.identity.callers import Caller, Directory
 from app.ids import new_entry_id
 from app.policy.rules import Circumstances, Refused, judge
-from app.provider.answers import Failure, Success, read_reply
+from app.provider.answers import Failure, FailureKind, Success, read_reply
 from app.provider.charge import FREE, Charge, charge_for
 from app.provider.endpoint import AnswerForm, Endpoint, TaskUse
 from app.provider.normalise import read_request
 from app.provider.outgoing import outgoing
 from app.provider.platform import NotDispatched, OutcomeUnknown, Platform
 from app.query import ResearchQuery
-from app.quota.arithmetic import Exhausted, ScopeKind, Standing, retry_after_s
-from app.quota.limits import Owners, explain, wants_of
+from app.quota.arithmetic import LONGEST_RETRY_AFTER_S, Exhausted, ScopeKind, Standing, retry_after_s
+from app.quota.limits import Owners, explain, platform_says, wants_of
 
 T = TypeVar("T")
 
@@ -163,7 +163,7 @@ class Gateway:
         self._scribe = scribe
         self._clock = clock
         self._bounds = bounds
-        self._flights: Flights[_Landed | _NoRoom | Superseded] = Flights()
+        self._flights: Flights[_Landed | _NoRoom | PlatformSpent | Superseded] = Flights()
 
     async def research(self, request: Request) -> Answer:
         """Records, or why there are none."""
@@ -186,7 +186,7 @@ class Gateway:
         except Refusal as refusal:
             return await self._turn_down(request, refusal, caller, query)
 
-    async def _go_upstream(self, call: _Call) -> _Landed | _NoRoom | Superseded:
+    async def _go_upstream(self, call: _Call) -> _Landed | _NoRoom | PlatformSpent | Superseded:
         """One call to the platform: reserve, fetch, settle, record."""
         opened = await self._reserve(call)
         if not isinstance(opened, Reservation):
@@ -267,6 +267,10 @@ class Gateway:
         match landed.result:
             case Superseded() as superseded:
                 return superseded
+            case PlatformSpent(mirror=mirror):
+                now = self._clock.now()
+                message = platform_says(mirror, call.request.endpoint.family, now)
+                raise QuotaExhausted(message, rule="platform-quota", retry_after_s=LONGEST_RETRY_AFTER_S)
             case _NoRoom(exhausted=exhausted) as no_room:
                 if not landed.is_leader and not no_room.holds_for(call.caller):
                     return await self._fetch_together(call)
@@ -296,16 +300,17 @@ class Gateway:
             standings=fetched.standings,
         )
 
-    async def _reserve(self, call: _Call) -> Reservation | _NoRoom | Superseded:
+    async def _reserve(self, call: _Call) -> Reservation | _NoRoom | PlatformSpent | Superseded:
         caller, reserved = call.caller, _reserved(call)
         owners = _owners(caller)
+        family = call.request.endpoint.family
         intent = Intent(
             draft=self._scribe.intent(call.request.origin, caller, call.query, call.rule),
             lease_s=self._bounds.read_timeout_s(call.request.endpoint) + self._bounds.lease_margin_s,
             revision=caller.revision,
             owners=owners,
+            family=family,
         )
-        family = call.request.endpoint.family
         wants = wants_of(family, requests=reserved.requests, records=reserved.records, **owners)
         opened = await self._books.open_call(wants, intent)
         return _NoRoom(exhausted=opened, caller=caller) if isinstance(opened, Exhausted) else opened
@@ -338,14 +343,16 @@ class Gateway:
         """The call's end: charge, outcome entry and the page to hold, in one transaction."""
         if not isinstance(outcome, Success):
             draft = self._outcome_entry(call, opened, outcome)
-            receipt = await self._books.close_call(opened, charge, draft)
+            receipt = await self._books.close_call(opened, charge, draft, says=_budget_said(outcome))
             error = _in_clients_words(outcome, call.search)
             return _Landed(outcome=error, cost=charge, receipt=receipt, standings=opened.standings)
         page, search = self._page(call, outcome)
         draft = self._outcome_entry(call, opened, outcome, resp_sha256=page.sha256)
         may_hold = is_reusable(call.request.endpoint, call.query)
         holding = await self._pages.seal(page) if may_hold else None
-        receipt = await self._books.close_call(opened, charge, draft, holding=holding, search=search)
+        receipt = await self._books.close_call(
+            opened, charge, draft, holding=holding, search=search, says=PlatformSays.ROOM
+        )
         if holding is not None:
             self._pages.remember(page)
         return _Landed(outcome=page, cost=charge, receipt=receipt, standings=opened.standings)
@@ -490,6 +497,12 @@ def _owners(caller: Caller) -> Owners:
         "membership": caller.membership,
         "key": caller.key,
     }
+
+
+def _budget_said(outcome: Failure | NotDispatched | OutcomeUnknown) -> PlatformSays | None:
+    """What a failure tells of the platform's own budget."""
+    is_spent = isinstance(outcome, Failure) and outcome.kind is FailureKind.QUOTA
+    return PlatformSays.SPENT if is_spent else None
 
 
 def _in_clients_words(

@@ -5,11 +5,12 @@ so no reset ever happens, and editing a limit's amount cannot touch what was use
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from math import ceil
+from types import MappingProxyType
 from typing import Final
 
 MIDNIGHT_MARGIN: Final = timedelta(seconds=5)
@@ -116,13 +117,15 @@ class Exhausted:
     """Nothing was taken, because at least `limit` had too little.
 
     Of several that ran out it is the one that comes back last, since waiting for another is in vain.
-    `others` are the remaining limits that the call touches, those that ran out as well included.
+    `others` are the remaining limits that the call touches, those that ran out as well included. `kept` is
+    what the limit has beyond `left`, for the floors of other projects.
     """
 
     limit: Limit
     wanted: int
     left: int
     others: tuple[Room, ...]
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,18 +213,54 @@ def times_counted(window: Window | None, days: Sequence[date]) -> int:
             return 1
 
 
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What a project may use of its credential's day whatever others do, and what it has used of it."""
+
+    project: str
+    dimension: Dimension
+    amount: int
+    use: Use
+
+    @property
+    def open(self) -> int:
+        """What is still kept for it."""
+        return max(0, self.amount - self.use.taken)
+
+
+def kept_from(project: str, limit: Limit, floors: Iterable[Floor]) -> int:
+    """How much of the limit a call of `project` must leave for the floors of others.
+
+    Floors are shares of a credential's day; no other limit knows them.
+    """
+    if limit.scope.kind is not ScopeKind.CREDENTIAL or limit.window is not Window.DAY:
+        return 0
+    return sum(
+        floor.open for floor in floors if floor.project != project and floor.dimension is limit.dimension
+    )
+
+
+_NOTHING_KEPT: Final[Mapping[Limit, int]] = MappingProxyType({})
+
+
 def decide(
-    limits: Sequence[Limit], uses: Mapping[Limit, Use], wants: Sequence[Want], *, days: Sequence[date]
+    limits: Sequence[Limit],
+    uses: Mapping[Limit, Use],
+    wants: Sequence[Want],
+    *,
+    days: Sequence[date],
+    kept: Mapping[Limit, int] = _NOTHING_KEPT,
 ) -> Granted | Exhausted:
     """Whether all wants fit all limits of their scopes together, for a call that counts on `days`.
 
     `uses` has an entry for every limit that a want touches (a missing one is a KeyError: not knowing is not
     the same as unused), read under the lock that the taking will use; `use_at` defines it. Wants for the
     same scope and dimension add up. Those without a limit are free. The order of the limits does not matter.
+    `kept` is what the call must leave of a limit (`kept_from`).
     """
     sums = _sums(wants)
     wanted = {limit: sums[slot] for limit in limits if (slot := (limit.scope, limit.dimension)) in sums}
-    rooms = [room(limit, uses[limit], days=days) for limit in wanted]
+    rooms = [room(limit, uses[limit], days=days, kept=kept.get(limit, 0)) for limit in wanted]
     short = [each.limit for each, amount in zip(rooms, wanted.values(), strict=True) if each.left < amount]
     if not short:
         return Granted()
@@ -232,12 +271,15 @@ def decide(
         wanted=wanted[last],
         left=next(each.left for each in rooms if each.limit == last),
         others=tuple(each for each in rooms if each.limit != last),
+        kept=min(kept.get(last, 0), max(0, last.amount - uses[last].taken)),
     )
 
 
-def room(limit: Limit, use: Use, *, days: Sequence[date]) -> Room:
-    """What one more call on `days` could take of the limit."""
-    return Room(limit=limit, left=max(0, limit.amount - use.taken) // times_counted(limit.window, days))
+def room(limit: Limit, use: Use, *, days: Sequence[date], kept: int = 0) -> Room:
+    """What one more call on `days` could take of the limit, leaving `kept` to others."""
+    return Room(
+        limit=limit, left=max(0, limit.amount - use.taken - kept) // times_counted(limit.window, days)
+    )
 
 
 def fetch_size(asked: int, rooms: Collection[Room], *, page_max: int = 100) -> int:

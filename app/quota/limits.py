@@ -18,6 +18,7 @@ from app.quota.arithmetic import (
     limit_name,
     resets_at,
 )
+from app.quota.mirror import Mirror
 
 EACH_MEMBER = "each_member"
 """Scope kind of a project's limit for every member, which a limit of the member itself replaces."""
@@ -31,6 +32,9 @@ DIMENSIONS: Mapping[QuotaFamily, tuple[Dimension, Dimension]] = MappingProxyType
     }
 )
 """What calls and records of each of the platform's counters are called here."""
+
+FLOOR = "floor"
+"""Scope kind of a project's share of its credential's day, which other projects cannot take."""
 
 COUNTED = frozenset(dimension for both in DIMENSIONS.values() for dimension in both)
 """Dimensions that the ledger counts; limits on others are kept, and hold nobody back yet."""
@@ -52,6 +56,48 @@ class StoredLimit:
         return self.dimension in COUNTED and self.window not in {None, Window.MINUTE}
 
 
+LimitSlot = tuple[str, str, Dimension, Window | None]
+"""Scope kind, scope id, dimension and window: what a limit is told apart by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raise:
+    """An amount on top of a limit from one moment to another; `granted_by` is who acted, by an id.
+
+    For a limit of every member it raises each; for a member whose limit is the project's, theirs alone.
+    """
+
+    id: str
+    scope_kind: str
+    scope_id: str
+    dimension: Dimension
+    window: Window | None
+    amount: int
+    from_us: int
+    until_us: int
+    reason: str
+    granted_by: str
+    created_us: int
+    retired_us: int | None = None
+
+    def holds_at(self, now_us: int) -> bool:
+        """Whether it counts at that moment."""
+        return self.retired_us is None and self.from_us <= now_us < self.until_us
+
+
+def raised_by(raises: Iterable[Raise], *, now_us: int) -> Mapping[LimitSlot, int]:
+    """How much every limit is raised by at that moment, by what the limit is told apart by."""
+    found: dict[LimitSlot, int] = {}
+    for each in raises:
+        if each.holds_at(now_us):
+            slot = (each.scope_kind, each.scope_id, each.dimension, each.window)
+            found[slot] = found.get(slot, 0) + each.amount
+    return found
+
+
+_NOT_RAISED: Mapping[LimitSlot, int] = MappingProxyType({})
+
+
 class Owners(TypedDict):
     """Ids of the four scopes that a call is counted against, from the widest to the narrowest."""
 
@@ -66,8 +112,13 @@ def owner_ids(owners: Owners) -> set[str]:
     return {owners["credential"], owners["project"], owners["membership"], owners["key"]}
 
 
-def effective_limits(stored: Iterable[StoredLimit], **owners: Unpack[Owners]) -> tuple[Limit, ...]:
-    """The limits that a call of this key is counted against, in no particular order."""
+def effective_limits(
+    stored: Iterable[StoredLimit], raised: Mapping[LimitSlot, int] = _NOT_RAISED, **owners: Unpack[Owners]
+) -> tuple[Limit, ...]:
+    """The limits that a call of this key is counted against, in no particular order.
+
+    `raised` is on top of them, as `raised_by` gives it.
+    """
     ids = {
         ScopeKind.CREDENTIAL.value: owners["credential"],
         ScopeKind.PROJECT.value: owners["project"],
@@ -77,14 +128,16 @@ def effective_limits(stored: Iterable[StoredLimit], **owners: Unpack[Owners]) ->
     own: dict[tuple[ScopeKind, Dimension, Window | None], Limit] = {}
     inherited: dict[tuple[ScopeKind, Dimension, Window | None], Limit] = {}
     for each in stored:
+        amount = each.amount + raised.get((each.scope_kind, each.scope_id, each.dimension, each.window), 0)
         if each.scope_kind == EACH_MEMBER and each.scope_id == owners["project"]:
             slot = (ScopeKind.MEMBER, each.dimension, each.window)
             scope = Scope(ScopeKind.MEMBER, owners["membership"])
-            inherited[slot] = Limit(scope, each.dimension, each.window, each.amount)
+            amount += raised.get((scope.kind.value, scope.id, each.dimension, each.window), 0)
+            inherited[slot] = Limit(scope, each.dimension, each.window, amount)
         elif ids.get(each.scope_kind) == each.scope_id:
             kind = ScopeKind(each.scope_kind)
             own[kind, each.dimension, each.window] = Limit(
-                Scope(kind, each.scope_id), each.dimension, each.window, each.amount
+                Scope(kind, each.scope_id), each.dimension, each.window, amount
             )
     return tuple({**inherited, **own}.values())
 
@@ -112,8 +165,24 @@ def explain(exhausted: Exhausted, now: datetime) -> str:
         if comes_back is None
         else f"It comes back at {comes_back:%Y-%m-%d %H:%M} UTC"
     )
+    kept = (
+        f" {exhausted.kept} more are kept for other projects until they use them or the day ends."
+        if exhausted.kept
+        else ""
+    )
     elsewhere = ", ".join(f"{limit_name(room.limit)} {room.left}" for room in exhausted.others)
     return (
         f"Quota used up: limit {limit_name(limit)} of {limit.amount} has {exhausted.left} left and this call needs "
-        f"{exhausted.wanted}. {until}." + (f" Left in other limits: {elsewhere}." if elsewhere else "")
+        f"{exhausted.wanted}.{kept} {until}." + (f" Left in other limits: {elsewhere}." if elsewhere else "")
+    )
+
+
+def platform_says(mirror: Mirror, family: QuotaFamily, now: datetime) -> str:
+    """For the caller: that the platform itself calls the day used up, and what Bursar does about it."""
+    return (
+        f"The platform says that the day's {family} quota of this credential is used up, since "
+        f"{mirror.said_at:%H:%M} UTC; Bursar had counted {mirror.counted_calls} calls and "
+        f"{mirror.counted_records} records. Nothing was sent. It comes back at "
+        f"{resets_at(Window.DAY, now):%Y-%m-%d %H:%M} UTC at the latest; Bursar asks again at "
+        f"{mirror.next_probe_at:%H:%M} UTC."
     )

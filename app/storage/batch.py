@@ -12,20 +12,18 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.audit.entries import Draft, Receipt, Value
-from app.books import Intent, Reservation, Superseded
+from app.books import Intent, PlatformSays, PlatformSpent, Reservation, Superseded
 from app.cache.pages import Holding, SearchState
 from app.ids import EntryId
 from app.provider.charge import FREE, Charge
-from app.quota.arithmetic import (
-    Dimension,
-    Exhausted,
-    Standing,
-    Want,
-)
-from app.quota.limits import Owners, owner_ids
+from app.quota.arithmetic import Dimension, Exhausted, ScopeKind, Standing, Want
+from app.quota.limits import DIMENSIONS, Owners, owner_ids
+from app.quota.mirror import Closed, Probe
 from app.storage.engines import Database
 from app.storage.ledger import Ledger
 from app.storage.log import Boot, LockedHead, lock_head
+from app.storage.mirrors import Mirrors
+from app.storage.notices import tell
 from app.storage.prepared import DIALECTS, Prepared, PreparedForIds, upsert
 from app.storage.tables import (
     HeldPageRow,
@@ -81,6 +79,7 @@ class CloseCall:
     draft: Draft
     holding: Holding | None = None
     search: SearchState | None = None
+    says: PlatformSays | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +101,7 @@ class ReapLeases:
 
 
 Operation = OpenCall | CloseCall | NoteEntry | ReapLeases
-Outcome = Reservation | Exhausted | Superseded | Receipt | None
+Outcome = Reservation | Exhausted | PlatformSpent | Superseded | Receipt | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +156,13 @@ class _Batch:
     _searches: list[dict[str, object]] = field(default_factory=list)
     _due: list[str] = field(default_factory=list)
     _ledger: Ledger = field(init=False)
+    _mirrors: Mirrors = field(init=False)
 
     def load(self, operations: Sequence[Operation]) -> None:
         """Read, in a few statements, all that the operations will look at."""
-        self._ledger = Ledger(self.conn, _moment(self.head.now_us))
+        now = _moment(self.head.now_us)
+        self._ledger = Ledger(self.conn, now)
+        self._mirrors = Mirrors(self.conn, self.dialect, now)
         closing = [each.reservation for each in operations if isinstance(each, CloseCall)]
         rows = list(_RESERVATIONS.rows(self.conn, closing))
         if any(isinstance(each, ReapLeases) for each in operations):
@@ -181,6 +183,8 @@ class _Batch:
                 deciding |= owner_ids(each.intent.owners)
         if scopes or deciding:
             self._ledger.load(scopes | deciding, limits_of=deciding, days=days)
+        if deciding:
+            self._mirrors.load(deciding)
 
     def apply(self, operation: Operation) -> Outcome:
         """What one operation comes to."""
@@ -200,6 +204,8 @@ class _Batch:
     def flush(self) -> None:
         """Write everything that the operations changed."""
         self._ledger.flush(self.dialect)
+        self._mirrors.flush()
+        tell(self.conn, self.dialect, self._ledger.crossings, now_us=self.head.now_us)
         if self._settled:
             _FORGET_RESERVATIONS.run(self.conn, self._settled)
         if self._new:
@@ -214,10 +220,15 @@ class _Batch:
         intent = operation.intent
         if intent.revision != self.head.revision:
             return Superseded(revision=self.head.revision)
+        seen = self._mirrors.look(intent.owners["credential"], intent.family)
+        if isinstance(seen, Closed):
+            return PlatformSpent(seen.mirror)
         limits = self._ledger.limits_of(intent.owners)
-        exhausted = self._ledger.decide(limits, operation.wants)
+        exhausted = self._ledger.decide(limits, operation.wants, project=intent.owners["project"])
         if exhausted is not None:
             return exhausted
+        if isinstance(seen, Probe):
+            self._mirrors.keep(intent.owners["credential"], intent.family, seen.mirror)
         takings = self._ledger.takings(operation.wants)
         reserved: dict[str, Value] = {str(want.dimension): want.amount for want in operation.wants}
         days = sorted({str(taking[3]) for taking in takings})
@@ -235,7 +246,11 @@ class _Batch:
             }
         )
         return Reservation(
-            receipt=receipt, wants=operation.wants, standings=self._ledger.standings(limits), ends_s=0.0
+            receipt=receipt,
+            wants=operation.wants,
+            standings=self._ledger.standings(limits),
+            ends_s=0.0,
+            is_probe=isinstance(seen, Probe),
         )
 
     def _close(self, operation: CloseCall) -> Receipt:
@@ -250,13 +265,29 @@ class _Batch:
                 name: _amount(Dimension(name), operation.charge) for name in dimensions
             }
             days = self._settle(operation.reservation, promise, operation.charge)
-            fields["quota"] = {"charged": charged, "days": days}
+            said = {} if operation.says is None else self._reflect(operation.says, promise)
+            fields["quota"] = {"charged": charged, "days": days, **said}
         receipt = self.head.stage(Draft(type="outcome", fields=fields, id=operation.draft.id))
         if operation.holding is not None:
             self._pages.append(_page_row(operation.holding))
         if operation.search is not None:
             self._searches.append(_search_row(operation.search, self.head.now_us))
         return receipt
+
+    def _reflect(self, says: PlatformSays, promise: _Promise) -> dict[str, Value]:
+        """Keep what the platform says of its own budget, and what of it the entry tells."""
+        of_credential = (each for each in promise.takings if each[0] == ScopeKind.CREDENTIAL)
+        _, credential, name, day, _ = next(of_credential)
+        family = next(one for one, names in DIMENSIONS.items() if Dimension(str(name)) in names)
+        if says is PlatformSays.ROOM:
+            self._mirrors.drop(str(credential), family)
+            return {"platform": "room again"}
+        first_day = dt.date.fromisoformat(str(day))
+        calls, records = (
+            self._ledger.charged(str(credential), dimension, first_day) for dimension in DIMENSIONS[family]
+        )
+        self._mirrors.believe(str(credential), family, day=first_day, calls=calls, records=records)
+        return {"platform": "spent", "counted": {"calls": calls, "records": records}}
 
     def _reap(self, reservation: str) -> None:
         promise = self._promises.pop(reservation, None)

@@ -14,7 +14,7 @@ from typing import Unpack
 import structlog
 
 from app.audit.entries import Draft, Receipt
-from app.books import Intent, Reservation, Superseded
+from app.books import Intent, PlatformSays, PlatformSpent, Reservation, Superseded
 from app.cache.pages import Holding, SearchState
 from app.clock import Clock
 from app.errors import AuditUnavailable, Unavailable
@@ -83,7 +83,9 @@ class SqlBooks:
         await committing
         await asyncio.gather(*others, return_exceptions=True)
 
-    async def open_call(self, wants: Sequence[Want], intent: Intent) -> Reservation | Exhausted | Superseded:
+    async def open_call(
+        self, wants: Sequence[Want], intent: Intent
+    ) -> Reservation | Exhausted | PlatformSpent | Superseded:
         """Take every want in every limit of its scope and log the intent, or neither."""
         asked_s = self._clock.monotonic_s()
         outcome = await self._submit(OpenCall(wants=tuple(wants), intent=intent))
@@ -96,6 +98,7 @@ class SqlBooks:
             wants=outcome.wants,
             standings=outcome.standings,
             ends_s=asked_s + intent.lease_s,
+            is_probe=outcome.is_probe,
         )
 
     async def close_call(
@@ -106,10 +109,17 @@ class SqlBooks:
         *,
         holding: Holding | None = None,
         search: SearchState | None = None,
+        says: PlatformSays | None = None,
     ) -> Receipt:
-        """Settle the reservation to what the call really cost, and log its outcome."""
+        """Settle the reservation to what the call really cost, and log its outcome; see `Books`."""
+        has_news = says is PlatformSays.SPENT or (says is PlatformSays.ROOM and reservation.is_probe)
         operation = CloseCall(
-            reservation=reservation.receipt.id, charge=charge, draft=outcome, holding=holding, search=search
+            reservation=reservation.receipt.id,
+            charge=charge,
+            draft=outcome,
+            holding=holding,
+            search=search,
+            says=says if has_news else None,
         )
         return await self._submit(operation)  # type: ignore[return-value]
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -9,30 +10,68 @@ from sqlalchemy.engine import Connection
 from app.quota.arithmetic import (
     Dimension,
     Exhausted,
+    Floor,
     Limit,
+    ScopeKind,
     Standing,
     Use,
     Want,
     Window,
     days_at,
     decide,
+    first_day,
+    kept_from,
     standing,
+    thresholds_crossed,
     use_at,
 )
-from app.quota.limits import Owners, StoredLimit, effective_limits
+from app.quota.limits import FLOOR, LimitSlot, Owners, StoredLimit, effective_limits
 from app.storage.prepared import DIALECTS, Prepared, PreparedForIds, upsert
-from app.storage.tables import CounterRow, LimitRow, table
+from app.storage.tables import CounterRow, LimitRow, ProjectRow, RaiseRow, table
 
 _BEFORE = dt.date.min
 """Stands for all days before those that were read one by one."""
 
-_counter, _limit = table(CounterRow), table(LimitRow)
+_counter, _limit, _project, _raise = table(CounterRow), table(LimitRow), table(ProjectRow), table(RaiseRow)
 
-_LIMITS = PreparedForIds(
-    lambda ids: sa.select(
+_RAISED = "raise:"
+
+
+def _limits_raises_and_floors(ids: Sequence[sa.BindParameter[str]]) -> sa.Executable:
+    """What binds the scopes: their limits, what raises these now, and floors of projects beside them."""
+    now_us, today = sa.bindparam("now_us", type_=sa.BigInteger()), sa.bindparam("today", type_=sa.Date())
+    limits = sa.select(
         _limit.c.scope_kind, _limit.c.scope_id, _limit.c.dimension, _limit.c.window, _limit.c.amount
-    ).where(_limit.c.scope_id.in_(ids))
-)
+    ).where(_limit.c.scope_id.in_(ids), _limit.c.scope_kind != FLOOR)
+    raises = sa.select(
+        sa.literal_column(f"'{_RAISED}'").op("||")(_raise.c.scope_kind),
+        _raise.c.scope_id,
+        _raise.c.dimension,
+        _raise.c.window,
+        _raise.c.amount,
+    ).where(
+        _raise.c.scope_id.in_(ids),
+        _raise.c.retired_us.is_(None),
+        _raise.c.from_us <= now_us,
+        _raise.c.until_us > now_us,
+    )
+    floors = (
+        sa.select(
+            _limit.c.scope_kind, _limit.c.scope_id, _limit.c.dimension, _limit.c.window, _limit.c.amount
+        )
+        .join(_project, _project.c.id == _limit.c.scope_id)
+        .where(
+            _project.c.credential_id.in_(ids),
+            _project.c.retired_us.is_(None),
+            _project.c.approved_from <= today,
+            _project.c.approved_until >= today,
+            _limit.c.scope_kind == FLOOR,
+        )
+    )
+    return sa.union_all(limits, raises, floors)
+
+
+_LIMITS = PreparedForIds(_limits_raises_and_floors)
 _USES = PreparedForIds(
     lambda ids: sa.select(
         _counter.c.scope_kind,
@@ -67,6 +106,16 @@ Slot = tuple[str, str, str]
 """Scope kind, scope id and dimension."""
 
 
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A limit of which so many percent are taken now; `since` names the window, as its first day."""
+
+    limit: Limit
+    percent: int
+    taken: int
+    since: str
+
+
 class Ledger:
     """Counters and limits of the scopes that a transaction touches."""
 
@@ -75,22 +124,16 @@ class Ledger:
         self._now = now
         self._days = days_at(now)
         self._limits: list[StoredLimit] = []
+        self._floors: list[StoredLimit] = []
+        self._raised: dict[LimitSlot, int] = {}
         self._rows: dict[Slot, dict[dt.date, Use]] = {}
         self._changed: set[tuple[Slot, dt.date]] = set()
+        self.crossings: list[Crossing] = []
 
     def load(self, scope_ids: set[str], *, limits_of: set[str], days: Iterable[dt.date] = ()) -> None:
         """Read what is needed to settle for these scopes on `days`, and to decide for some of them today."""
-        ids = sorted(scope_ids)
-        self._limits = [
-            StoredLimit(
-                scope_kind=kind,
-                scope_id=scope_id,
-                dimension=Dimension(dimension),
-                window=Window(window) if window else None,
-                amount=amount,
-            )
-            for kind, scope_id, dimension, window, amount in _LIMITS.rows(self._conn, limits_of)
-        ]
+        self._load_limits(limits_of)
+        ids = sorted(scope_ids | {floor.scope_id for floor in self._floors})
         windows = {limit.window for limit in self._limits}
         since = min([*self._days, *days])
         if Window.MONTH in windows or Window.PROJECT in windows:
@@ -102,20 +145,58 @@ class Ledger:
                 slot = (row.scope_kind, row.scope_id, row.dimension)
                 self._rows.setdefault(slot, {})[_BEFORE] = Use(int(row.used), int(row.reserved))
 
-    def limits_of(self, owners: Owners) -> tuple[Limit, ...]:
-        """The limits that hold for one caller, of those that the ledger enforces."""
-        return effective_limits((limit for limit in self._limits if limit.is_enforced), **owners)
+    def _load_limits(self, owners: set[str]) -> None:
+        now_us = int(self._now.timestamp() * 1_000_000)
+        found = _LIMITS.rows(self._conn, owners, now_us=now_us, today=self._days[0])
+        for kind, scope_id, dimension_name, window_name, amount in found:
+            dimension, window = Dimension(dimension_name), Window(window_name) if window_name else None
+            if kind.startswith(_RAISED):
+                slot = (kind.removeprefix(_RAISED), scope_id, dimension, window)
+                self._raised[slot] = self._raised.get(slot, 0) + amount
+                continue
+            limit = StoredLimit(
+                scope_kind=kind, scope_id=scope_id, dimension=dimension, window=window, amount=amount
+            )
+            (self._floors if kind == FLOOR else self._limits).append(limit)
 
-    def decide(self, limits: Sequence[Limit], wants: Sequence[Want]) -> Exhausted | None:
-        """What stands in the way of taking all wants; None when they were all taken."""
-        uses = {limit: self._use(limit) for limit in limits}
-        verdict = decide(limits, uses, wants, days=self._days)
+    def limits_of(self, owners: Owners) -> tuple[Limit, ...]:
+        """The limits that hold for one caller, raises included, of those that the ledger enforces."""
+        enforced = (limit for limit in self._limits if limit.is_enforced)
+        return effective_limits(enforced, self._raised, **owners)
+
+    def decide(self, limits: Sequence[Limit], wants: Sequence[Want], *, project: str) -> Exhausted | None:
+        """What stands in the way of taking all wants for a call of `project`; None when they were all taken."""
+        before = {limit: self._use(limit) for limit in limits}
+        floors = [self._floor(each) for each in self._floors]
+        kept = {limit: kept_from(project, limit, floors) for limit in limits} if floors else {}
+        verdict = decide(limits, before, wants, days=self._days, kept=kept)
         if isinstance(verdict, Exhausted):
             return verdict
         for want in wants:
             for day in self._days:
                 self.add((want.scope.kind, want.scope.id, want.dimension), day, used=0, reserved=want.amount)
+        for limit in limits:
+            after = self._use(limit)
+            self.crossings += [
+                Crossing(limit, percent, after.taken, self._window_of(limit))
+                for percent in thresholds_crossed(limit, before=before[limit], after=after)
+            ]
         return None
+
+    def _window_of(self, limit: Limit) -> str:
+        since = first_day(limit.window, self._now)
+        return "" if since is None else since.isoformat()
+
+    def _floor(self, stored: StoredLimit) -> Floor:
+        rows = self._rows.get((ScopeKind.PROJECT, stored.scope_id, stored.dimension), {})
+        # At midnight the day of which less is used counts, since more of it is still to be kept.
+        use = min((rows.get(day, Use()) for day in self._days), key=lambda each: each.taken)
+        return Floor(stored.scope_id, stored.dimension, stored.amount, use)
+
+    def charged(self, credential: str, dimension: Dimension, day: dt.date) -> int:
+        """What the credential's counter has of one dimension on one day, reservations included."""
+        rows = self._rows.get((ScopeKind.CREDENTIAL, credential, dimension), {})
+        return rows.get(day, Use()).taken
 
     def takings(self, wants: Sequence[Want]) -> list[list[object]]:
         """What `decide` took, as the reservation's row keeps it."""

@@ -263,3 +263,49 @@ class SearchRow(SQLModel, table=True):
     upstream_id: str = _text()
     created_us: int = _big()
     expires_us: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
+
+
+class RaiseRow(SQLModel, table=True):
+    """An amount on top of a limit, from one moment to another; it ends by itself."""
+
+    __tablename__ = "quota_raise"
+    id: str = Field(primary_key=True, max_length=32)
+    scope_kind: str = Field(max_length=16)
+    scope_id: str = Field(index=True, max_length=64)
+    dimension: str = Field(max_length=24)
+    window: str = Field(max_length=16)
+    amount: int = _big()
+    from_us: int = _big()
+    until_us: int = _big()
+    reason: str = _text()
+    granted_by: str = Field(max_length=64)
+    created_us: int = _big()
+    retired_us: int | None = _big(nullable=True)
+
+
+class MirrorRow(SQLModel, table=True):
+    """That the platform called a credential's day used up: what Bursar had counted, and when it asks again.
+
+    `family` is the platform's counter; one row each, of the last day on which it said so.
+    """
+
+    __tablename__ = "platform_mirror"
+    credential_id: str = Field(primary_key=True, max_length=32)
+    family: str = Field(primary_key=True, max_length=16)
+    day: dt.date
+    said_us: int = _big()
+    counted_calls: int = _big()
+    counted_records: int = _big()
+    probes: int
+    next_probe_us: int = _big()
+
+
+class NoticeRow(SQLModel, table=True):
+    """Something that people are to be told once; `id` says what, so that it can be written again in vain."""
+
+    __tablename__ = "notice"
+    id: str = Field(primary_key=True, max_length=200)
+    kind: str = Field(max_length=32)
+    created_us: int = _big()
+    about: dict[str, Any] = _json()
+    done_us: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True, index=True))

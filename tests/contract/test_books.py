@@ -54,7 +54,13 @@ async def books(database: Database) -> AsyncIterator[SqlBooks]:
 
 def intent(*, lease_s: float = 30, revision: int = 1, member: str = "m") -> Intent:
     draft = Draft(type="intent", fields={"op": "video/query"})
-    return Intent(draft=draft, lease_s=lease_s, revision=revision, owners={**OWNERS, "membership": member})
+    return Intent(
+        draft=draft,
+        lease_s=lease_s,
+        revision=revision,
+        owners={**OWNERS, "membership": member},
+        family=QuotaFamily.MAIN,
+    )
 
 
 def outcome() -> Draft:
