@@ -20,7 +20,7 @@ MOST_PINS = 3
 """As the app allows; the documents name no number."""
 
 _LIKES_SALT, _REPOSTS_SALT, _FOLLOWERS_SALT, _FOLLOWING_SALT = (salt << 48 for salt in (1, 2, 3, 4))
-_KEPT_LISTS = 256
+_KEPT_LISTS = 64
 _GRAPH_DAYS = 900
 
 
@@ -44,7 +44,7 @@ class Timeline:
 
 
 class Accounts:
-    """The lists of all accounts of a data set; the last few hundred are kept."""
+    """The lists of all accounts of a data set; the last few are kept."""
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
