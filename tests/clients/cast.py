@@ -6,13 +6,15 @@ from app.provider.endpoints import ENDPOINTS as SERVED
 from app.simulator.endpoints import ENDPOINTS as SIMULATED
 from tests.clients.errands import Errand
 from tests.clients.nyu import NYU
+from tests.clients.r import RScript
 from tests.clients.rtk import RESEARCHTIKPY
 from tests.clients.runs import Client, Run
 from tests.clients.sides import Side
 from tests.clients.wire import Watch
 from tests.clients.wrapper import WRAPPER
 
-CLIENTS: tuple[Client, ...] = (WRAPPER, NYU, RESEARCHTIKPY)
+R = RScript()
+CLIENTS: tuple[Client, ...] = (WRAPPER, NYU, RESEARCHTIKPY, R)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.clients.cast import R
 from tests.clients.sides import Log, Side, direct_to, through
 from tests.clients.subjects import Subjects
 from tests.servers.bursar import Installation, state
@@ -23,13 +24,10 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         yield opened
 
 
-@pytest.fixture(autouse=True)
-def _untouched_simulator(installation: Installation) -> None:
-    installation.control("POST", "reset")
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def direct(installation: Installation) -> Side:
+    """The simulator, as it was at its start."""
+    installation.control("POST", "reset")
     return direct_to(installation)
 
 
@@ -44,5 +42,11 @@ def log(installation: Installation) -> Log:
 
 
 @pytest.fixture(scope="module")
-def subjects(direct: Side) -> Subjects:
-    return Subjects(direct)
+def subjects(installation: Installation) -> Subjects:
+    return Subjects(installation, direct_to(installation))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _r_ends_with_the_tests() -> Iterator[None]:
+    yield
+    R.close()

@@ -4,7 +4,9 @@ import importlib
 from typing import Any
 
 import pandas as pd
+import requests
 import researchtikpy as rtk
+from researchtikpy import shops, social_graph
 
 from tests.clients.errands import Errand
 from tests.clients.runs import Act, PythonClient
@@ -60,6 +62,49 @@ def _get_video_comments(token: str, errand: Errand) -> Any:
     return _shown(rtk.get_video_comments(videos, token, max_count=errand.page, verbose=False))
 
 
+def _get_liked_videos(token: str, errand: Errand) -> Any:
+    return _shown(rtk.get_liked_videos([errand.handle], token, max_count=errand.page, verbose=False))
+
+
+def _get_pinned_videos(token: str, errand: Errand) -> Any:
+    return _shown(rtk.get_pinned_videos([errand.handle], token, verbose=False))
+
+
+def _get_followers(token: str, errand: Errand) -> Any:
+    return _shown(rtk.get_followers([errand.handle], token, max_count=errand.page, verbose=False))
+
+
+def _get_following(token: str, errand: Errand) -> Any:
+    return _shown(rtk.get_following([errand.handle], token, max_count=errand.page, verbose=False))
+
+
+def _iter_followers(token: str, errand: Errand) -> Any:
+    responses = social_graph.iter_followers_responses(token, errand.handle)
+    return [social_graph.extract_followers(response) for response in responses]
+
+
+def _iter_following(token: str, errand: Errand) -> Any:
+    responses = social_graph.iter_following_responses(token, errand.handle)
+    return [social_graph.extract_following(response) for response in responses]
+
+
+def _get_shop_info(token: str, errand: Errand) -> Any:
+    return _records(shops.get_shop_info(errand.handle, token))
+
+
+def _get_product_info(token: str, errand: Errand) -> Any:
+    return _records(shops.get_product_info(errand.number, token))
+
+
+def _get_product_reviews(token: str, errand: Errand) -> Any:
+    return _records(shops.get_product_reviews(errand.number, token))
+
+
+def _records(response: requests.Response) -> Any:
+    # For shops it hands out the bare response.
+    return response.status_code, response.json()["data"]
+
+
 RESEARCHTIKPY = PythonClient(
     name="researchtikpy",
     sign_in=_sign_in,
@@ -68,6 +113,15 @@ RESEARCHTIKPY = PythonClient(
         "get_videos_hashtag": Act(endpoint="video/query", do=_get_videos_hashtag),
         "get_users_info": Act(endpoint="user/info", do=_get_users_info),
         "get_video_comments": Act(endpoint="video/comment/list", do=_get_video_comments),
+        "get_liked_videos": Act(endpoint="user/liked_videos", do=_get_liked_videos),
+        "get_pinned_videos": Act(endpoint="user/pinned_videos", do=_get_pinned_videos),
+        "get_followers": Act(endpoint="user/followers", do=_get_followers),
+        "get_following": Act(endpoint="user/following", do=_get_following),
+        "iter_followers_responses": Act(endpoint="user/followers", do=_iter_followers),
+        "iter_following_responses": Act(endpoint="user/following", do=_iter_following),
+        "get_shop_info": Act(endpoint="tts/shop", do=_get_shop_info),
+        "get_product_info": Act(endpoint="tts/product", do=_get_product_info),
+        "get_product_reviews": Act(endpoint="tts/review", do=_get_product_reviews),
     },
     waits=[
         (importlib.import_module("researchtikpy.get_query"), "time"),

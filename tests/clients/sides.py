@@ -1,7 +1,7 @@
 """Where a client can be pointed: at the simulator, or at Bursar in front of it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +45,7 @@ class Log:
         self._seen = self._newest()
 
     def news(self) -> list[dict[str, Any]]:
-        """The entries of research and token requests since it was asked last, oldest first.
+        """Index and entry of research and token requests since it was asked last, oldest first.
 
         A call upstream has two; its intent is left out.
         """
@@ -53,18 +53,20 @@ class Log:
         newest, before = self._newest(), None
         while before is None or before > self._seen + 1:
             items = self._page(before, _MOST_ENTRIES_AT_ONCE)
-            found += [item["entry"] for item in items if item["index"] > self._seen]
+            found += [item for item in items if item["index"] > self._seen]
             before = items[-1]["index"]
         self._seen = newest
-        return [each for each in reversed(found) if "op" in each and each["type"] != "intent"]
+        return [each for each in reversed(found) if _is_of_a_client(each["entry"])]
 
     def holds(self, exchanges: Sequence[Exchange]) -> None:
         """Assert that the news are these exchanges, each in its place, and nothing else."""
         news = self.news()
-        assert [entry["http"]["route"] for entry in news] == [exchange.path for exchange in exchanges]
-        for entry, exchange in zip(news, exchanges, strict=True):
+        assert [item["entry"]["http"]["route"] for item in news] == [exchange.path for exchange in exchanges]
+        for item, exchange in zip(news, exchanges, strict=True):
             if exchange.is_research:
-                assert exchange.error["log_id"] == entry["id"]
+                assert f"index={item['index']};" in exchange.headers["audit-entry"]
+            if exchange.error:
+                assert exchange.error["log_id"] == item["entry"]["id"]
 
     def _newest(self) -> int:
         index: int = self._page(None, 1)[0]["index"]
@@ -81,3 +83,8 @@ class Log:
         assert status == 200, body
         items: list[dict[str, Any]] = json.loads(body)["items"]
         return items
+
+
+def _is_of_a_client(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry is the end of a research or token request; those that cannot be read have no `op`."""
+    return entry["type"] != "intent" and "/v2/" in entry["http"]["route"]

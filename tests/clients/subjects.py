@@ -1,5 +1,6 @@
 """Whom and what the simulator's data holds that is worth asking about; found once, by asking it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,28 +9,54 @@ import requests
 from tests.clients.errands import ELECTION, Errand, Search
 from tests.clients.sides import Side
 from tests.clients.wire import TOKEN_PATH
+from tests.servers.bursar import Installation, call
 
-_WIDE = Search(regions=("US",), hashtag="election", start="20261001", end="20261030")
 _FEW_DAYS = Search(regions=("DE",), hashtag="election", start="20261001", end="20261004")
+_SEPTEMBER = Search(regions=(), hashtag="", start="20260901", end="20260930")
 
 
 class Subjects:
-    """Errands for every endpoint; each has at least three pages where the endpoint pages."""
+    """Errands for every endpoint; where it pages, one has three pages or more."""
 
-    def __init__(self, direct: Side) -> None:
+    def __init__(self, installation: Installation, direct: Side) -> None:
         self._direct = direct
         self._token = self.fresh_token()
-        videos = self._ask("video/query", "id,username,comment_count", _body(_WIDE))["videos"]
-        self.discussed = max(videos, key=lambda video: video.get("comment_count", 0))["id"]
-        self.people = sorted({video["username"] for video in videos})[:20]
-        readable = [name for name in self.people if self._is_open(name)]
+        named = json.loads(call(installation.simulator_port, "GET", "/_sim/accounts")[2])
+        self.accounts: Mapping[str, list[Any]] = named
+        videos = self._ask("video/query", "id,username,comment_count", _body(_FEW_DAYS))["videos"]
+        self.discussed: int = max(videos, key=lambda video: video.get("comment_count", 0))["id"]
+        shops = self._ask("tts/shop", "shop_id,shop_review_count", {"shop_name": "Sim"})["shop_data"]
+        shop: int = max(shops, key=lambda each: each["shop_review_count"])["shop_id"]
+        products = self._ask("tts/product", "product_id,product_review_count", {"shop_id": shop})
+        product: int = max(products["product_data"], key=lambda each: each["product_review_count"])[
+            "product_id"
+        ]
+        ids = [*(video["id"] for video in videos[:20]), 7_000_000_000_000_000_001]
         self.errands: Mapping[str, Sequence[Errand]] = {
             "video/query": [
                 Errand(endpoint="video/query", subject=ELECTION),
                 Errand(endpoint="video/query", subject=_FEW_DAYS, page=20),
             ],
-            "user/info": [Errand(endpoint="user/info", subject=name) for name in readable],
             "video/comment/list": [Errand(endpoint="video/comment/list", subject=self.discussed, page=20)],
+            "user/info": self._of("user/info", "with_followers", 10),
+            "user/liked_videos": self._of("user/liked_videos", "likes_public", 1),
+            "user/pinned_videos": self._of("user/pinned_videos", "with_pins", 3),
+            "user/reposted_videos": self._of("user/reposted_videos", "reposts_public", 1),
+            "user/followers": self._of("user/followers", "with_followers", 1),
+            "user/following": self._of("user/following", "following_public", 1),
+            "playlist/info": [Errand(endpoint="playlist/info", subject=named["playlists"][0], page=5)],
+            "tts/shop": [Errand(endpoint="tts/shop", subject="Sim", page=10)],
+            "tts/product": [Errand(endpoint="tts/product", subject=shop, page=10)],
+            "tts/review": [Errand(endpoint="tts/review", subject=product, page=10)],
+            "validation_task/create": [
+                Errand(endpoint="validation_task/create", subject=",".join(map(str, ids)))
+            ],
+            "adlib/ad/query": [Errand(endpoint="adlib/ad/query", subject=_SEPTEMBER, page=10)],
+            "adlib/ad/report": [Errand(endpoint="adlib/ad/report", subject=_SEPTEMBER)],
+            "adlib/advertiser/query": [Errand(endpoint="adlib/advertiser/query", subject="Sim", page=10)],
+            "adlib/commercial_content/query": [
+                Errand(endpoint="adlib/commercial_content/query", subject=_SEPTEMBER, page=10)
+            ],
         }
 
     def fresh_token(self) -> str:
@@ -40,21 +67,21 @@ class Subjects:
         token: str = answer.json()["access_token"]
         return token
 
-    def _is_open(self, username: str) -> bool:
-        return bool(self._ask("user/info", "display_name", {"username": username}))
+    def _of(self, endpoint: str, kind: str, count: int) -> list[Errand]:
+        # The last of the twenty that are named have the shortest lists.
+        return [Errand(endpoint=endpoint, subject=name) for name in self.accounts[kind][-count:]]
 
     def _ask(self, endpoint: str, fields: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        url = f"{self._direct.base_url}/v2/research/{endpoint}/?fields={fields}"
-        answer = requests.post(url, json=body, headers={"Authorization": f"Bearer {self._token}"}, timeout=60)
+        answer = requests.post(
+            f"{self._direct.base_url}/v2/research/{endpoint}/?fields={fields}",
+            json=body,
+            headers={"Authorization": f"Bearer {self._token}"},
+            timeout=60,
+        )
         data: dict[str, Any] = answer.json()["data"]
         return data
 
 
 def _body(search: Search) -> dict[str, Any]:
     tag = {"field_name": "hashtag_name", "operation": "EQ", "field_values": [search.hashtag]}
-    return {
-        "query": {"and": [tag]},
-        "start_date": search.start,
-        "end_date": search.end,
-        "max_count": 100,
-    }
+    return {"query": {"and": [tag]}, "start_date": search.start, "end_date": search.end, "max_count": 100}

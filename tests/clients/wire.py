@@ -118,16 +118,23 @@ def wired(base_url: str, waits: Sequence[tuple[ModuleType, str]], watch: Watch |
 def data_of(exchanges: Sequence[Exchange]) -> list[str]:
     """The `data` of every answer as text, keys in order, with search ids numbered in order of appearance.
 
-    Search ids are the one value in there that Bursar replaces by its own.
+    Search ids are the one value in there that Bursar replaces by its own; each task has an id of its own.
     """
     numbers: dict[str, int] = {}
     texts = []
     for exchange in exchanges:
-        data = (exchange.json or {}).get("data")
+        answer = exchange.json
+        if answer is None:
+            texts.append(exchange.body)
+            continue
+        data = answer.get("data")
         if isinstance(data, dict) and "search_id" in data:
             assert isinstance(data["search_id"], str)
             assert 0 < int(data["search_id"]) < 2**63
             data["search_id"] = f"search {numbers.setdefault(data['search_id'], len(numbers) + 1)}"
+        if isinstance(data, dict) and "task_id" in data:
+            assert type(data["task_id"]) is int
+            data["task_id"] = "task"
         texts.append(json.dumps(data, sort_keys=True))
     return texts
 

@@ -6,7 +6,12 @@ from typing import Any
 from tiktok_research_api import (
     Criteria,
     Query,
+    QueryUserFollowersRequest,
+    QueryUserFollowingRequest,
     QueryUserInfoRequest,
+    QueryUserLikedVideosRequest,
+    QueryUserPinnedVideosRequest,
+    QueryUserRepostedVideosRequest,
     QueryVideoCommentsRequest,
     QueryVideoRequest,
     TikTokResearchAPI,
@@ -46,6 +51,30 @@ def _query_video_comments(api: TikTokResearchAPI, errand: Errand) -> Any:
     return api.query_video_comments(request, fetch_all_pages=True)
 
 
+def _query_user_liked_videos(api: TikTokResearchAPI, errand: Errand) -> Any:
+    request = QueryUserLikedVideosRequest(errand.handle, max_count=errand.page)
+    return api.query_user_liked_videos(request, fetch_all_pages=True)
+
+
+def _query_user_pinned_videos(api: TikTokResearchAPI, errand: Errand) -> Any:
+    return api.query_user_pinned_videos(QueryUserPinnedVideosRequest(errand.handle))
+
+
+def _query_user_reposted_videos(api: TikTokResearchAPI, errand: Errand) -> Any:
+    request = QueryUserRepostedVideosRequest(errand.handle, max_count=errand.page)
+    return api.query_user_reposted_videos(request, fetch_all_pages=True)
+
+
+def _query_user_followers(api: TikTokResearchAPI, errand: Errand) -> Any:
+    request = QueryUserFollowersRequest(errand.handle, max_count=errand.page)
+    return api.query_user_followers(request, fetch_all_pages=True)
+
+
+def _query_user_following(api: TikTokResearchAPI, errand: Errand) -> Any:
+    request = QueryUserFollowingRequest(errand.handle, max_count=errand.page)
+    return api.query_user_following(request, fetch_all_pages=True)
+
+
 WRAPPER = PythonClient(
     name="TikTokResearchApi",
     sign_in=_sign_in,
@@ -53,6 +82,11 @@ WRAPPER = PythonClient(
         "query_videos": Act(endpoint="video/query", do=_query_videos),
         "query_user_info": Act(endpoint="user/info", do=_query_user_info),
         "query_video_comments": Act(endpoint="video/comment/list", do=_query_video_comments),
+        "query_user_liked_videos": Act(endpoint="user/liked_videos", do=_query_user_liked_videos),
+        "query_user_pinned_videos": Act(endpoint="user/pinned_videos", do=_query_user_pinned_videos),
+        "query_user_reposted_videos": Act(endpoint="user/reposted_videos", do=_query_user_reposted_videos),
+        "query_user_followers": Act(endpoint="user/followers", do=_query_user_followers),
+        "query_user_following": Act(endpoint="user/following", do=_query_user_following),
     },
     waits=[(importlib.import_module("tiktok_research_api.api"), "time")],
 )
