@@ -18,13 +18,15 @@ from app.ids import CredentialId
 from app.provider.platform import NotDispatched
 from app.sealing import MasterKey, derive
 from app.settings import Settings
-from app.storage.administering import open_administration, require_current_schema
+from app.storage import administering
+from app.storage.administering import Report, open_administration, require_current_schema
 from app.storage.books import SqlBooks
 from app.storage.directory import SqlDirectory
 from app.storage.engines import Database, open_database
 from app.storage.log import Boot, check_log
 from app.storage.pages import SqlPages
 from app.storage.vault import SqlVault
+from app.upstream.addresses import find_loops
 from app.upstream.http import HttpPlatform, Timeouts
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -75,6 +77,15 @@ async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
             await installation.platform.close()
     finally:
         await database.close()
+
+
+async def diagnose(settings: Settings) -> Report:
+    """Everything that is wrong with this installation, and with where it would call."""
+    report = await administering.diagnose(settings)
+    # Behind a proxy it is the proxy who resolves the platform's name.
+    if settings.upstream_proxy is None:
+        report.findings.extend(await find_loops(report.base_urls, settings.public_url))
+    return report
 
 
 async def verify_credentials(settings: Settings, name: str | None) -> list[tuple[str, str | None]]:

@@ -109,8 +109,8 @@ def apply(
 
 def doctor(as_json: AsJson = False) -> None:
     """Say what is wrong with this installation, and the mend. Exit code 1: something stands in the way."""
+    from app.bootstrap import diagnose  # noqa: PLC0415
     from app.settings import load_settings  # noqa: PLC0415
-    from app.storage.administering import diagnose  # noqa: PLC0415
 
     report = run(diagnose(load_settings()))
     if as_json:

@@ -43,10 +43,11 @@ class Installed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What the doctor found, and how many people each credential serves."""
+    """What the doctor found, how many people each credential serves, and where it leads."""
 
     findings: list[Finding] = field(default_factory=list)
     rosters: list[Roster] = field(default_factory=list)
+    base_urls: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_healthy(self) -> bool:
@@ -119,6 +120,8 @@ async def diagnose(settings: Settings) -> Report:
             state = await registry.state()
             report.findings.extend(examine(state, await registry.log_size()))
             report.rosters.extend(rosters(state))
+            in_use = [each for each in state.credentials if each.retired_us is None]
+            report.base_urls.update({each.name: each.base_url for each in in_use})
     except BursarError as error:
         report.findings.append(_problem("database", error.message, "see `bursar init` and `bursar migrate`"))
         return report

@@ -183,7 +183,13 @@ class HttpPlatform:
         except httpx.HTTPError as error:
             # No `from`: the request that failed holds the secret.
             raise NotDispatched(f"the token endpoint did not answer: {type(error).__name__}") from None
-        value, life_s = _read_token(response.status_code, response.content)
+        try:
+            value, life_s = _read_token(response.status_code, response.content)
+        except NotDispatched as refusal:
+            if "audit-entry" in response.headers:
+                reason = f"{opened.base_url} is answered by Bursar itself; see `bursar doctor`"
+                raise NotDispatched(reason) from refusal
+            raise
         return AccessToken(value, opened.base_url, life_s)
 
 

@@ -14,9 +14,10 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from app.audit.calls import Origin, Scribe
+from app.audit.entries import Receipt
 from app.clock import Clock
 from app.errors import BursarError, InvalidParams, InvalidTokenRequest, NotFound, Refusal
-from app.gateway import Answer, Delivered, Gateway, Request, TurnedDown
+from app.gateway import Delivered, Gateway, Request, TurnedDown
 from app.ids import new_entry_id
 from app.provider.charge import FREE, Charge
 from app.provider.endpoint import AnswerForm, Endpoint
@@ -120,7 +121,7 @@ class ResearchApi:
         started_s = self._clock.monotonic_s()
         answer = await self._gateway.research(request)
         common = [
-            *_receipt_headers(answer),
+            *_receipt_headers(answer.receipt),
             *self._limit_headers(answer.standings),
             _cost_header(answer.cost),
         ]
@@ -153,18 +154,18 @@ class ResearchApi:
             client_key, client_secret = _token_request(scope, headers, body)
         except InvalidTokenRequest as refusal:
             receipt = await self._gateway.note(self._scribe.token(origin, None, code=refusal.reason))
-            return _token_refusal(400, refusal.reason, refusal.message, receipt.id)
+            return _token_refusal(400, refusal.reason, refusal.message, receipt)
         granted, receipt = await self._gateway.token(client_key, client_secret, origin)
         if isinstance(granted, Refusal):
             await self._patience.hold(client_key, granted.code)
-            return _token_refusal(STATUS_OF_CODE[granted.code], granted.code, granted.message, receipt.id)
+            return _token_refusal(STATUS_OF_CODE[granted.code], granted.code, granted.message, receipt)
         self._patience.forget(client_key)
         answer = {
             "access_token": granted.access_token,
             "expires_in": granted.expires_in_s,
             "token_type": "Bearer",
         }
-        return _reply(200, orjson.dumps(answer), [_NO_STORE])
+        return _reply(200, orjson.dumps(answer), [_NO_STORE, *_receipt_headers(receipt)])
 
     async def _unread(self, origin: Origin, refusal: Refusal) -> _Reply:
         """A request that names nothing Bursar offers, or cannot be read: logged and turned down."""
@@ -265,14 +266,13 @@ def _token_request(scope: Scope, headers: dict[bytes, bytes], body: bytes | None
     return form["client_key"], form["client_secret"]
 
 
-def _token_refusal(status: int, code: str, message: str, log_id: str) -> _Reply:
+def _token_refusal(status: int, code: str, message: str, receipt: Receipt) -> _Reply:
     """The token endpoint's own shape: flat, and `error` a string (facts, section 1.3)."""
-    body = orjson.dumps({"error": code, "error_description": message, "log_id": log_id})
-    return _reply(status, body, [_NO_STORE])
+    body = orjson.dumps({"error": code, "error_description": message, "log_id": receipt.id})
+    return _reply(status, body, [_NO_STORE, *_receipt_headers(receipt)])
 
 
-def _receipt_headers(answer: Answer) -> Headers:
-    receipt = answer.receipt
+def _receipt_headers(receipt: Receipt) -> Headers:
     return [
         (b"audit-entry", b"%b;index=%d;size=%d" % (_ORIGIN, receipt.index, receipt.size)),
         (b"audit-leaf", b":%b:" % b64encode(receipt.leaf_hash)),

@@ -117,14 +117,14 @@ class Campus:
             raise RuntimeError(f"{command[0]} ended with {done.returncode}: {done.stdout}{done.stderr}")
         return Ended(output=done.stdout)
 
-    def bursar(self, *arguments: str, on: Machine = Machine.GATEWAY) -> Any:
+    def bursar(self, *arguments: str, on: Machine = Machine.GATEWAY, **settings: str) -> Any:
         """What a command of the gateway's own prints with `--json`, whatever it ends with."""
         text = (
             f"import sys; from app.cli import main; sys.argv = {['bursar', *arguments, '--json']!r}; main()"
         )
         caught = f"try:\n    exec({text!r})\nexcept SystemExit:\n    pass"
-        settings = json.loads((self.home / "settings.json").read_text())
-        return json.loads(self.run(sys.executable, "-c", caught, on=on, environ=settings).output)
+        own = json.loads((self.home / "settings.json").read_text())
+        return json.loads(self.run(sys.executable, "-c", caught, on=on, environ={**own, **settings}).output)
 
     def upstream(self) -> dict[str, Any]:
         """The simulator's own counters."""
