@@ -5,6 +5,7 @@ campus's DNS and certificate lead it to Bursar. See `tests.servers.campus` for t
 """
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -13,10 +14,10 @@ import pytest
 from tests.conftest import require
 from tests.servers import front
 from tests.servers.bursar import CLIENT_KEY, CLIENT_SECRET
-from tests.servers.campus import Campus, Machine
+from tests.servers.campus import SYSTEM_BUNDLE, Campus, Machine
 from tests.servers.programs import find_program
 
-OFFICIAL_WRAPPER = """
+_OFFICIAL_WRAPPER = """
 import json, os
 from tiktok_research_api import Criteria, Query, QueryUserInfoRequest, QueryVideoRequest, TikTokResearchAPI
 
@@ -27,37 +28,85 @@ videos, *_ = api.query_videos(request, fetch_all_pages=True)
 profile = api.query_user_info(QueryUserInfoRequest(videos[0]["username"]))
 print(json.dumps([videos, profile]))
 """
+_RESEARCHTIKPY = """
+import json, os, warnings
+warnings.simplefilter("ignore")
+import researchtikpy as rtk
+
+token = rtk.get_access_token(os.environ["TIKTOK_CLIENT_KEY"], os.environ["TIKTOK_CLIENT_SECRET"])["access_token"]
+videos = rtk.get_videos_hashtag(["election"], token, "20260901", "20260930", total_max_count=1000)
+profile = rtk.get_users_info([videos["username"][0]], token, verbose=False)
+print(json.dumps([json.loads(each.to_json(orient="records")) for each in (videos, profile)]))
+"""
+_HTTR2 = """
+library(httr2)
+ask <- function(path) request(paste0("https://open.tiktokapis.com", path))
+token <- ask("/v2/oauth/token/") |>
+  req_body_form(client_key = Sys.getenv("TIKTOK_CLIENT_KEY"), client_secret = Sys.getenv("TIKTOK_CLIENT_SECRET"),
+                grant_type = "client_credentials") |>
+  req_perform() |> resp_body_json()
+page <- function(body) {
+  ask("/v2/research/video/query/?fields=id,username,view_count") |>
+    req_auth_bearer_token(token$access_token) |>
+    req_body_json(body, digits = 22) |> req_perform() |> resp_body_json(bigint_as_char = TRUE)
+}
+body <- list(query = list(and = list(list(field_name = "hashtag_name", operation = "EQ",
+                                          field_values = list("election")))),
+             start_date = "20260901", end_date = "20260930", max_count = 100)
+videos <- list()
+repeat {
+  data <- page(body)$data
+  videos <- c(videos, data$videos)
+  if (!data$has_more) break
+  body$cursor <- data$cursor
+  body$search_id <- data$search_id
+}
+cat(jsonlite::toJSON(list(videos, length(videos)), auto_unbox = TRUE, digits = 22))
+"""
+_R = ("Rscript", "--vanilla", "-e")
+CLIENTS = {
+    "TikTokResearchApi": (sys.executable, "-c", _OFFICIAL_WRAPPER),
+    "researchtikpy": (sys.executable, "-c", _RESEARCHTIKPY),
+    "httr2": (*_R, _HTTR2),
+}
 
 
 @pytest.fixture(scope="module")
 def campus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campus]:
-    require(Campus.is_possible(), "nginx, or the right to make namespaces,")
+    require(Campus.is_possible(), "nginx, the system's list of authorities or the right to make namespaces")
     with Campus(tmp_path_factory.mktemp("campus")) as opened:
         yield opened
 
 
-def environ(campus: Campus, on: Machine) -> dict[str, str]:
-    """The caller's own key, and the authorities of their machine for clients that bring a list of their own."""
-    if on is Machine.RESEARCHER:
-        key, secret = campus.key["client_key"], campus.key["client_secret"]
-        bundle = campus.home / "bundle.researcher"
-    else:
-        key, secret, bundle = CLIENT_KEY, CLIENT_SECRET, campus.home / "public-authority.pem"
-    trusted = dict.fromkeys(("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"), str(bundle))
+def has_httr2() -> bool:
+    """Whether R is here with the packages of the script."""
+    command = [*_R, "library(httr2); library(jsonlite)"]
+    found = find_program("Rscript")
+    return found is not None and subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def environ(key: str, secret: str) -> dict[str, str]:
+    """The caller's own key; and Python's clients shall trust whom the machine trusts."""
+    bundle = str(SYSTEM_BUNDLE)
+    trusted = {"REQUESTS_CA_BUNDLE": bundle, "SSL_CERT_FILE": bundle}
     return {"TIKTOK_CLIENT_KEY": key, "TIKTOK_CLIENT_SECRET": secret, **trusted}
 
 
-@pytest.mark.parametrize("script", [OFFICIAL_WRAPPER], ids=["TikTokResearchApi"])
-def test_an_unchanged_client_gets_through_bursar_what_the_platform_gives(campus: Campus, script: str) -> None:
-    command = (sys.executable, "-c", script)
-    direct = campus.run(*command, on=Machine.GATEWAY, environ=environ(campus, Machine.GATEWAY)).json()
-    spent = campus.upstream()["requests"]
-    through = campus.run(*command, on=Machine.RESEARCHER, environ=environ(campus, Machine.RESEARCHER)).json()
+@pytest.mark.parametrize("client", CLIENTS)
+def test_an_unchanged_client_gets_through_bursar_what_the_platform_gives(campus: Campus, client: str) -> None:
+    require(client != "httr2" or has_httr2(), "R with httr2 and jsonlite")
+    command = CLIENTS[client]
+    direct = campus.run(*command, on=Machine.ELSEWHERE, environ=environ(CLIENT_KEY, CLIENT_SECRET)).json()
+    before, earlier = campus.upstream()["requests"], {entry["id"] for entry in campus.log()}
+    own = environ(campus.key["client_key"], campus.key["client_secret"])
+    through = campus.run(*command, on=Machine.CAMPUS, environ=own).json()
     assert through == direct
     assert len(through[0]) > 100
-    assert campus.upstream()["requests"] > spent
-    asked = [entry for entry in campus.log() if entry["type"] == "outcome"]
-    assert len(asked) == campus.upstream()["requests"] - spent
+    logged = [entry for entry in campus.log() if entry["id"] not in earlier]
+    assert [each["type"] for each in logged].count("outcome") == campus.upstream()["requests"] - before
+    answered = [each for each in logged if each["type"] in {"outcome", "decision"} and "op" in each]
+    assert len(answered) > len(through[0]) // 100
+    assert [each["type"] for each in logged if each.get("op") == "oauth/token"] == ["auth"]
 
 
 def test_curl_trusts_the_campus_because_its_machine_does(campus: Campus) -> None:
@@ -69,7 +118,7 @@ def test_curl_trusts_the_campus_because_its_machine_does(campus: Campus) -> None
     }
     fields = [part for name, value in form.items() for part in ("-d", f"{name}={value}")]
     url = f"https://{front.PLATFORM}/v2/oauth/token/"
-    assert campus.run("curl", "-sS", url, *fields, on=Machine.RESEARCHER).json()["expires_in"] > 0
+    assert campus.run("curl", "-sS", url, *fields, on=Machine.CAMPUS).json()["expires_in"] > 0
     with pytest.raises(RuntimeError, match="certificate"):
         campus.run("curl", "-sS", url, *fields, on=Machine.GATEWAY)
 
@@ -88,8 +137,7 @@ def curl(
     said = campus.run(
         *("curl", "-sS", "-i", "-X", "POST", "-H", f"Authorization: Bearer {campus.key['api_key']}"),
         *(*options, f"https://{front.PLATFORM}{path}"),
-        on=Machine.RESEARCHER,
-        environ=environ(campus, Machine.RESEARCHER),
+        on=Machine.CAMPUS,
     ).output
     headers, _, body = said.replace("\r", "").rpartition("\n\n")
     return int(headers.split()[1]), headers.lower(), body

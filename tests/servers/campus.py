@@ -3,9 +3,10 @@
 On one loopback device there are two servers with TLS. At 127.0.0.2 the platform: the simulator, under the
 platform's name, with a certificate of a public authority. At 127.0.0.1 the campus's gateway: nginx with the
 shipped configuration in front of Bursar, under its own name and the platform's, with a certificate of the
-university's authority. Two kinds of machine see them: the `GATEWAY` machine, whose resolver knows the world as
-it is, and a `RESEARCHER` machine, whose resolver was told that the platform is the gateway, and which trusts
-the university's authority. Which of the two a machine reached is thus proven by the certificate.
+university's authority. Three kinds of machine see them. A researcher's on the `CAMPUS` has a resolver that was
+told that the platform is the gateway, and trusts the university's authority. A researcher's `ELSEWHERE` and the
+`GATEWAY` itself have resolvers that know the world as it is; the former trusts the public authority. Which of
+the two servers a client has reached is thus proven by the certificate.
 
 Needs `unshare`, `nsenter` and `mount`, and either root or unprivileged user namespaces.
 """
@@ -30,7 +31,8 @@ from tests.servers.certificates import Authority
 from tests.servers.programs import find_program
 
 _ROOT = Path(__file__).parents[2]
-_SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+"""Whom Debian's programs trust; Python's own list is another, until a variable names this one."""
 _LIMITS = {"requests/day": 100_000, "records/day": 10_000_000}
 # linux/sockios.h and linux/if.h
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
@@ -39,7 +41,8 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
 class Machine(Enum):
     """Whose resolver and whose trusted authorities a program sees."""
 
-    RESEARCHER = "researcher"
+    CAMPUS = "campus"
+    ELSEWHERE = "elsewhere"
     GATEWAY = "gateway"
 
 
@@ -66,7 +69,9 @@ class Campus:
     @staticmethod
     def is_possible() -> bool:
         """Whether this machine lets us make namespaces and has nginx."""
-        if not front.is_installed() or find_program("unshare") is None or find_program("nsenter") is None:
+        if not front.is_installed() or not SYSTEM_BUNDLE.exists():
+            return False
+        if find_program("unshare") is None or find_program("nsenter") is None:
             return False
         attempt = subprocess.run([*_unshare(), "mount", "--version"], capture_output=True, check=False)
         return attempt.returncode == 0
@@ -151,9 +156,8 @@ class Campus:
         if machine is Machine.GATEWAY:
             return []
         # What an administrator does to a researcher's machine: one line in hosts, one authority more.
-        trust = f'mount --bind "$1" {_SYSTEM_BUNDLE} && ' if _SYSTEM_BUNDLE.exists() else ""
-        script = f'mount --bind "$0" /etc/hosts && {trust}shift && exec "$@"'
-        hosts, bundle = self.home / "hosts.researcher", self.home / "bundle.researcher"
+        script = f'mount --bind "$0" /etc/hosts && mount --bind "$1" {SYSTEM_BUNDLE} && shift && exec "$@"'
+        hosts, bundle = self.home / f"hosts.{machine.value}", self.home / f"bundle.{machine.value}"
         return ["unshare", "--mount", "sh", "-c", script, str(hosts), str(bundle)]
 
 
@@ -170,20 +174,24 @@ def _raise_loopback() -> None:
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
 
 
-def _write_hosts(home: Path) -> None:
-    local = f"127.0.0.1 localhost {front.GATEWAY}\n"
-    (home / "hosts.gateway").write_text(f"{local}127.0.0.2 {front.PLATFORM}\n")
-    (home / "hosts.researcher").write_text(f"{local}127.0.0.1 {front.PLATFORM}\n")
+def _furnish(home: Path, trusted: Mapping[Machine, Authority]) -> None:
+    """Each machine's hosts file, and the list of whom it trusts."""
+    for machine in Machine:
+        address = "127.0.0.1" if machine is Machine.CAMPUS else "127.0.0.2"
+        lines = f"127.0.0.1 localhost {front.GATEWAY}\n{address} {front.PLATFORM}\n"
+        (home / f"hosts.{machine.value}").write_text(lines)
+    for machine, authority in trusted.items():
+        (home / f"bundle.{machine.value}").write_text(
+            SYSTEM_BUNDLE.read_text() + authority.certificate.read_text()
+        )
 
 
 def _open(home: Path) -> None:
     """Inside the namespaces: start everything, say so, and end it when the input ends."""
     _raise_loopback()
-    _write_hosts(home)
-    subprocess.run(["mount", "--bind", str(home / "hosts.gateway"), "/etc/hosts"], check=True)
     public, university = Authority.make(home, "public-authority"), Authority.make(home, "university")
-    held = _SYSTEM_BUNDLE.read_text() if _SYSTEM_BUNDLE.exists() else ""
-    (home / "bundle.researcher").write_text(held + university.certificate.read_text())
+    _furnish(home, {Machine.CAMPUS: university, Machine.ELSEWHERE: public})
+    subprocess.run(["mount", "--bind", str(home / "hosts.gateway"), "/etc/hosts"], check=True)
     settings = {
         "BURSAR_PUBLIC_URL": f"https://{front.GATEWAY}",
         "BURSAR_TRUSTED_PROXIES": "127.0.0.1",
