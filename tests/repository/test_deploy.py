@@ -108,7 +108,9 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
 def test_nginx_accepts_the_configuration(tmp_path: Path) -> None:
     require(front.is_installed(), "nginx")
     certificate = Authority.make(tmp_path, "university").issue(front.GATEWAY, front.PLATFORM)
-    site = front.edited(certificate=certificate, gateway_port=8080, home=tmp_path)
+    # Its check opens the sockets as well, and port 443 may be taken, or not ours to take.
+    listen = f"127.0.0.1:{free_port()}"
+    site = front.edited(certificate=certificate, gateway_port=8080, home=tmp_path, listen=listen)
     done = front.check(front.whole(site, home=tmp_path))
     # Warnings go into the log.
     assert (done.returncode, done.stderr, (tmp_path / "nginx.log").read_text()) == (0, "", "")

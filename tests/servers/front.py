@@ -11,7 +11,6 @@ from tests.servers.programs import find_program
 SHIPPED = Path(__file__).parents[2] / "deploy/nginx.conf"
 PLATFORM = "open.tiktokapis.com"
 GATEWAY = "bursar.example.edu"
-_HAS_IPV6 = Path("/proc/net/if_inet6").exists()
 
 
 def is_installed() -> bool:
@@ -19,7 +18,7 @@ def is_installed() -> bool:
     return find_program("nginx") is not None
 
 
-def edited(*, certificate: Pair, gateway_port: int, home: Path, listen: str = "443") -> str:
+def edited(*, certificate: Pair, gateway_port: int, home: Path, listen: str) -> str:
     """The shipped configuration with paths and ports of a test; every edit must find its line."""
     text = SHIPPED.read_text()
     edits = {
@@ -28,7 +27,7 @@ def edited(*, certificate: Pair, gateway_port: int, home: Path, listen: str = "4
         "127.0.0.1:8080": f"127.0.0.1:{gateway_port}",
         "/var/log/nginx/bursar.log": str(home / "front.log"),
         "listen 443 ssl;": f"listen {listen} ssl;",
-        "    listen [::]:443 ssl;\n": "    listen [::]:443 ssl;\n" if listen == "443" and _HAS_IPV6 else "",
+        "    listen [::]:443 ssl;\n": "",
     }
     for shipped, wanted in edits.items():
         assert text.count(shipped) == 1, shipped
@@ -41,9 +40,10 @@ def whole(*sites: str, home: Path) -> Path:
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "\n".join(f"    {kind}_temp_path {home / 'temporary'};" for kind in kinds)
     # One process without workers: those would change to another account, which a namespace may not have.
+    account = "user root root;\n" if os.geteuid() == 0 else ""
     path = home / "nginx.conf"
     path.write_text(
-        f"daemon off;\nmaster_process off;\npid {home / 'nginx.pid'};\nerror_log {home / 'nginx.log'};\n"
+        f"{account}daemon off;\nmaster_process off;\npid {home / 'nginx.pid'};\nerror_log {home / 'nginx.log'};\n"
         f"events {{}}\nhttp {{\n{temporary}\n    access_log off;\n" + "\n".join(sites) + "\n}\n"
     )
     return path
