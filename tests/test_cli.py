@@ -1,3 +1,4 @@
+import datetime as dt
 import json
 import os
 import stat
@@ -380,3 +381,21 @@ def test_help_answers_without_loading_the_application() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert time.monotonic() - started < 30
+
+
+def test_a_limit_is_raised_listed_and_ended(shell: Shell) -> None:
+    shell.applied()
+    until = (dt.datetime.now(dt.UTC) + dt.timedelta(days=3)).date().isoformat()
+    granted = shell.json(
+        "limit", "raise", "project:elections", "requests/day", "50", "--until", until, "--reason", "night"
+    )
+    (listed,) = shell.json("limit", "raises")["raises"]
+    assert (listed["id"], listed["amount"], listed["reason"]) == (granted["id"], 50, "night")
+    assert shell.json("limit", "end-raise", granted["id"])["changed"] is True
+    assert shell.json("limit", "raises")["raises"] == []
+    assert len(shell.json("limit", "raises", "--all")["raises"]) == 1
+    code, _, err = shell.run(
+        "limit", "raise", "credential:main", "requests/day", "5", "--until", until, "--reason", "x"
+    )
+    assert code == 2
+    assert "limit set" in err

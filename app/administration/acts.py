@@ -15,6 +15,7 @@ from app.administration.desired import (
 )
 from app.administration.difference import Difference, difference, limit_change
 from app.administration.facing import acceptance_face, differences, person_face
+from app.administration.floors import after, check_floors
 from app.administration.minting import Mint
 from app.administration.registry import Registry
 from app.administration.state import Acceptance, Credential, Person, Project, State, slot_of
@@ -22,7 +23,7 @@ from app.administration.wanted import Wanted, WantedCredential, check_secret
 from app.errors import Conflict, InvalidParams, NotFound
 from app.identity.roles import Act, Role
 from app.quota.arithmetic import ScopeKind
-from app.quota.limits import EACH_MEMBER, StoredLimit
+from app.quota.limits import EACH_MEMBER, FLOOR, StoredLimit
 
 DEFAULT_ADMIN = "admin@localhost"
 """Who administers an installation for which no address was given."""
@@ -139,6 +140,11 @@ async def set_limits(
             )
             (dropped if amount is None else puts).append(limit)
             changes.append(limit_change(scope, limit, before, amount))
+        check_floors(
+            credentials=state.credentials,
+            projects=state.projects,
+            limits=after(state.limits, puts=puts, dropped=dropped),
+        )
         return Plan(changes=changes, puts=puts, dropped=dropped), bool(changes)
 
     return await registry.change(actor, decide)
@@ -300,7 +306,7 @@ def find_scope(state: State, scope: str) -> tuple[str, str]:
     match kind:
         case ScopeKind.CREDENTIAL:
             return kind, find_credential(state, name).id
-        case ScopeKind.PROJECT | "each_member":
+        case ScopeKind.PROJECT | "each_member" | "floor":
             return kind, _project(state, name).id
         case ScopeKind.MEMBER:
             project_name, _, email = name.rpartition("/")
@@ -316,7 +322,7 @@ def find_scope(state: State, scope: str) -> tuple[str, str]:
         case _:
             raise InvalidParams(
                 f"{scope!r} is no scope; write project:NAME, member:PROJECT/EMAIL, {EACH_MEMBER}:PROJECT, "
-                "credential:NAME or key:ID."
+                f"credential:NAME, key:ID, or {FLOOR}:PROJECT."
             )
 
 

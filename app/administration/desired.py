@@ -226,6 +226,8 @@ class DesiredProject(_Model):
     allow: Allow = Allow()
     limits: Limits = {}
     member_limits: Limits = {}
+    floors: Limits = {}
+    """Shares of the credential's day that other projects cannot take."""
 
     @model_validator(mode="after")
     def _lead_is_member(self) -> "DesiredProject":

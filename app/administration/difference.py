@@ -21,6 +21,7 @@ from app.administration.facing import (
     project_face,
     terms_face,
 )
+from app.administration.floors import after, check_floors
 from app.administration.minting import Mint
 from app.administration.retiring import (
     retire_credential,
@@ -43,7 +44,7 @@ from app.administration.state import (
 )
 from app.administration.wanted import Wanted, WantedAcceptance, WantedCredential, WantedPerson, WantedTerms
 from app.quota.arithmetic import ScopeKind
-from app.quota.limits import EACH_MEMBER, StoredLimit
+from app.quota.limits import EACH_MEMBER, FLOOR, StoredLimit
 
 _Named = TypeVar("_Named", Credential, Person, TermsVersion, Project)
 
@@ -77,6 +78,12 @@ def difference(state: State, wanted: Wanted, mint: Mint, *, prune: bool = False)
         projects=comparison.projects.values(),
         memberships=comparison.memberships.values(),
         today=state.now.date(),
+    )
+    draw = comparison.draw
+    check_floors(
+        credentials=comparison.credentials.values(),
+        projects=comparison.projects.values(),
+        limits=after(state.limits, puts=draw.puts, dropped=draw.dropped),
     )
     return Difference(plan=comparison.draw.plan(), left=tuple(comparison.left))
 
@@ -256,6 +263,7 @@ class _Comparison:
         self._put(new, differences("project", new.name, new.id, before, after, was_retired=was_retired))
         self._limits(ScopeKind.PROJECT, new.id, f"project:{new.name}", wanted.limits)
         self._limits(EACH_MEMBER, new.id, f"each_member:{new.name}", wanted.member_limits)
+        self._limits(FLOOR, new.id, f"floor:{new.name}", wanted.floors)
         for member in wanted.members:
             self._member(new, member, f"{place}.members ({member.email})")
         self._members_left(new, {self.people[member.email].id for member in wanted.members})

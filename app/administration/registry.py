@@ -1,13 +1,14 @@
 """The port through which administration reads and changes the directory."""
 
 import datetime as dt
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from app.administration.changes import Actor, Plan
 from app.administration.state import State
 from app.quota.arithmetic import Use
+from app.quota.mirror import Mirror
 
 T = TypeVar("T")
 
@@ -47,6 +48,10 @@ class Registry(Protocol):
         self, scope_ids: Collection[str], *, since: dt.date
     ) -> Mapping[CounterSlot, Mapping[dt.date, Use]]:
         """What these scopes used on each day from `since`, and at `EARLIER` the sum of all days before."""
+        ...
+
+    async def mirrors(self) -> Sequence[tuple[str, str, Mirror]]:
+        """Credential id, family and mirror of every budget that the platform has called used up."""
         ...
 
     async def log_size(self) -> LogSize:

@@ -5,6 +5,7 @@ from typing import Any
 from app.administration.difference import limit_key
 from app.administration.rosters import roster_sizes
 from app.administration.state import State
+from app.quota.limits import EACH_MEMBER, FLOOR
 
 
 def shown_credentials(state: State) -> list[dict[str, Any]]:
@@ -93,16 +94,27 @@ def shown_terms(state: State) -> list[dict[str, Any]]:
 
 def shown_limits(state: State) -> list[dict[str, Any]]:
     """Every limit, under the name of its scope."""
-    emails = {each.id: each.email for each in state.people}
-    projects = {each.id: each.name for each in state.projects}
-    names = {**projects, **{each.id: each.name for each in state.credentials}}
-    names |= {each.id: f"{projects[each.project_id]}/{emails[each.person_id]}" for each in state.memberships}
+    names = scope_names(state)
     found = [
         {
-            "scope": f"{each.scope_kind}:{names.get(each.scope_id, each.scope_id)}",
+            "scope": names.get((each.scope_kind, each.scope_id), f"{each.scope_kind}:{each.scope_id}"),
             "key": limit_key(each),
             "amount": each.amount,
         }
         for each in state.limits
     ]
     return sorted(found, key=lambda one: (str(one["scope"]), str(one["key"])))
+
+
+def scope_names(state: State) -> dict[tuple[str, str], str]:
+    """Every scope that a limit can have, by kind and id, as people write it: `project:elections`."""
+    emails = {each.id: each.email for each in state.people}
+    projects = {each.id: each.name for each in state.projects}
+    names = {("credential", each.id): each.name for each in state.credentials}
+    names |= {(kind, id_): name for id_, name in projects.items() for kind in ("project", EACH_MEMBER, FLOOR)}
+    names |= {
+        ("member", each.id): f"{projects[each.project_id]}/{emails[each.person_id]}"
+        for each in state.memberships
+    }
+    names |= {("key", each.id): each.id for each in state.keys}
+    return {scope: f"{scope[0]}:{name}" for scope, name in names.items()}

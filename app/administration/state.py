@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.administration.credentials import SealedCredential
-from app.quota.arithmetic import Dimension, Window
-from app.quota.limits import StoredLimit
+from app.quota.limits import LimitSlot, Raise, StoredLimit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,11 +137,17 @@ class PersonToken:
 
 
 Record = (
-    Credential | Person | TermsVersion | Acceptance | Project | Membership | Key | PersonToken | StoredLimit
+    Credential
+    | Person
+    | TermsVersion
+    | Acceptance
+    | Project
+    | Membership
+    | Key
+    | PersonToken
+    | StoredLimit
+    | Raise
 )
-
-LimitSlot = tuple[str, str, Dimension, Window | None]
-"""Scope kind, scope id, dimension and window: what a limit is told apart by."""
 
 
 def slot_of(limit: StoredLimit) -> LimitSlot:
@@ -178,6 +183,7 @@ class State:
     keys: Sequence[Key] = ()
     tokens: Sequence[PersonToken] = ()
     limits: Sequence[StoredLimit] = ()
+    raises: Sequence[Raise] = ()
 
     @property
     def now(self) -> dt.datetime:

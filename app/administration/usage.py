@@ -1,7 +1,7 @@
 """What the limits have left, for people: the figures of the ledger, under names that people know."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.administration.registry import CounterSlot, Registry
@@ -9,7 +9,8 @@ from app.administration.state import Project, State
 from app.audit.entries import Value
 from app.errors import NotFound
 from app.quota.arithmetic import Limit, Standing, Use, Window, standing, use_at
-from app.quota.limits import effective_limits
+from app.quota.limits import effective_limits, raised_by
+from app.quota.mirror import Mirror
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,10 +19,16 @@ class Usage:
 
     day: dt.date
     limits: Sequence[tuple[str, Standing]]
+    platform: Sequence[tuple[str, str, Mirror]] = ()
+    """Credential, family and mirror of what the platform has called used up on that day."""
 
     def shown(self) -> dict[str, Value]:
         """As `bursar usage --json` and the API give it."""
-        return {"day": self.day.isoformat(), "limits": [_shown(scope, each) for scope, each in self.limits]}
+        return {
+            "day": self.day.isoformat(),
+            "limits": [_shown(scope, each) for scope, each in self.limits],
+            "platform": [_reflected(*each) for each in self.platform],
+        }
 
 
 async def usage(
@@ -44,8 +51,22 @@ async def usage(
     scoped = _limits(state, project=project, email=email)
     uses = await registry.uses({limit.scope.id for _, limit in scoped}, since=day.replace(day=1))
     return Usage(
-        day=day, limits=[(label, standing(limit, _use(limit, uses, day), moment)) for label, limit in scoped]
+        day=day,
+        limits=[(label, standing(limit, _use(limit, uses, day), moment)) for label, limit in scoped],
+        platform=await _platform(registry, state, {limit.scope.id for _, limit in scoped}, day),
     )
+
+
+async def _platform(
+    registry: Registry, state: State, scope_ids: Collection[str], day: dt.date
+) -> list[tuple[str, str, Mirror]]:
+    names = {each.id: each.name for each in state.credentials if each.id in scope_ids}
+    found = await registry.mirrors()
+    return [
+        (names[credential], family, mirror)
+        for credential, family, mirror in found
+        if credential in names and mirror.day == day
+    ]
 
 
 def _use(limit: Limit, uses: Mapping[CounterSlot, Mapping[dt.date, Use]], day: dt.date) -> Use:
@@ -56,9 +77,11 @@ def _use(limit: Limit, uses: Mapping[CounterSlot, Mapping[dt.date, Use]], day: d
 def _limits(state: State, *, project: str | None, email: str | None) -> list[tuple[str, Limit]]:
     """Every limit with the name of its scope, each once, from the widest scope to the narrowest."""
     labels: dict[Limit, str] = {}
+    raised = raised_by(state.raises, now_us=state.now_us)
     for owned, names in _owners(state, project=project, email=email):
         for limit in effective_limits(
             state.limits,
+            raised,
             credential=owned["credential"],
             project=owned["project"],
             membership=owned["membership"],
@@ -129,3 +152,17 @@ def _shown(scope: str, each: Standing) -> dict[str, Value]:
         "left": each.left,
         "resets_at": None if each.resets_at is None else each.resets_at.isoformat().replace("+00:00", "Z"),
     }
+
+
+def _reflected(credential: str, family: str, mirror: Mirror) -> dict[str, Value]:
+    return {
+        "credential": credential,
+        "family": family,
+        "said_at": _told(mirror.said_at),
+        "counted": {"calls": mirror.counted_calls, "records": mirror.counted_records},
+        "next_probe_at": _told(mirror.next_probe_at),
+    }
+
+
+def _told(moment: dt.datetime) -> str:
+    return moment.replace(microsecond=0).isoformat().replace("+00:00", "Z")

@@ -1,10 +1,14 @@
 """usage and limit."""
 
-from typing import Annotated
+import datetime as dt
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.speaking import AsJson, Day, day_of, office, operator, run, say, say_json, table
+from app.cli.speaking import AsJson, Day, day_of, note, office, operator, run, say, say_json, table
+
+if TYPE_CHECKING:
+    from app.administration.desired import LimitKey
 
 limits = typer.Typer(help="Limits of credentials, projects, members and keys.", no_args_is_help=True)
 
@@ -44,6 +48,12 @@ def usage(
         )
         for scope, each in found.limits
     ]
+    for credential, family, mirror in found.platform:
+        note(
+            f"The platform calls the {family} quota of credential {credential} used up since "
+            f"{mirror.said_at:%H:%M} UTC, when Bursar had counted {mirror.counted_calls} calls and "
+            f"{mirror.counted_records} records; it asks again at {mirror.next_probe_at:%H:%M} UTC."
+        )
     table(
         f"Usage on {found.day} (UTC)",
         ("scope", "what", "limit", "used", "reserved", "left", "resets"),
@@ -73,7 +83,7 @@ def set_limit(
     scope: Annotated[
         str,
         typer.Argument(
-            help="project:NAME, member:PROJECT/EMAIL, each_member:PROJECT, credential:NAME, key:ID"
+            help="project:NAME, member:PROJECT/EMAIL, each_member:PROJECT, credential:NAME, key:ID, floor:PROJECT"
         ),
     ],
     key: Annotated[str, typer.Argument(help="What is limited, such as requests/day or concurrent.")],
@@ -94,15 +104,102 @@ def remove_limit(
     _change(scope, key, None, as_json=as_json)
 
 
-def _change(scope: str, key: str, amount: int | None, *, as_json: bool) -> None:
-    from app.administration.acts import set_limits  # noqa: PLC0415
+@limits.command("raise")
+def raise_limit(
+    scope: Annotated[
+        str, typer.Argument(help="project:NAME, member:PROJECT/EMAIL, each_member:PROJECT or key:ID")
+    ],
+    key: Annotated[str, typer.Argument(help="What is limited, such as requests/day.")],
+    amount: Annotated[int, typer.Argument(min=1, help="How much more.")],
+    *,
+    until: Annotated[
+        dt.datetime,
+        typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="The last day on which it holds, UTC."),
+    ],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with the raise.")],
+    as_json: AsJson = False,
+) -> None:
+    """Have a limit hold more until a day; it ends by itself."""
+    from app.administration.raising import grant_raise  # noqa: PLC0415
+
+    limit_key = _limit_key(key)
+
+    async def work() -> str:
+        async with office() as here:
+            granted = await grant_raise(
+                here.registry,
+                here.mint,
+                operator(),
+                scope=scope,
+                key=limit_key,
+                amount=amount,
+                until=until.replace(tzinfo=dt.UTC) + dt.timedelta(days=1),
+                reason=reason,
+            )
+            return granted.id
+
+    raise_id = run(work())
+    if as_json:
+        say_json({"id": raise_id, "scope": scope, "key": key, "amount": amount, "until": day_of(until)})
+    else:
+        say(f"Done. `bursar limit end-raise {raise_id}` ends it before its day.")
+
+
+@limits.command("raises")
+def list_raises(
+    as_json: AsJson = False,
+    everything: Annotated[bool, typer.Option("--all", help="Those that have ended, too.")] = False,
+) -> None:
+    """List raises."""
+    from app.administration.raising import shown_raises  # noqa: PLC0415
+
+    async def work() -> list[dict[str, object]]:
+        async with office() as here:
+            return [dict(each) for each in shown_raises(await here.registry.state(), all_of_them=everything)]
+
+    found = run(work())
+    if as_json:
+        say_json({"raises": found})
+    else:
+        rows = [
+            tuple(each[name] for name in ("id", "scope", "key", "amount", "until", "reason"))
+            for each in found
+        ]
+        table("Raises", ("id", "scope", "what", "more", "until", "reason"), rows)
+
+
+@limits.command("end-raise")
+def end_raise(
+    raise_id: Annotated[str, typer.Argument(help="As in `limit raises`.")], as_json: AsJson = False
+) -> None:
+    """End a raise now."""
+    from app.administration.raising import end_raise as end  # noqa: PLC0415
+
+    async def work() -> bool:
+        async with office() as here:
+            return await end(here.registry, operator(), raise_id=raise_id)
+
+    has_ended = run(work())
+    if as_json:
+        say_json({"id": raise_id, "changed": has_ended})
+    else:
+        say("Done." if has_ended else "It had ended already.")
+
+
+def _limit_key(key: str) -> "LimitKey":
     from app.errors import InvalidParams  # noqa: PLC0415
     from app.quota.arithmetic import parse_limit_key  # noqa: PLC0415
 
     try:
-        limit_key = parse_limit_key(key)
+        return parse_limit_key(key)
     except ValueError as error:
         raise InvalidParams(str(error)) from error
+
+
+def _change(scope: str, key: str, amount: int | None, *, as_json: bool) -> None:
+    from app.administration.acts import set_limits  # noqa: PLC0415
+
+    limit_key = _limit_key(key)
 
     async def work() -> bool:
         async with office() as here:

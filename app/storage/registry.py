@@ -26,10 +26,12 @@ from app.administration.state import (
 )
 from app.errors import Conflict, NotReady
 from app.quota.arithmetic import Dimension, Use, Window
-from app.quota.limits import StoredLimit
+from app.quota.limits import Raise, StoredLimit
+from app.quota.mirror import Mirror
 from app.storage.engines import Database
 from app.storage.ledger import USES_BEFORE, USES_SINCE
 from app.storage.log import Boot, LockedHead, lock_head
+from app.storage.mirrors import read_mirrors
 from app.storage.prepared import upsert
 from app.storage.tables import (
     AcceptanceRow,
@@ -42,6 +44,7 @@ from app.storage.tables import (
     PersonRow,
     PersonTokenRow,
     ProjectRow,
+    RaiseRow,
     TermsRow,
     table,
 )
@@ -60,6 +63,7 @@ _ROWS: Final[Mapping[type[Any], type[SQLModel]]] = {
     Key: KeyRow,
     PersonToken: PersonTokenRow,
     StoredLimit: LimitRow,
+    Raise: RaiseRow,
 }
 _TABLES: Final = {kind: table(row) for kind, row in _ROWS.items()}
 _head, _entry, _limit = table(HeadRow), table(EntryRow), table(LimitRow)
@@ -112,6 +116,10 @@ class SqlRegistry:
         wanted = {"ids": sorted(scope_ids), "since": since}
         return await self._database.read(lambda conn: _uses(conn, wanted))
 
+    async def mirrors(self) -> Sequence[tuple[str, str, Mirror]]:
+        """What the platform has called used up; see `app.administration.registry`."""
+        return await self._database.read(read_mirrors)
+
     async def log_size(self) -> LogSize:
         """The length of the log by its head and by its entries."""
         return await self._database.read(_log_size)
@@ -148,6 +156,7 @@ def _state(conn: Connection, *, now_us: int, revision: int) -> State:
         keys=_all(conn, Key),
         tokens=_all(conn, PersonToken),
         limits=_all(conn, StoredLimit),
+        raises=_all(conn, Raise),
     )
 
 
@@ -158,7 +167,7 @@ def _all(conn: Connection, kind: type[R]) -> Sequence[R]:
 
 
 def _record(kind: type[R], row: dict[str, Any]) -> R:
-    if kind is StoredLimit:
+    if kind in {StoredLimit, Raise}:
         row["dimension"] = Dimension(row["dimension"])
         row["window"] = Window(row["window"]) if row["window"] else None
     elif kind is Person:
@@ -168,7 +177,7 @@ def _record(kind: type[R], row: dict[str, Any]) -> R:
 
 def _row(record: Record) -> dict[str, Any]:
     row = {each.name: getattr(record, each.name) for each in dataclasses.fields(record)}
-    if isinstance(record, StoredLimit):
+    if isinstance(record, (StoredLimit, Raise)):
         row["dimension"] = record.dimension.value
         row["window"] = record.window.value if record.window else ""
     elif isinstance(record, Person):

@@ -115,11 +115,29 @@ class UsedShape(BaseModel):
     resets_at: str | None
 
 
+class CountedShape(BaseModel):
+    """What Bursar had charged."""
+
+    calls: int
+    records: int
+
+
+class PlatformShape(BaseModel):
+    """That the platform itself has called a credential's day used up, and when Bursar asks again."""
+
+    credential: str
+    family: str
+    said_at: dt.datetime
+    counted: CountedShape
+    next_probe_at: dt.datetime
+
+
 class UsageShape(BaseModel):
     """Every limit of days as it stood on `day`, the limits above the asker's own included."""
 
     day: dt.date
     limits: list[UsedShape]
+    platform: list[PlatformShape] = []
 
 
 class KeyShape(BaseModel):

@@ -13,7 +13,7 @@ from app.administration.state import Key, Membership, Person, Project, State, Te
 from app.errors import NotFound
 from app.identity.roles import Act
 from app.quota.arithmetic import ScopeKind
-from app.quota.limits import EACH_MEMBER, StoredLimit
+from app.quota.limits import EACH_MEMBER, FLOOR, StoredLimit
 from app.web.api.visitors import Visitor
 
 
@@ -143,6 +143,7 @@ class Sight:
         for project in self.projects.values():
             labels[ScopeKind.PROJECT.value, project.id] = f"project:{project.name}"
             labels[EACH_MEMBER, project.id] = f"{EACH_MEMBER}:{project.name}"
+            labels[FLOOR, project.id] = f"{FLOOR}:{project.name}"
         for place in self.memberships.values():
             name = f"{self.projects[place.project_id].name}/{names[place.person_id]}"
             labels[ScopeKind.MEMBER.value, place.id] = f"member:{name}"

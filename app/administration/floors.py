@@ -1,0 +1,62 @@
+"""Floors: what a project may count on of its credential's day, and that they fit into it together."""
+
+from collections.abc import Iterable
+
+from app.administration.state import Credential, Project
+from app.errors import InvalidParams
+from app.quota.arithmetic import Dimension, ScopeKind, Window
+from app.quota.limits import DIMENSIONS, FLOOR, StoredLimit
+
+_KEEPABLE = frozenset(dimension for both in DIMENSIONS.values() for dimension in both)
+
+
+def check_floors(
+    *, credentials: Iterable[Credential], projects: Iterable[Project], limits: Iterable[StoredLimit]
+) -> None:
+    """Return when every floor is a share of a day that its credential has; raises InvalidParams."""
+    limits = list(limits)
+    names = {each.id: each.name for each in credentials if each.retired_us is None}
+    homes = {each.id: each for each in projects if each.retired_us is None}
+    days = {
+        (each.scope_id, each.dimension): each.amount
+        for each in limits
+        if each.scope_kind == ScopeKind.CREDENTIAL and each.window is Window.DAY
+    }
+    kept: dict[tuple[str, Dimension], int] = {}
+    for floor in limits:
+        project = homes.get(floor.scope_id) if floor.scope_kind == FLOOR else None
+        if project is None:
+            continue
+        if floor.window is not Window.DAY or floor.dimension not in _KEEPABLE:
+            raise InvalidParams(
+                f"floor:{project.name}: a floor is a share of a day, such as requests/day.", rule="state-file"
+            )
+        slot = (project.credential_id, floor.dimension)
+        if slot not in days:
+            raise InvalidParams(
+                f"floor:{project.name}: credential {names.get(slot[0], slot[0])} has no limit "
+                f"{floor.dimension}/day of which a share could be kept; set that first.",
+                rule="state-file",
+            )
+        kept[slot] = kept.get(slot, 0) + floor.amount
+    for (credential, dimension), amount in kept.items():
+        if amount > days[credential, dimension]:
+            raise InvalidParams(
+                f"The floors of credential {names.get(credential, credential)}'s projects come to {amount} "
+                f"{dimension} a day, more than its limit of {days[credential, dimension]}. Lower some of them.",
+                rule="state-file",
+            )
+
+
+def after(
+    limits: Iterable[StoredLimit], *, puts: Iterable[object], dropped: Iterable[StoredLimit]
+) -> list[StoredLimit]:
+    """The limits as they will be."""
+    ended = {_slot(each) for each in dropped}
+    found = {_slot(each): each for each in limits if _slot(each) not in ended}
+    found |= {_slot(each): each for each in puts if isinstance(each, StoredLimit)}
+    return list(found.values())
+
+
+def _slot(limit: StoredLimit) -> tuple[object, ...]:
+    return limit.scope_kind, limit.scope_id, limit.dimension, limit.window
