@@ -1,0 +1,43 @@
+"""The documentation's pages, and the blocks in them that a comment marks to be run."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from tests.repository.committed import ROOT
+
+GATEWAY = "https://bursar.example.edu"
+PLATFORM = "https://open.tiktokapis.com"
+_BLOCK = re.compile(
+    r"^<!-- (?P<use>\w+): (?P<name>[^>]+?) -->\n+^```(?P<language>\w+)\n(?P<text>.*?)^```$",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """One block of code: what it is for, its name there, its language, and what it says."""
+
+    use: str
+    name: str
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@cache
+def page(path: str) -> str:
+    """A page's text."""
+    return (ROOT / path).read_text()
+
+
+@cache
+def blocks(path: str, use: str) -> tuple[Block, ...]:
+    """The blocks of a page that are marked for this use, in their order."""
+    return tuple(
+        Block(use=use, name=found["name"], language=found["language"], text=found["text"])
+        for found in _BLOCK.finditer(page(path))
+        if found["use"] == use
+    )
