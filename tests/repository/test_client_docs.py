@@ -33,8 +33,8 @@ print(answer.json()["data"]["display_name"], "Audit-Entry" in answer.headers, el
 import asyncio, os, httpx
 call = dict(headers={{"Authorization": "Bearer " + os.environ["API_KEY"]}}, json={{"username": "sim_user_1"}})
 async def ask():
-    async with httpx.AsyncClient() as client:
-        return await client.post("{PLATFORM}{_PATH}", **call)
+    async with httpx.AsyncClient(base_url="{PLATFORM}") as client:
+        return await client.post("{_PATH}", **call)
 answer = httpx.post("{PLATFORM}{_PATH}", **call)
 assert answer.json()["data"] == asyncio.run(ask()).json()["data"]
 elsewhere = httpx.get(os.environ["ELSEWHERE"])
@@ -43,9 +43,15 @@ print(answer.json()["data"]["display_name"], "Audit-Entry" in answer.headers, el
     "aiohttp": f"""
 import asyncio, os, aiohttp
 async def main():
-    async with aiohttp.ClientSession(headers={{"Authorization": "Bearer " + os.environ["API_KEY"]}}) as session:
-        async with session.post("{PLATFORM}{_PATH}", json={{"username": "sim_user_1"}}) as answer:
+    call = dict(
+        headers={{"Authorization": "Bearer " + os.environ["API_KEY"]}}, json={{"username": "sim_user_1"}}
+    )
+    async with aiohttp.ClientSession("{PLATFORM}") as session, session.post("{_PATH}", **call) as answer:
+        first = await answer.json()
+    async with aiohttp.ClientSession() as session:
+        async with session.post("{PLATFORM}{_PATH}", **call) as answer:
             said = await answer.json()
+        assert said["data"] == first["data"]
         async with session.get(os.environ["ELSEWHERE"]) as elsewhere:
             print(said["data"]["display_name"], "Audit-Entry" in answer.headers, elsewhere.status)
 asyncio.run(main())
