@@ -5,7 +5,7 @@ Only the frontier is kept: the roots of the perfect subtrees that the leaves so 
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -15,6 +15,7 @@ HASH_BYTES: Final = 32
 EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
 """The root of a tree without leaves, MTH({}) of RFC 6962, section 2.1."""
 
+_KEPT_LEVELS: Final = 8
 _SIZE_BYTES: Final = 8
 _SUM_BYTES: Final = 32
 
@@ -51,17 +52,26 @@ class Frontier:
         """The tree with one more leaf, given by its `leaf_hash`; this one stays as it is."""
         return self.extend((leaf,))
 
-    def extend(self, leaves: Iterable[bytes]) -> "Frontier":
-        """The tree with these leaf hashes appended in order; this one stays as it is."""
+    def extend(
+        self, leaves: Iterable[bytes], *, keep: Callable[[int, int, bytes], None] | None = None
+    ) -> "Frontier":
+        """The tree with these leaf hashes appended in order; this one stays as it is.
+
+        `keep` is told of each subtree of 2^8, 2^16, ... leaves that this completes: its level, its number
+        from the left, and its root.
+        """
         size, stack = self.size, list(self.hashes)
         sha256 = hashlib.sha256
         for leaf in leaves:
             subtree = leaf
             # Each trailing 1 of the size is a perfect subtree of the same height, to be joined on the left.
-            carried = size
+            carried, level = size, 0
             while carried & 1:
                 subtree = sha256(b"\x01" + stack.pop() + subtree).digest()
                 carried >>= 1
+                level += 1
+                if keep is not None and level % _KEPT_LEVELS == 0:
+                    keep(level, carried, subtree)
             stack.append(subtree)
             size += 1
         return Frontier(size, tuple(stack))

@@ -1,0 +1,153 @@
+"""Signed notes and checkpoints: the three lines that stand for a whole log, and who signed them.
+
+Forms of C2SP: signed-note (text, blank line, signature lines) and tlog-checkpoint (origin, size, root), with
+Ed25519 keys (algorithm 0x01), as transparency logs and their witnesses read them.
+"""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from app.audit.tree import HASH_BYTES
+from app.errors import BadSetting, LogBroken
+
+ED25519: Final = b"\x01"
+"""The algorithm's byte in key ids and verifier keys (C2SP signed-note)."""
+_KEY_ID_BYTES: Final = 4
+_SIGNATURE_BYTES: Final = 64
+_DASH: Final = "\u2014 "
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """A public key under a name, such as `example.edu/log+1a2b3c4d+ASNFZ4mrze8...`."""
+
+    name: str
+    public: bytes
+
+    @property
+    def key_id(self) -> bytes:
+        """The first four bytes of the SHA-256 over name, line end, algorithm and key."""
+        return hashlib.sha256(self.name.encode() + b"\n" + ED25519 + self.public).digest()[:_KEY_ID_BYTES]
+
+    @property
+    def vkey(self) -> str:
+        """The key as text, for whoever verifies."""
+        encoded = base64.b64encode(ED25519 + self.public).decode()
+        return f"{self.name}+{self.key_id.hex()}+{encoded}"
+
+    @classmethod
+    def parse(cls, vkey: str) -> Self:
+        """The key that `vkey` spells; raises BadSetting."""
+        name, _, rest = vkey.strip().partition("+")
+        key_id, _, encoded = rest.partition("+")
+        try:
+            data = base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise BadSetting("A verifier key is written NAME+KEYID+BASE64.") from error
+        found = cls(name, data[1:])
+        if data[:1] != ED25519 or len(data) != 33 or found.key_id.hex() != key_id:
+            raise BadSetting("A verifier key is written NAME+KEYID+BASE64, of an Ed25519 key.")
+        return found
+
+    def accepts(self, text: bytes, signature: bytes) -> bool:
+        """Whether the signature is this key's, over exactly that text."""
+        try:
+            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, text)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """The log's private key; signs notes under any name, since the name is the log's origin."""
+
+    _private: Ed25519PrivateKey = field(repr=False)
+
+    @classmethod
+    def from_pem(cls, pem: bytes) -> Self:
+        """The key of a PEM file; raises BadSetting."""
+        try:
+            private = load_pem_private_key(pem, password=None)
+        except ValueError as error:
+            raise BadSetting("The log's key is no Ed25519 private key in PEM form.") from error
+        if not isinstance(private, Ed25519PrivateKey):
+            raise BadSetting("The log's key is no Ed25519 private key in PEM form.")
+        return cls(private)
+
+    def verifier(self, name: str) -> Verifier:
+        """Who verifies what this key signs under that name."""
+        public = self._private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        return Verifier(name, public)
+
+    def sign(self, text: bytes, name: str) -> bytes:
+        """The note: `text`, which ends in a line end, a blank line and one signature line."""
+        signature = self.verifier(name).key_id + self._private.sign(text)
+        line = f"{_DASH}{name} {base64.b64encode(signature).decode()}\n"
+        return text + b"\n" + line.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A log of `origin` had `size` leaves whose tree has this root."""
+
+    origin: str
+    size: int
+    root: bytes
+
+    @property
+    def text(self) -> bytes:
+        """What is signed."""
+        root = base64.b64encode(self.root).decode()
+        return f"{self.origin}\n{self.size}\n{root}\n".encode()
+
+    @classmethod
+    def parse(cls, text: bytes) -> Self:
+        """The checkpoint in the text of a note; further lines are extensions. Raises LogBroken."""
+        lines = text.decode("utf-8", "replace").split("\n")
+        if len(lines) < 4 or lines[-1]:
+            raise LogBroken("A checkpoint has an origin, a size and a root, each on a line.")
+        origin, size, root = lines[:3]
+        try:
+            decoded = base64.b64decode(root, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise LogBroken("A checkpoint's root is not base64.") from error
+        is_number = size.isascii() and size.isdigit() and (size == "0" or not size.startswith("0"))
+        if not origin or not is_number or len(decoded) != HASH_BYTES:
+            raise LogBroken("A checkpoint has an origin, a size and a root of 32 bytes.")
+        return cls(origin, int(size), decoded)
+
+
+def open_checkpoint(note: bytes, verifiers: Sequence[Verifier]) -> Checkpoint:
+    """The checkpoint in `note`, if one of the keys signed it; raises LogBroken.
+
+    Signatures by keys that are not known say nothing and are passed over, as C2SP has it.
+    """
+    text, blank, signatures = note.partition(b"\n\n")
+    text += b"\n"
+    if not blank:
+        raise LogBroken("This is no signed note.")
+    checkpoint = Checkpoint.parse(text)
+    for line in signatures.decode("utf-8", "replace").splitlines():
+        name, _, encoded = line.removeprefix(_DASH).rpartition(" ")
+        try:
+            signature = base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise LogBroken("A signature line of the note is malformed.") from error
+        if not line.startswith(_DASH) or len(signature) < _KEY_ID_BYTES:
+            raise LogBroken("A signature line of the note is malformed.")
+        key_id, signed = signature[:_KEY_ID_BYTES], signature[_KEY_ID_BYTES:]
+        for each in verifiers:
+            if (each.name, each.key_id) == (name, key_id):
+                if len(signed) != _SIGNATURE_BYTES or not each.accepts(text, signed):
+                    raise LogBroken(f"The signature of {name} on the checkpoint does not hold.")
+                return checkpoint
+    raise LogBroken("No known key signed this checkpoint.")

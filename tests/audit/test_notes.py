@@ -1,0 +1,86 @@
+"""Signed notes and checkpoints, against the examples and the wording of C2SP."""
+
+import base64
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from app.audit.notes import Checkpoint, Signer, Verifier, open_checkpoint
+from app.audit.tree import EMPTY_ROOT
+from app.errors import BadSetting, LogBroken
+
+NAME = "example.edu/log"
+SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+KEY = SIGNER.verifier(NAME)
+POINT = Checkpoint(NAME, 12_345, EMPTY_ROOT)
+NOTE = SIGNER.sign(POINT.text, NAME)
+
+
+def test_a_checkpoint_reads_as_the_format_has_it() -> None:
+    assert NOTE.decode().split("\n")[:5] == [
+        "example.edu/log",
+        "12345",
+        "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+        "",
+        f"\u2014 example.edu/log {NOTE.decode().rsplit(' ', 1)[1].strip()}",
+    ]
+    assert NOTE.endswith(b"\n")
+
+
+def test_the_key_id_is_the_hash_that_the_format_names() -> None:
+    # PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW, the signed-note package's example.
+    vkey = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+    assert Verifier.parse(vkey).vkey == vkey
+    text = b"If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
+    signature = base64.b64decode(
+        "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM="
+    )
+    assert signature[:4] == Verifier.parse(vkey).key_id
+    assert Verifier.parse(vkey).accepts(text, signature[4:])
+
+
+def test_what_was_signed_is_opened() -> None:
+    assert open_checkpoint(NOTE, [KEY]) == POINT
+    assert Verifier.parse(KEY.vkey) == KEY
+
+
+def test_signatures_of_others_are_passed_over() -> None:
+    other = Signer(Ed25519PrivateKey.generate())
+    line = other.sign(POINT.text, "witness.example").split(b"\n\n")[1]
+    assert open_checkpoint(NOTE + line, [KEY]) == POINT
+    assert open_checkpoint(POINT.text + b"\n" + line + NOTE.split(b"\n\n")[1], [KEY]) == POINT
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        b"",
+        POINT.text,
+        NOTE.replace(b"12345", b"12346"),
+        NOTE.replace(b"example.edu/log\n", b"example.org/log\n", 1),
+        NOTE.replace("\u2014 example.edu".encode(), "\u2014 example.org".encode()),
+        NOTE.replace("\u2014".encode(), b"-"),
+        NOTE[:-10] + b"\n",
+        SIGNER.sign(b"o\n012\n" + base64.b64encode(EMPTY_ROOT) + b"\n", NAME),
+        SIGNER.sign(b"o\n-1\n" + base64.b64encode(EMPTY_ROOT) + b"\n", NAME),
+        SIGNER.sign(b"o\n1\nAAAA\n", NAME),
+        SIGNER.sign(b"\n1\n" + base64.b64encode(EMPTY_ROOT) + b"\n", NAME),
+        Signer(Ed25519PrivateKey.generate()).sign(POINT.text, NAME),
+    ],
+)
+def test_anything_else_is_refused(note: bytes) -> None:
+    with pytest.raises(LogBroken):
+        open_checkpoint(note, [KEY])
+
+
+@pytest.mark.parametrize(
+    "vkey", ["", "a+b", "a+00000000+AQ==", KEY.vkey[:-4], KEY.vkey.replace("log", "gol")]
+)
+def test_a_key_that_is_none_is_refused(vkey: str) -> None:
+    with pytest.raises(BadSetting):
+        Verifier.parse(vkey)
+
+
+def test_the_private_key_is_never_shown() -> None:
+    assert "0001" not in repr(SIGNER)
+    assert "Ed25519PrivateKey" not in repr(SIGNER)
