@@ -33,7 +33,8 @@ from app.errors import InvalidClient, InvalidParams, NotIdentified, QuotaExhaust
 from app.identity.bearers import Bearers, Grant
 from app.identity.callers import Caller, Directory
 from app.ids import new_entry_id
-from app.policy.rules import Circumstances, Refused, judge
+from app.policy.engine import Allowed, Objection, Refused, judge, judge_held
+from app.policy.rules import Circumstances, Reuse
 from app.provider.answers import Failure, FailureKind, Success, read_reply
 from app.provider.charge import FREE, Charge, charge_for
 from app.provider.endpoint import AnswerForm, Endpoint, TaskUse
@@ -76,6 +77,7 @@ class Delivered:
     cost: Charge
     receipt: Receipt
     standings: tuple[Standing, ...]
+    warned: tuple[Objection, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,7 @@ class TurnedDown:
     cost: Charge
     receipt: Receipt
     standings: tuple[Standing, ...] = ()
+    warned: tuple[Objection, ...] = ()
 
 
 Answer = Delivered | TurnedDown
@@ -109,7 +112,7 @@ class _Call:
     request: Request
     caller: Caller
     query: ResearchQuery
-    rule: str
+    permit: Allowed
     search: SearchState | None
     key: bytes
 
@@ -172,19 +175,21 @@ class Gateway:
     async def _research(self, request: Request) -> Answer | Superseded:
         caller: Caller | None = None
         query: ResearchQuery | None = None
+        verdict: Allowed | Refused | None = None
         try:
             caller = await self._bearers.caller(request.authorization)
             query = read_request(request.endpoint, request.query_string, request.body)
-            call = await self._permit(request, caller, query)
+            verdict = self._judge(caller, query)
+            call = await self._permit(request, caller, query, verdict)
             match await self._held(call):
-                case Fresh(page=page):
-                    return await self._deliver(call, page, how="hit")
-                case Stale() | Missing():
-                    return await self._fetch_together(call)
+                case Fresh(page=page) if (reusing := self._reusing(call, page)) is not None:
+                    return await self._deliver(reusing, page, how="hit")
+                case Fresh() | Stale() | Missing():
+                    return _warned(await self._fetch_together(call), call.permit)
                 case never:
                     assert_never(never)
         except Refusal as refusal:
-            return await self._turn_down(request, refusal, caller, query)
+            return await self._turn_down(request, refusal, caller, query, verdict)
 
     async def _go_upstream(self, call: _Call) -> _Landed | _NoRoom | PlatformSpent | Superseded:
         """One call to the platform: reserve, fetch, settle, record."""
@@ -225,12 +230,17 @@ class Gateway:
         """Wait until every call upstream has been settled and logged."""
         await self._flights.drain()
 
-    async def _permit(self, request: Request, caller: Caller, query: ResearchQuery) -> _Call:
-        """The call, if the rules allow it and its search id is one that this caller's scope was given."""
-        asked = Circumstances(
-            caller=caller, query=query, now=self._clock.now(), accept_url=self._bounds.accept_url
+    def _judge(self, caller: Caller, query: ResearchQuery) -> Allowed | Refused:
+        return judge(
+            Circumstances(
+                caller=caller, query=query, now=self._clock.now(), accept_url=self._bounds.accept_url
+            )
         )
-        verdict = judge(asked)
+
+    async def _permit(
+        self, request: Request, caller: Caller, query: ResearchQuery, verdict: Allowed | Refused
+    ) -> _Call:
+        """The call, if the rules allow it and its search id is one that this caller's scope was given."""
         if isinstance(verdict, Refused):
             raise InvalidParams(f"Refused by rule {verdict.rule}: {verdict.reason}", rule=verdict.rule)
         search = None
@@ -245,7 +255,7 @@ class Gateway:
         key = query.key(scope=caller.reuse_scope, search=None if search is None else search.id)
         if not is_reusable(request.endpoint, query):
             key = new_entry_id().encode()
-        return _Call(request=request, caller=caller, query=query, rule=verdict.rule, search=search, key=key)
+        return _Call(request=request, caller=caller, query=query, permit=verdict, search=search, key=key)
 
     async def _require_own_task(self, query: ResearchQuery, caller: Caller) -> None:
         """Return when the task that `query` names was begun in this caller's scope."""
@@ -260,6 +270,13 @@ class Gateway:
             return Missing()
         page = await self._pages.find(call.key, call.caller.reuse_scope)
         return may_serve(page, now_us=self._now_us())
+
+    def _reusing(self, call: _Call, page: HeldPage) -> _Call | None:
+        """The call as the held page answers it; None where a rule forbids that this page is served."""
+        now_us = self._now_us()
+        reuse = Reuse(caller=call.caller, age_s=page.age_s(now_us), now=self._clock.now())
+        verdict = judge_held(reuse)
+        return None if isinstance(verdict, Refused) else replace(call, permit=call.permit.but(verdict))
 
     async def _fetch_together(self, call: _Call) -> Answer | Superseded:
         """The answer of one call upstream, shared with whoever asks the same while it is under way."""
@@ -305,7 +322,7 @@ class Gateway:
         owners = _owners(caller)
         family = call.request.endpoint.family
         intent = Intent(
-            draft=self._scribe.intent(call.request.origin, caller, call.query, call.rule),
+            draft=self._scribe.intent(call.request.origin, caller, call.query, call.permit.decision()),
             lease_s=self._bounds.read_timeout_s(call.request.endpoint) + self._bounds.lease_margin_s,
             revision=caller.revision,
             owners=owners,
@@ -397,7 +414,7 @@ class Gateway:
             call.request.origin,
             call.caller,
             call.query,
-            call.rule,
+            call.permit.decision(),
             intent_ix=opened.receipt.index,
             upstream=upstream_facts(outcome),
             **more,
@@ -412,7 +429,7 @@ class Gateway:
             call.request.origin,
             call.caller,
             call.query,
-            call.rule,
+            call.permit.decision(),
             cache={"state": how, "key": page.key.hex(), "age_s": age_s},
             resp_sha256=page.sha256,
             **more,
@@ -429,6 +446,7 @@ class Gateway:
             cost=FREE,
             receipt=receipt,
             standings=standings,
+            warned=call.permit.warned,
         )
 
     async def _pass_on(
@@ -450,6 +468,7 @@ class Gateway:
             rule="upstream",
             caller=call.caller,
             query=call.query,
+            beside=call.permit.beside(),
             coalesced_with=fetched.receipt.index,
         )
         receipt = await self._books.note(draft, revision=call.caller.revision)
@@ -458,18 +477,29 @@ class Gateway:
         return TurnedDown(error=error, cost=FREE, receipt=receipt, standings=fetched.standings)
 
     async def _turn_down(
-        self, request: Request, refusal: Refusal, caller: Caller | None, query: ResearchQuery | None
+        self,
+        request: Request,
+        refusal: Refusal,
+        caller: Caller | None,
+        query: ResearchQuery | None,
+        verdict: Allowed | Refused | None,
     ) -> TurnedDown | Superseded:
         """A refusal of Bursar's own, logged; taken anew if it was decided on a directory that has changed."""
         draft = self._scribe.refused(
-            request.origin, code=refusal.code, rule=refusal.rule, caller=caller, query=query
+            request.origin,
+            code=refusal.code,
+            rule=refusal.rule,
+            caller=caller,
+            query=query,
+            beside={} if verdict is None else verdict.beside(),
         )
         decided_on = refusal.decided_on if isinstance(refusal, NotIdentified) else None
         receipt = await self._books.note(draft, revision=decided_on if caller is None else caller.revision)
         if isinstance(receipt, Superseded):
             return receipt
         standings = () if caller is None else await self._books.standings(**_owners(caller))
-        return TurnedDown(error=refusal, cost=FREE, receipt=receipt, standings=standings)
+        warned = () if verdict is None else verdict.warned
+        return TurnedDown(error=refusal, cost=FREE, receipt=receipt, standings=standings, warned=warned)
 
     async def _on_current_directory(self, decide: Callable[[], Awaitable[T | Superseded]]) -> T:
         """What `decide` comes to on a directory that has not changed before its entry was placed."""
@@ -482,6 +512,13 @@ class Gateway:
 
     def _now_us(self) -> int:
         return int(self._clock.now().timestamp() * 1_000_000)
+
+
+def _warned(answer: Answer | Superseded, permit: Allowed) -> Answer | Superseded:
+    """The answer with the objections that its client is told without being refused."""
+    if not permit.warned or isinstance(answer, Superseded):
+        return answer
+    return replace(answer, warned=permit.warned)
 
 
 def _reserved(call: _Call) -> Charge:

@@ -116,10 +116,10 @@ class Settings(BaseSettings):
         default=True,
         description="Whether refusals that repeat are answered late, so that a looping script does no harm.",
     )
-    page_ttl_s: Annotated[int, Field(ge=0, le=1_296_000)] = Field(
+    page_ttl_s: Annotated[int, Field(ge=0, le=2_592_000)] = Field(
         default=86_400,
-        description="Seconds for which a held answer may be served again; at most 15 days, the terms' interval "
-        "for refreshing data.",
+        description="Seconds for which a held answer may be served again; never longer than the terms' interval "
+        "for refreshing data, 15 days unless another is stated (`docs/rules.md`).",
     )
     search_ttl_s: Annotated[int, Field(ge=60, le=1_296_000)] = Field(
         default=86_400, description="Seconds for which a search can be continued after its last page."

@@ -16,7 +16,8 @@ import uvloop
 from starlette.types import Message
 
 from app.audit.calls import Origin
-from app.policy.rules import Circumstances, judge
+from app.policy.engine import judge
+from app.policy.rules import Circumstances
 from app.provider.endpoints import ENDPOINTS
 from app.provider.normalise import read_request
 from app.quota.arithmetic import ratelimit_headers
@@ -90,7 +91,7 @@ async def profile(installation: Installation, key: str) -> None:
         standings = await parts.books.standings(**owners)
 
         def draft() -> Any:
-            return parts.scribe.served(origin, caller, query, "rule", resp_sha256=page.sha256)
+            return parts.scribe.served(origin, caller, query, {"rule": "rule/1"}, resp_sha256=page.sha256)
 
         await awaited("identify (API key, from memory)", lambda: parts.bearers.caller(authorization))
         step("admit (the same bytes again)", lambda: read_request(endpoint, query_string, body))

@@ -126,7 +126,7 @@ def test_a_real_secret_is_no_placeholder(secret: str) -> None:
     ("variable", "value"),
     [
         ("BURSAR_PAGE_TTL_S", "soon"),
-        ("BURSAR_PAGE_TTL_S", "1296001"),
+        ("BURSAR_PAGE_TTL_S", "2592001"),
         ("BURSAR_LEASE_MARGIN_S", "0"),
         ("BURSAR_UPSTREAM_READ_TIMEOUT_S", "-1"),
         ("BURSAR_LOG_FORMAT", "xml"),

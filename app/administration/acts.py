@@ -335,11 +335,12 @@ def _project(state: State, name: str) -> Project:
 
 def _accepting(state: State, acceptance: Acceptance, *, label: str, what: str) -> tuple[Plan, bool]:
     version = acceptance.version
-    if not any(each.version == version and each.retired_us is None for each in state.terms):
+    terms = next((each for each in state.terms if each.version == version and each.retired_us is None), None)
+    if terms is None:
         raise NotFound(f"There are no terms of version {version}; `bursar terms list` shows all.")
     if state.has_accepted(acceptance.person_id, version):
         return Plan(), False
-    face = acceptance_face(acceptance)
+    face = acceptance_face(acceptance, terms)
     change = Change(
         kind="acceptance",
         object=label,

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.administration.state import Record
+from app.administration.state import Record, StatedValue
+from app.audit.calls import versioned
 from app.audit.entries import Draft, Value
 from app.errors import NotPermitted
 from app.identity.roles import Act, may
@@ -15,7 +16,12 @@ _WHOLE: Final = frozenset(
 )
 """What can happen to an object as a whole; any other `what` names an attribute that was set."""
 
+Dropped = StoredLimit | StatedValue
+"""What ends without a trace in its table; everything else is retired and stays."""
+
 _MOST_LOGGED_CHARS: Final = 1_000
+_GROUNDS: Final = {"cli": "local-operator", "job": "duty"}
+"""Why whoever acts may: roles where nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +82,7 @@ class Change:
             "op": f"{self.kind}.{verb}",
             "object": {"kind": self.kind, "id": self.object_id},
             "what": self.what,
-            "decision": {"verdict": "allowed", "rule": "local-operator" if actor.kind == "cli" else "roles"},
+            "decision": {"verdict": "allowed", "rule": versioned(_GROUNDS.get(actor.kind, "roles"))},
         }
         fields |= {name: _bounded(value) for name, value in said.items() if value is not None}
         return Draft(type="admin", fields=fields)
@@ -91,11 +97,11 @@ def _bounded(value: Value) -> Value:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything that one transaction writes: records in their new form, limits that end, and why."""
+    """Everything that one transaction writes: records in their new form, those that end, and why."""
 
     changes: Sequence[Change] = ()
     puts: Sequence[Record] = ()
-    dropped: Sequence[StoredLimit] = ()
+    dropped: Sequence[Dropped] = ()
 
 
 @dataclass(slots=True)
@@ -104,7 +110,7 @@ class Draw:
 
     changes: list[Change] = field(default_factory=list)
     puts: list[Record] = field(default_factory=list)
-    dropped: list[StoredLimit] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
     ended: set[str] = field(default_factory=set)
     """Ids of what has been ended, since a membership may go with its person and with its project."""
 

@@ -21,13 +21,16 @@ from pydantic import (
 from app.administration.credentials import check_base_url
 from app.errors import InvalidParams
 from app.identity.roles import Role
+from app.policy.engine import Mode
+from app.policy.rules import ALL_RULES
+from app.policy.values import ROSTER_PEOPLE, VALUES
 from app.provider.endpoints import ENDPOINTS
-from app.provider.questions import CONDITION_FIELDS
+from app.provider.questions import CONDITION_FIELDS, MAX_SPAN_DAYS
 from app.quota.arithmetic import Dimension, Window, parse_limit_key
 
 RULE: Final = "state-file"
-MOST_PEOPLE_WITHOUT_PERMISSION: Final = 10
-"""Principal and at most nine collaborators (Research API FAQ, 2026-09-01)."""
+MOST_PEOPLE_WITHOUT_PERMISSION: Final = ROSTER_PEOPLE.default
+"""Principal and at most nine collaborators."""
 
 _EMAIL: Final = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,255}")
 _YAML_BOOL: Final = "tag:yaml.org,2002:bool"
@@ -55,6 +58,21 @@ def check_name(text: str) -> str:
     if not text.isprintable() or text != text.strip() or not 1 <= len(text) <= _MOST_NAME_CHARS:
         raise ValueError(f"a name is printable, 1 to {_MOST_NAME_CHARS} characters, without blanks around it")
     return text
+
+
+def rule_id(name: str) -> str:
+    """The rule's id with its version. Good: `date-span/1`, `date-span`. Bad: `date-span/0`. Raises ValueError."""
+    for each in ALL_RULES:
+        if name in {each.id, each.id.partition("/")[0]}:
+            return each.id
+    raise ValueError(f"{name} is no rule; rules are {', '.join(each.id for each in ALL_RULES)}")
+
+
+def require_stated(name: str) -> None:
+    """Return if `name` is a dated value that may be stated; raises ValueError."""
+    if name not in VALUES or not VALUES[name].is_stated:
+        known = ", ".join(each.name for each in VALUES.values() if each.is_stated)
+        raise ValueError(f"{name} is no value that can be stated; such values are {known}")
 
 
 def _read_limits(amounts: object) -> dict[LimitKey, int]:
@@ -122,7 +140,17 @@ class DesiredTerms(_Model):
     version: Version
     title: Text
     text_file: Text
+    source: Text | None = None
     in_force_from: dt.date
+    grace_days: Annotated[int, Field(ge=0, le=366)] = 0
+
+
+class DesiredValue(_Model):
+    """What the institution's own terms say of a dated value, from a day on, and where they say it."""
+
+    from_day: Annotated[dt.date, Field(alias="from")]
+    value: Annotated[int, Field(strict=True, ge=1, le=3_660)]
+    source: Text
 
 
 class DesiredAcceptance(_Model):
@@ -170,12 +198,32 @@ class DesiredMember(_Model):
         return {"email": value} if isinstance(value, str) else value
 
 
+class Dates(_Model):
+    """The days that the proposal covers, both included; one that is absent is open."""
+
+    from_day: Annotated[dt.date | None, Field(alias="from")] = None
+    until_day: Annotated[dt.date | None, Field(alias="until")] = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Dates":
+        if self.from_day and self.until_day and self.until_day < self.from_day:
+            raise ValueError("until lies before from")
+        return self
+
+    def as_stored(self) -> dict[str, str]:
+        """The days that are bound, as ISO dates."""
+        days = {"from": self.from_day, "until": self.until_day}
+        return {name: day.isoformat() for name, day in days.items() if day is not None}
+
+
 class Allow(_Model):
     """What the proposal asked for; what is absent is not bounded."""
 
     endpoints: tuple[str, ...] | None = None
     fields: dict[str, tuple[str, ...]] = {}
     conditions: dict[str, tuple[Annotated[str, BeforeValidator(_as_text)], ...]] = {}
+    dates: Dates | None = None
+    max_span_days: Annotated[int | None, Field(strict=True, ge=0, le=MAX_SPAN_DAYS)] = None
 
     @field_validator("endpoints")
     @classmethod
@@ -211,6 +259,10 @@ class Allow(_Model):
             stored["conditions"] = {
                 name: sorted(set(self.conditions[name])) for name in sorted(self.conditions)
             }
+        if self.dates is not None and self.dates.as_stored():
+            stored["dates"] = self.dates.as_stored()
+        if self.max_span_days is not None:
+            stored["max_span_days"] = self.max_span_days
         return stored
 
 
@@ -243,6 +295,26 @@ class StateFile(_Model):
     terms: tuple[DesiredTerms, ...] | None = None
     people: tuple[DesiredPerson, ...] | None = None
     projects: tuple[DesiredProject, ...] | None = None
+    rules: dict[str, Mode] | None = None
+    values: dict[str, tuple[DesiredValue, ...]] | None = None
+
+    @field_validator("rules")
+    @classmethod
+    def _known_rules(cls, value: dict[str, Mode] | None) -> dict[str, Mode] | None:
+        if value is None:
+            return None
+        _require_once("rules", (rule_id(name) for name in value))
+        return {rule_id(name): mode for name, mode in value.items()}
+
+    @field_validator("values")
+    @classmethod
+    def _known_values(
+        cls, value: dict[str, tuple[DesiredValue, ...]] | None
+    ) -> dict[str, tuple[DesiredValue, ...]] | None:
+        for name, stated in (value or {}).items():
+            require_stated(name)
+            _require_once(f"values of {name}", (each.from_day.isoformat() for each in stated))
+        return value
 
     @model_validator(mode="after")
     def _each_once(self) -> "StateFile":
@@ -270,7 +342,9 @@ def parse_state_file(text: str) -> StateFile:
     if content is None:
         content = {}
     if not isinstance(content, dict):
-        raise malformed("", "a state file has the sections credentials, terms, people and projects")
+        raise malformed(
+            "", "a state file has the sections credentials, terms, people, projects, rules and values"
+        )
     try:
         return StateFile.model_validate(content)
     except ValidationError as error:

@@ -23,6 +23,7 @@ from app.administration.facing import (
 )
 from app.administration.floors import after, check_floors
 from app.administration.minting import Mint
+from app.administration.policy import rule_modes, stated_values
 from app.administration.retiring import (
     retire_credential,
     retire_membership,
@@ -73,6 +74,8 @@ def difference(state: State, wanted: Wanted, mint: Mint, *, prune: bool = False)
     for project in wanted.projects or ():
         comparison.project(project)
     comparison.absent(wanted)
+    for policy in (rule_modes, stated_values):
+        comparison.left += policy(comparison.draw, state, wanted, prune=prune)
     check_rosters(
         credentials=comparison.credentials.values(),
         projects=comparison.projects.values(),
@@ -164,7 +167,9 @@ class _Comparison:
             title=wanted.title,
             text=wanted.text,
             text_sha256=wanted.text_sha256,
+            source=wanted.source,
             in_force_from=wanted.in_force_from,
+            grace_days=wanted.grace_days,
             created_us=old.created_us if old else self.state.now_us,
         )
         accepted = any(each.version == new.version for each in self.state.acceptances)
@@ -225,8 +230,8 @@ class _Comparison:
             evidence_name=wanted.evidence_name,
             evidence_sha256=wanted.evidence_sha256,
         )
-        before = acceptance_face(old) if old else None
-        changes = differences("acceptance", person.email, person.id, before, acceptance_face(new))
+        before = acceptance_face(old, terms) if old else None
+        changes = differences("acceptance", person.email, person.id, before, acceptance_face(new, terms))
         self._put(new, changes)
 
     def project(self, wanted: DesiredProject) -> None:

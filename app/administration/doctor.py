@@ -1,6 +1,7 @@
 """What is wrong with an installation, from facts that others have gathered, each with its mend."""
 
 import datetime as dt
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -9,7 +10,11 @@ from app.administration.registry import LogSize
 from app.administration.rosters import roster_sizes
 from app.administration.state import Project, State
 from app.audit.entries import Value
+from app.identity.callers import Policy
 from app.identity.roles import Role
+from app.policy.engine import Mode, mode_of
+from app.policy.rules import ALL_RULES
+from app.policy.values import ACCESS_PERIOD_YEARS, years_after
 
 _WARN_DAYS: Final = 30
 
@@ -53,7 +58,14 @@ def rosters(state: State) -> Sequence[Roster]:
 
 def examine(state: State, log: LogSize) -> Sequence[Finding]:
     """What the directory and the log's length show."""
-    return [*_of_log(log), *_of_people(state), *_of_projects(state), *_of_terms(state), *_of_limits(state)]
+    return [
+        *_of_log(log),
+        *_of_people(state),
+        *_of_projects(state),
+        *_of_terms(state),
+        *_of_rules(state),
+        *_of_limits(state),
+    ]
 
 
 def _of_log(log: LogSize) -> Iterator[Finding]:
@@ -94,10 +106,19 @@ def _of_projects(state: State) -> Iterator[Finding]:
             mend="describe credentials, people and projects in a file and run `bursar apply FILE`",
         )
     for each in active:
-        yield from _of_approval(each, state.now.date())
+        yield from _of_approval(each, state.now.date(), state.policy)
 
 
-def _of_approval(project: Project, today: dt.date) -> Iterator[Finding]:
+def _of_approval(project: Project, today: dt.date, policy: Policy) -> Iterator[Finding]:
+    years = ACCESS_PERIOD_YEARS.at(today, policy.amounts.get(ACCESS_PERIOD_YEARS.name, ()))
+    if project.approved_until > years_after(project.approved_from, years):
+        yield Finding(
+            severity="warning",
+            code="approval_too_long",
+            what=f"approval {project.approval_reference} of project {project.name} is recorded for more than "
+            f"{years} years, the longest that the platform's form offers",
+            mend="look at the approval's letter, and correct `approval` in the state file if it says less",
+        )
     days_left = (project.approved_until - today).days
     mend = "have the approval renewed, then record its new end with `bursar apply`"
     if days_left < 0:
@@ -120,16 +141,48 @@ def _of_terms(state: State) -> Iterator[Finding]:
             mend="add the platform's terms under `terms` in the state file and run `bursar apply FILE`",
         )
         return
+    for each in state.terms:
+        if each.retired_us is None and hashlib.sha256(each.text.encode()).hexdigest() != each.text_sha256:
+            yield Finding(
+                severity="problem",
+                code="terms_text_changed",
+                what=f"the text of terms {each.version} is not the one whose hash was recorded with it",
+                mend="apply the state file with the text that was accepted, and find out who changed the database",
+            )
     emails = {each.id: each.email for each in state.people if each.retired_us is None}
     members = {each.person_id for each in state.memberships if each.retired_us is None}
     for email, person_id in sorted((emails[each], each) for each in members if each in emails):
-        if not state.has_accepted(person_id, terms.version):
+        if state.has_accepted(person_id, terms.version):
+            continue
+        accept_by = state.terms_of(person_id).accept_by(state.now.date())
+        so = "so their calls are refused" if accept_by is None else f"and may call until {accept_by}"
+        yield Finding(
+            severity="warning",
+            code="terms_not_accepted",
+            what=f"{email} has not accepted terms {terms.version}, {so}",
+            mend=f"ask them to accept, or run `bursar terms record --person {email} "
+            f"--version {terms.version} --evidence FILE`",
+        )
+
+
+def _of_rules(state: State) -> Iterator[Finding]:
+    known = {each.id for each in ALL_RULES}
+    for each in ALL_RULES:
+        mode = mode_of(each.id, state.policy)
+        if mode is not Mode.ENFORCE:
             yield Finding(
                 severity="warning",
-                code="terms_not_accepted",
-                what=f"{email} has not accepted terms {terms.version}, so their calls are refused",
-                mend=f"ask them to accept, or run `bursar terms record --person {email} "
-                f"--version {terms.version} --evidence FILE`",
+                code="rule_not_enforced",
+                what=f"rule {each.id} does not refuse (mode {mode})",
+                mend=f"run `bursar rule set {each.id} enforce`",
+            )
+    for stored in state.rule_modes:
+        if stored.rule not in known and stored.mode != Mode.ENFORCE:
+            yield Finding(
+                severity="warning",
+                code="rule_unknown",
+                what=f"a mode is set for {stored.rule}, which this release does not know: it has no effect",
+                mend="look at `bursar rule list`; a rule that changed has a new version and is enforced",
             )
 
 

@@ -89,17 +89,23 @@ def terms_face(each: TermsVersion) -> Face:
         shown={
             "title": each.title,
             "text_sha256": each.text_sha256,
+            "source": each.source or None,
             "in_force_from": each.in_force_from.isoformat(),
+            "grace_days": each.grace_days,
         }
     )
 
 
-def acceptance_face(each: Acceptance) -> Face:
-    """An acceptance; the name of the evidence may be a person's, so the log has its hash."""
+def acceptance_face(each: Acceptance, terms: TermsVersion) -> Face:
+    """An acceptance, with the hash of the very text that was accepted.
+
+    The name of the evidence may be a person's, so the log has its hash.
+    """
     on = dt.datetime.fromtimestamp(each.accepted_us / 1_000_000, dt.UTC).date()
     return Face(
         shown={
             "version": each.version,
+            "text_sha256": terms.text_sha256,
             "on": on.isoformat(),
             "how": each.how,
             "evidence_name": each.evidence_name,

@@ -49,10 +49,10 @@ def check_floors(
 
 
 def after(
-    limits: Iterable[StoredLimit], *, puts: Iterable[object], dropped: Iterable[StoredLimit]
+    limits: Iterable[StoredLimit], *, puts: Iterable[object], dropped: Iterable[object]
 ) -> list[StoredLimit]:
     """The limits as they will be."""
-    ended = {_slot(each) for each in dropped}
+    ended = {_slot(each) for each in dropped if isinstance(each, StoredLimit)}
     found = {_slot(each): each for each in limits if _slot(each) not in ended}
     found |= {_slot(each): each for each in puts if isinstance(each, StoredLimit)}
     return list(found.values())

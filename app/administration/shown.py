@@ -76,16 +76,35 @@ def shown_projects(state: State) -> list[dict[str, Any]]:
 
 
 def shown_terms(state: State) -> list[dict[str, Any]]:
-    """Every version, whether it is in force, and how many people accepted it."""
+    """Every version, whether it is in force, and how many people accepted it.
+
+    `accept_by` is the last day on which those who accepted only the version before may go on, and `waiting`
+    are the members of projects who have not accepted the version in force.
+    """
     current = state.terms_at(state.now.date())
+    going_on = {each.id for each in state.projects if each.retired_us is None}
+    members = {
+        each.person_id
+        for each in state.memberships
+        if each.retired_us is None and each.project_id in going_on
+    }
+    emails = {each.id: each.email for each in state.people if each.retired_us is None}
     return [
         {
             "version": each.version,
             "title": each.title,
+            "source": each.source or None,
             "in_force_from": each.in_force_from.isoformat(),
+            "grace_days": each.grace_days,
+            "accept_by": each.dates.accept_by.isoformat() if each.grace_days else None,
             "in_force": current is not None and each.version == current.version,
             "text_sha256": each.text_sha256,
             "accepted": sum(one.version == each.version for one in state.acceptances),
+            "waiting": sorted(
+                emails[one] for one in members if one in emails and not state.has_accepted(one, each.version)
+            )
+            if each == current
+            else [],
         }
         for each in sorted(state.terms, key=lambda one: one.in_force_from)
         if each.retired_us is None

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.administration.credentials import SealedCredential
+from app.identity.callers import Policy, Terms
+from app.identity.callers import TermsVersion as DatedVersion
 from app.quota.limits import LimitSlot, Raise, StoredLimit
 
 
@@ -60,9 +62,16 @@ class TermsVersion:
     title: str
     text: str = field(repr=False)
     text_sha256: str
+    source: str = ""
     in_force_from: dt.date
+    grace_days: int = 0
     created_us: int
     retired_us: int | None = None
+
+    @property
+    def dates(self) -> DatedVersion:
+        """The version as whoever judges a call wants it: its first day and its grace period."""
+        return DatedVersion(since=self.in_force_from, version=self.version, grace_days=self.grace_days)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +102,26 @@ class Project:
     wrapped_data_key: bytes = field(repr=False)
     created_us: int
     retired_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleMode:
+    """That a rule is not enforced: `mode` is warn or shadow, or enforce again."""
+
+    rule: str
+    mode: str
+    set_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedValue:
+    """What the institution's own terms say of a dated value, from a day on, and where they say it."""
+
+    name: str
+    from_day: dt.date
+    amount: int
+    source: str
+    stated_us: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +176,8 @@ Record = (
     | PersonToken
     | StoredLimit
     | Raise
+    | RuleMode
+    | StatedValue
 )
 
 
@@ -164,6 +195,10 @@ def key_of(record: Record) -> tuple[object, ...]:
             return Acceptance, record.person_id, record.version
         case StoredLimit():
             return StoredLimit, *slot_of(record)
+        case RuleMode():
+            return RuleMode, record.rule
+        case StatedValue():
+            return StatedValue, record.name, record.from_day
         case _:
             return type(record), record.id
 
@@ -184,6 +219,16 @@ class State:
     tokens: Sequence[PersonToken] = ()
     limits: Sequence[StoredLimit] = ()
     raises: Sequence[Raise] = ()
+    rule_modes: Sequence[RuleMode] = ()
+    stated_values: Sequence[StatedValue] = ()
+
+    @property
+    def policy(self) -> Policy:
+        """Modes and stated values as the rules take them."""
+        amounts: dict[str, tuple[tuple[dt.date, int], ...]] = {}
+        for each in self.stated_values:
+            amounts[each.name] = (*amounts.get(each.name, ()), (each.from_day, each.amount))
+        return Policy(modes={each.rule: each.mode for each in self.rule_modes}, amounts=amounts)
 
     @property
     def now(self) -> dt.datetime:
@@ -214,6 +259,13 @@ class State:
         """The version in force on that day."""
         begun = [each for each in self.terms if each.retired_us is None and each.in_force_from <= day]
         return max(begun, key=lambda each: (each.in_force_from, each.version), default=None)
+
+    def terms_of(self, person_id: str) -> Terms:
+        """Every version that has not been withdrawn, and which of them the person accepted."""
+        return Terms(
+            versions=tuple(each.dates for each in self.terms if each.retired_us is None),
+            accepted=frozenset(each.version for each in self.acceptances if each.person_id == person_id),
+        )
 
     def has_accepted(self, person_id: str, version: str) -> bool:
         """Whether the person accepted that version."""

@@ -15,11 +15,13 @@ from app.administration.desired import (
     DesiredPerson,
     DesiredProject,
     DesiredTerms,
+    DesiredValue,
     LimitKey,
     StateFile,
     malformed,
     parse_state_file,
 )
+from app.policy.engine import Mode
 from app.settings import is_placeholder
 
 _MOST_BYTES: Final = 32 * 1024 * 1024
@@ -46,7 +48,9 @@ class WantedTerms:
     title: str
     text: str = field(repr=False)
     text_sha256: str
+    source: str
     in_force_from: dt.date
+    grace_days: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,8 @@ class Wanted:
     terms: Sequence[WantedTerms] | None = None
     people: Sequence[WantedPerson] | None = None
     projects: Sequence[DesiredProject] | None = None
+    rules: Mapping[str, Mode] | None = None
+    values: Mapping[str, Sequence[DesiredValue]] | None = None
 
 
 def read_state_file(path: Path, environ: Mapping[str, str] | None = None) -> Wanted:
@@ -101,6 +107,8 @@ def gather(file: StateFile, read: Callable[[str, str], bytes], environ: Mapping[
         terms=None if file.terms is None else [_terms(each, read) for each in file.terms],
         people=None if file.people is None else [_person(each, read) for each in file.people],
         projects=file.projects,
+        rules=file.rules,
+        values=file.values,
     )
 
 
@@ -159,8 +167,10 @@ def _terms(each: DesiredTerms, read: Callable[[str, str], bytes]) -> WantedTerms
         version=each.version,
         title=each.title,
         text=text,
-        text_sha256=hashlib.sha256(data).hexdigest(),
+        text_sha256=hashlib.sha256(text.encode()).hexdigest(),
+        source=each.source or "",
         in_force_from=each.in_force_from,
+        grace_days=each.grace_days,
     )
 
 

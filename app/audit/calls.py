@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import assert_never
 
 from app.audit.entries import Draft, Value
@@ -55,10 +56,12 @@ class Scribe:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def intent(self, origin: Origin, caller: Caller, query: ResearchQuery, rule: str) -> Draft:
-        """A call about to go upstream."""
+    def intent(
+        self, origin: Origin, caller: Caller, query: ResearchQuery, decided: Mapping[str, Value]
+    ) -> Draft:
+        """A call about to go upstream; `decided` names the rule, and rules that objected unenforced."""
         fields = self._of_call(origin, caller, query)
-        fields["decision"] = {"verdict": "allowed", "rule": rule}
+        fields["decision"] = {"verdict": "allowed", **decided}
         return Draft(type="intent", fields=fields)
 
     def outcome(
@@ -66,20 +69,27 @@ class Scribe:
         origin: Origin,
         caller: Caller,
         query: ResearchQuery,
-        rule: str,
+        decided: Mapping[str, Value],
         *,
         intent_ix: int,
         **more: Value,
     ) -> Draft:
         """What became of the call whose intent stands at `intent_ix`."""
         fields = self._of_call(origin, caller, query)
-        fields["decision"] = {"verdict": "allowed", "rule": rule}
+        fields["decision"] = {"verdict": "allowed", **decided}
         return Draft(type="outcome", fields={**fields, "intent_ix": intent_ix, **more})
 
-    def served(self, origin: Origin, caller: Caller, query: ResearchQuery, rule: str, **more: Value) -> Draft:
+    def served(
+        self,
+        origin: Origin,
+        caller: Caller,
+        query: ResearchQuery,
+        decided: Mapping[str, Value],
+        **more: Value,
+    ) -> Draft:
         """A call answered without going upstream."""
         fields = self._of_call(origin, caller, query)
-        fields["decision"] = {"verdict": "allowed", "rule": rule}
+        fields["decision"] = {"verdict": "allowed", **decided}
         return Draft(type="decision", fields={**fields, **more})
 
     def refused(
@@ -90,6 +100,7 @@ class Scribe:
         rule: str,
         caller: Caller | None = None,
         query: ResearchQuery | None = None,
+        beside: Mapping[str, Value] = MappingProxyType({}),
         **more: Value,
     ) -> Draft:
         """A call that was turned away; the message is left out, since it may quote the caller."""
@@ -98,20 +109,21 @@ class Scribe:
             fields = self._of_call(origin, caller, query)
         else:
             fields = {"actor": actor(caller), **self._of_request(origin)}
-        fields["decision"] = {"verdict": "refused", "rule": rule, "code": code}
+        fields["decision"] = {"verdict": "refused", "rule": versioned(rule), "code": code, **beside}
         return Draft(type="decision", fields={**fields, **more})
 
     def token(self, origin: Origin, caller: Caller | None, *, code: str) -> Draft:
         """An access token given (`code` is ok) or refused."""
         verdict = "allowed" if code == "ok" else "refused"
         fields: dict[str, Value] = {"actor": actor(caller), **self._of_request(origin), "op": "oauth/token"}
-        fields["decision"] = {"verdict": verdict, "rule": "identify", "code": code}
+        fields["decision"] = {"verdict": verdict, "rule": versioned("identify"), "code": code}
         return Draft(type="auth", fields=fields)
 
     def seen(self, origin: Origin, visitor: Visit | Operator | Caller | None, *, status: int) -> Draft:
         """A request for Bursar's own API or pages, answered with `status`."""
         visit = visitor if isinstance(visitor, Visit) else Visit(entry=new_entry_id(), who=visitor)
-        decision: dict[str, Value] = {"verdict": "refused" if status >= 400 else "allowed", "rule": "api"}
+        verdict = "refused" if status >= 400 else "allowed"
+        decision: dict[str, Value] = {"verdict": verdict, "rule": versioned("api")}
         if visit.code is not None:
             decision["code"] = visit.code
         fields: dict[str, Value] = {
@@ -187,6 +199,11 @@ def upstream_facts(outcome: Success | Failure | NotDispatched | OutcomeUnknown) 
             return {"called": True, "err": reason}
         case never:
             assert_never(never)
+
+
+def versioned(rule: str) -> str:
+    """The rule's id with its version: what the program itself decides has been the same from the first release."""
+    return rule if "/" in rule else f"{rule}/1"
 
 
 def agent_class(agent: str) -> str:

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from app.cli import directory, keys, quota, running, setting_up, terms
+from app.cli import directory, keys, quota, rules, running, setting_up, terms
 from app.cli.speaking import printable
 from app.errors import BursarError, Misconfigured, Unavailable
 
@@ -34,6 +34,7 @@ for name, group in (
     ("token", keys.tokens),
     ("limit", quota.limits),
     ("terms", terms.terms),
+    ("rule", rules.rules),
 ):
     app.add_typer(group, name=name)
 

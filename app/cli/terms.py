@@ -1,7 +1,7 @@
 """terms."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,7 +18,7 @@ def list_terms(as_json: AsJson = False) -> None:
     """List versions, and how many people accepted each."""
     from app.administration.shown import shown_terms  # noqa: PLC0415
 
-    async def work() -> list[dict[str, object]]:
+    async def work() -> list[dict[str, Any]]:
         async with office() as here:
             return shown_terms(await here.registry.state())
 
@@ -32,11 +32,18 @@ def list_terms(as_json: AsJson = False) -> None:
             each["title"],
             each["in_force_from"],
             "yes" if each["in_force"] else "",
+            each["accept_by"],
             each["accepted"],
+            each["source"],
+            each["text_sha256"],
         )
         for each in found
     ]
-    table("Terms", ("version", "title", "from", "in force", "accepted by"), rows)
+    columns = ("version", "title", "from", "in force", "accept by", "accepted by", "source", "SHA-256")
+    table("Terms", columns, rows)
+    for each in found:
+        for email in each["waiting"]:
+            say(f"{email} has not accepted {each['version']}.")
 
 
 @terms.command("record")

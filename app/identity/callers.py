@@ -1,8 +1,9 @@
 """Who calls, and under which approval: what the rules of the terms are judged on."""
 
 import datetime as dt
+import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from app.ids import CredentialId, KeyId, MembershipId, PersonId, ProjectId
@@ -18,19 +19,82 @@ class Approval:
     endpoints: frozenset[str] | None
     fields: Mapping[str, frozenset[str]]
     conditions: Mapping[str, frozenset[str]]
+    dates_from: dt.date | None = None
+    dates_until: dt.date | None = None
+    max_span_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class TermsVersion:
+    """A version of the terms; whoever accepted the one before may go on for `grace_days` from `since`."""
+
+    since: dt.date
+    version: str
+    grace_days: int = 0
+
+    def is_in_grace(self, day: dt.date) -> bool:
+        """Whether the version before still serves on `day`."""
+        return day < self.since + dt.timedelta(days=self.grace_days)
+
+    @property
+    def accept_by(self) -> dt.date:
+        """The last day of the grace period; the day before `since` where there is none."""
+        return self.since + dt.timedelta(days=self.grace_days - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """The terms in force at the last look, the day the next version comes in, and what was accepted."""
+    """Every version of the terms, those to come included, and which of them one person accepted."""
 
-    in_force: tuple[tuple[str, dt.date], ...]
+    versions: tuple[TermsVersion, ...]
     accepted: frozenset[str]
 
-    def version_at(self, day: dt.date) -> str | None:
+    def version_at(self, day: dt.date) -> TermsVersion | None:
         """The version in force on `day`; None when no version was in force yet."""
-        begun = [(since, version) for version, since in self.in_force if since <= day]
-        return max(begun)[1] if begun else None
+        return max((each for each in self.versions if each.since <= day), default=None)
+
+    def may_call(self, day: dt.date) -> bool:
+        """Whether the version in force is accepted, or one before it is whose successors are all in grace."""
+        begun = sorted((each for each in self.versions if each.since <= day), reverse=True)
+        for each in begun:
+            if each.version in self.accepted:
+                return True
+            if not each.is_in_grace(day):
+                return False
+        return not begun
+
+    def pending(self, day: dt.date) -> TermsVersion | None:
+        """The version in force where it has not been accepted, whether or not grace still allows calls."""
+        version = self.version_at(day)
+        return None if version is None or version.version in self.accepted else version
+
+    def accept_by(self, day: dt.date) -> dt.date | None:
+        """The last day on which calls go on by grace; None where they do not need it, or do not go on."""
+        if self.pending(day) is None or not self.may_call(day):
+            return None
+        begun = sorted((each for each in self.versions if each.since <= day), reverse=True)
+        waiting = itertools.takewhile(lambda each: each.version not in self.accepted, begun)
+        return min(each.accept_by for each in waiting)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roster:
+    """The distinct people on a credential, each by the last day of their time; None is open."""
+
+    limit: int
+    until: tuple[dt.date | None, ...] = ()
+
+    def people_on(self, day: dt.date) -> int:
+        """How many there are whose time is not over, those who are still to come included."""
+        return sum(each is None or each >= day for each in self.until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What administrators set: modes by rule id, and for each dated value its amounts with their first days."""
+
+    modes: Mapping[str, str] = field(default_factory=dict)
+    amounts: Mapping[str, tuple[tuple[dt.date, int], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +115,8 @@ class Caller:
     terms: Terms
     shared_by_credential: bool
     revision: int
+    roster: Roster | None = None
+    policy: Policy = Policy()
 
     @property
     def reuse_scope(self) -> str:

@@ -26,6 +26,8 @@ class Act(StrEnum):
     SET_LIMITS = "set_limits"
     MANAGE_DIRECTORY = "manage_directory"
     """People, projects, terms and credentials."""
+    MANAGE_RULES = "manage_rules"
+    """Modes of the terms' rules, and stated values."""
     MANAGE_KEYS = "manage_keys"
     """Keys and tokens of other people."""
     RECORD_ACCEPTANCE = "record_acceptance"
@@ -46,6 +48,7 @@ _MAY: Mapping[Act, frozenset[Role]] = MappingProxyType(
         # Whoever checks the books must not write them: compliance is in no row that changes a quota.
         Act.SET_LIMITS: frozenset({Role.QUOTA_ADMIN, Role.ADMIN}),
         Act.MANAGE_DIRECTORY: frozenset({Role.ADMIN}),
+        Act.MANAGE_RULES: frozenset({Role.ADMIN}),
         Act.MANAGE_KEYS: frozenset({Role.ADMIN}),
         Act.RECORD_ACCEPTANCE: frozenset({Role.ADMIN, Role.COMPLIANCE}),
         Act.READ_LOG: frozenset({Role.COMPLIANCE}),

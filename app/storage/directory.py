@@ -4,13 +4,24 @@ Nobody polls: the books read the revision under the head's lock, refuse what was
 one, and make this forget. So a revocation counts for the first call that is logged after it.
 """
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.identity.callers import Approval, Caller, KeyRecord, Operator, Terms, TokenRecord
+from app.identity.callers import (
+    Approval,
+    Caller,
+    KeyRecord,
+    Operator,
+    Policy,
+    Roster,
+    Terms,
+    TermsVersion,
+    TokenRecord,
+)
 from app.ids import CredentialId, KeyId, MembershipId, PersonId, ProjectId
 from app.storage.engines import Database
 from app.storage.tables import (
@@ -22,6 +33,8 @@ from app.storage.tables import (
     PersonRow,
     PersonTokenRow,
     ProjectRow,
+    RuleModeRow,
+    StatedValueRow,
     TermsRow,
     table,
 )
@@ -34,6 +47,7 @@ _MOST_KEPT = 10_000
 _head, _key, _member = table(HeadRow), table(KeyRow), table(MembershipRow)
 _person, _project, _credential = table(PersonRow), table(ProjectRow), table(CredentialRow)
 _terms, _acceptance, _token = table(TermsRow), table(AcceptanceRow), table(PersonTokenRow)
+_mode, _value = table(RuleModeRow), table(StatedValueRow)
 
 _BY_KEY = (
     sa.select(
@@ -51,6 +65,7 @@ _BY_KEY = (
         _project.c.approved_until,
         _project.c.allow,
         _project.c.cache_scope,
+        _credential.c.roster_limit,
     )
     .join(_member, _member.c.id == _key.c.membership_id)
     .join(_person, _person.c.id == _member.c.person_id)
@@ -84,8 +99,21 @@ _BY_TOKEN = (
     .where(_token.c.id == sa.bindparam("id"), _token.c.revoked_us.is_(None), _person.c.retired_us.is_(None))
 )
 _REVISION = sa.select(_head.c.revision)
-_TERMS = sa.select(_terms.c.version, _terms.c.in_force_from).where(_terms.c.retired_us.is_(None))
+_TERMS = sa.select(_terms.c.version, _terms.c.in_force_from, _terms.c.grace_days).where(
+    _terms.c.retired_us.is_(None)
+)
 _ACCEPTED = sa.select(_acceptance.c.version).where(_acceptance.c.person_id == sa.bindparam("person"))
+_MODES = sa.select(_mode.c.rule, _mode.c.mode)
+_VALUES = sa.select(_value.c.name, _value.c.from_day, _value.c.amount).order_by(_value.c.from_day)
+_PLACES = (
+    sa.select(_member.c.person_id, _member.c.until_day)
+    .join(_project, _project.c.id == _member.c.project_id)
+    .where(
+        _project.c.credential_id == sa.bindparam("credential"),
+        _project.c.retired_us.is_(None),
+        _member.c.retired_us.is_(None),
+    )
+)
 
 
 class _Memory(Generic[R]):
@@ -171,17 +199,38 @@ def _caller(conn: Connection, row: sa.RowMapping) -> Caller:
         credential=CredentialId(row["credential_id"]),
         approval=_approval(row),
         terms=Terms(
-            in_force=tuple((version, since) for version, since in conn.execute(_TERMS)),
+            versions=tuple(
+                TermsVersion(since=since, version=version, grace_days=grace_days)
+                for version, since, grace_days in conn.execute(_TERMS)
+            ),
             accepted=frozenset(accepted),
         ),
         shared_by_credential=row["cache_scope"] == "credential",
         revision=conn.execute(_REVISION).scalar_one(),
+        roster=_roster(conn, row["credential_id"], limit=row["roster_limit"]),
+        policy=_policy(conn),
     )
+
+
+def _roster(conn: Connection, credential: str, *, limit: int) -> Roster:
+    ends: dict[str, dt.date | None] = {}
+    for person, until in conn.execute(_PLACES, {"credential": credential}):
+        known = ends.get(person, until)
+        # Whoever is in several projects counts once, until the last of them ends.
+        ends[person] = None if known is None or until is None else max(known, until)
+    return Roster(limit=limit, until=tuple(ends.values()))
+
+
+def _policy(conn: Connection) -> Policy:
+    amounts: dict[str, tuple[tuple[dt.date, int], ...]] = {}
+    for name, from_day, amount in conn.execute(_VALUES):
+        amounts[name] = (*amounts.get(name, ()), (from_day, amount))
+    return Policy(modes={rule: mode for rule, mode in conn.execute(_MODES)}, amounts=amounts)  # noqa: C416
 
 
 def _approval(row: sa.RowMapping) -> Approval:
     allow = row["allow"]
-    endpoints = allow.get("endpoints")
+    endpoints, dates = allow.get("endpoints"), allow.get("dates", {})
     return Approval(
         reference=row["approval_reference"],
         from_day=row["approved_from"],
@@ -189,7 +238,14 @@ def _approval(row: sa.RowMapping) -> Approval:
         endpoints=None if endpoints is None else frozenset(endpoints),
         fields={name: frozenset(fields) for name, fields in allow.get("fields", {}).items()},
         conditions={name: frozenset(values) for name, values in allow.get("conditions", {}).items()},
+        dates_from=_day(dates.get("from")),
+        dates_until=_day(dates.get("until")),
+        max_span_days=allow.get("max_span_days"),
     )
+
+
+def _day(text: str | None) -> dt.date | None:
+    return None if text is None else dt.date.fromisoformat(text)
 
 
 def _load_token(conn: Connection, token: KeyId) -> TokenRecord | None:

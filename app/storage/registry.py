@@ -20,7 +20,9 @@ from app.administration.state import (
     PersonToken,
     Project,
     Record,
+    RuleMode,
     State,
+    StatedValue,
     TermsVersion,
     key_of,
 )
@@ -45,6 +47,8 @@ from app.storage.tables import (
     PersonTokenRow,
     ProjectRow,
     RaiseRow,
+    RuleModeRow,
+    StatedValueRow,
     TermsRow,
     table,
 )
@@ -64,16 +68,18 @@ _ROWS: Final[Mapping[type[Any], type[SQLModel]]] = {
     PersonToken: PersonTokenRow,
     StoredLimit: LimitRow,
     Raise: RaiseRow,
+    RuleMode: RuleModeRow,
+    StatedValue: StatedValueRow,
 }
 _TABLES: Final = {kind: table(row) for kind, row in _ROWS.items()}
-_head, _entry, _limit = table(HeadRow), table(EntryRow), table(LimitRow)
+_head, _entry = table(HeadRow), table(EntryRow)
 
-_DROP_LIMIT = sa.delete(_limit).where(
-    *(
-        _limit.c[name] == sa.bindparam(f"old_{name}")
-        for name in ("scope_kind", "scope_id", "dimension", "window")
+_DROPS: Final = {
+    kind: sa.delete(_TABLES[kind]).where(
+        *(column == sa.bindparam(f"old_{column.name}") for column in _TABLES[kind].primary_key.columns)
     )
-)
+    for kind in (StoredLimit, StatedValue)
+}
 
 
 class SqlRegistry:
@@ -136,11 +142,11 @@ class SqlRegistry:
             rows = [_row(record) for record in latest.values() if isinstance(record, kind)]
             if rows:
                 conn.execute(upsert(self._database.dialect, target), rows)
-        if plan.dropped:
-            names = ("scope_kind", "scope_id", "dimension", "window")
-            conn.execute(
-                _DROP_LIMIT, [{f"old_{name}": _row(limit)[name] for name in names} for limit in plan.dropped]
-            )
+        for dropped, statement in _DROPS.items():
+            gone = [_row(record) for record in plan.dropped if isinstance(record, dropped)]
+            names = _TABLES[dropped].primary_key.columns.keys()
+            if gone:
+                conn.execute(statement, [{f"old_{name}": row[name] for name in names} for row in gone])
 
 
 def _state(conn: Connection, *, now_us: int, revision: int) -> State:
@@ -157,6 +163,8 @@ def _state(conn: Connection, *, now_us: int, revision: int) -> State:
         tokens=_all(conn, PersonToken),
         limits=_all(conn, StoredLimit),
         raises=_all(conn, Raise),
+        rule_modes=_all(conn, RuleMode),
+        stated_values=_all(conn, StatedValue),
     )
 
 

@@ -141,7 +141,9 @@ class TermsRow(SQLModel, table=True):
     title: str = _text()
     text: str = _text()
     text_sha256: str = Field(max_length=64)
+    source: str = _text()
     in_force_from: dt.date
+    grace_days: int
     created_us: int = _big()
     retired_us: int | None = _big(nullable=True)
 
@@ -161,7 +163,8 @@ class AcceptanceRow(SQLModel, table=True):
 class ProjectRow(SQLModel, table=True):
     """One approved proposal under one credential.
 
-    `allow` is `{endpoints: [...] | absent, fields: {endpoint: [...]}, conditions: {name: [...]}}`.
+    `allow` is `{endpoints: [...] | absent, fields: {endpoint: [...]}, conditions: {name: [...]},
+    dates: {from, until}, max_span_days}`, each absent where the proposal sets no bound.
     """
 
     __tablename__ = "project"
@@ -177,6 +180,26 @@ class ProjectRow(SQLModel, table=True):
     wrapped_data_key: bytes = _bytes()
     created_us: int = _big()
     retired_us: int | None = _big(nullable=True)
+
+
+class RuleModeRow(SQLModel, table=True):
+    """A rule that is not enforced as it is written: its id with version, and warn or shadow."""
+
+    __tablename__ = "rule_mode"
+    rule: str = Field(primary_key=True, max_length=64)
+    mode: str = Field(max_length=16)
+    set_us: int = _big()
+
+
+class StatedValueRow(SQLModel, table=True):
+    """What an administrator states that the institution's terms say, from a day on, and where."""
+
+    __tablename__ = "stated_value"
+    name: str = Field(primary_key=True, max_length=64)
+    from_day: dt.date = Field(primary_key=True)
+    amount: int
+    source: str = _text()
+    stated_us: int = _big()
 
 
 class MembershipRow(SQLModel, table=True):

@@ -4,8 +4,9 @@ A plain ASGI application, since the framework's work for each request costs as m
 answer is JSON in the platform's shape, whatever was asked, and carries the id of its entry in the log.
 """
 
+import re
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -19,6 +20,7 @@ from app.clock import Clock
 from app.errors import BursarError, InvalidParams, InvalidTokenRequest, NotFound, Refusal
 from app.gateway import Delivered, Gateway, Request, TurnedDown
 from app.ids import new_entry_id
+from app.policy.engine import Objection
 from app.provider.charge import FREE, Charge
 from app.provider.endpoint import AnswerForm, Endpoint
 from app.provider.endpoints import endpoint_for_path
@@ -45,6 +47,7 @@ _MOST_TOLD = 256
 _SOMETHING_WRONG = Spoken(
     status=500, code="internal_error", message="Something is wrong. Please try again later."
 )
+_NOT_IN_HEADERS = re.compile(r"[^ -~]")
 _log = structlog.get_logger()
 
 Headers = list[tuple[bytes, bytes]]
@@ -124,6 +127,7 @@ class ResearchApi:
             *_receipt_headers(answer.receipt),
             *self._limit_headers(answer.standings),
             _cost_header(answer.cost),
+            *_warning_headers(answer.warned),
         ]
         match answer:
             case Delivered():
@@ -276,6 +280,14 @@ def _receipt_headers(receipt: Receipt) -> Headers:
     return [
         (b"audit-entry", b"%b;index=%d;size=%d" % (_ORIGIN, receipt.index, receipt.size)),
         (b"audit-leaf", b":%b:" % b64encode(receipt.leaf_hash)),
+    ]
+
+
+def _warning_headers(warned: Sequence[Objection]) -> Headers:
+    """One header for each rule that objects and only warns, in the visible characters that a header may hold."""
+    return [
+        (b"bursar-warning", _NOT_IN_HEADERS.sub("?", f"{each.rule}; {each.reason}").encode("ascii"))
+        for each in warned
     ]
 
 

@@ -44,6 +44,31 @@ PROJECT = (
         (PROJECT + ", allow: {endpoints: [video/qery]}}", "allow.endpoints: video/qery is no endpoint"),
         (PROJECT + ", allow: {fields: {user/info: [shoe_size]}}}", "shoe_size is no field of user/info"),
         (PROJECT + ", allow: {conditions: {country: [US]}}}", "country is no condition"),
+        (
+            PROJECT + ", allow: {dates: {from: 2026-02-01, until: 2026-01-31}}}",
+            "allow.dates: until lies before from",
+        ),
+        (
+            PROJECT + ", allow: {max_span_days: 31}}",
+            "allow.max_span_days: input should be less than or equal to 30",
+        ),
+        ("rules: {roster: warn}", "rules: roster is no rule; rules are approval-in-force/1"),
+        ("rules: {date-span/2: warn}", "rules: date-span/2 is no rule"),
+        ("rules: {date-span/1: off}", "rules.date-span/1: input should be 'enforce', 'warn' or 'shadow'"),
+        ("rules: {date-span/1: warn, date-span: shadow}", "rules: date-span/1 stands there twice"),
+        (
+            "values: {pi: []}",
+            "values: pi is no value that can be stated; such values are refresh_interval_days",
+        ),
+        (
+            "values: {roster_people: [{from: 2026-01-01, value: 20, source: FAQ}]}",
+            "values: roster_people is no value that can be stated",
+        ),
+        (
+            "values: {refresh_interval_days: [{from: 2026-01-01, value: 0, source: x}]}",
+            "greater than or equal to 1",
+        ),
+        ("values: {refresh_interval_days: [{from: 2026-01-01, value: 7}]}", "source: field required"),
         (PROJECT + ", cache_scope: world}", r"projects\[0\] \(e\).cache_scope"),
         (
             "projects: [{name: e, credential: m, approval: {reference: R, from: 2027-01-01, until: 2026-01-01}}]",
@@ -67,7 +92,7 @@ PROJECT = (
         ),
         ("people:\n- {email: a@b.c, name: A, name: B}", "line 2, column 27: .*written twice"),
         ("people: [", "line 1, column 10: this is no YAML"),
-        ("- a\n- b", "sections credentials, terms, people and projects"),
+        ("- a\n- b", "sections credentials, terms, people, projects, rules and values"),
         ("terms: [{version: 2024.1, title: T, text_file: f, in_force_from: 2024-01-01}]", "put it in quotes"),
     ],
 )

@@ -15,7 +15,13 @@ async def test_me_shows_roles_projects_keys_terms_and_what_is_left(house: House)
     assert (me["person"]["email"], me["person"]["roles"]) == ("bob@example.edu", ["researcher"])
     assert [(each["name"], each["is_lead"]) for each in me["projects"]] == [("elections", False)]
     assert [each["id"] for each in me["keys"]] == [house.keys["bob"].key_id]
-    assert me["terms"] == {"in_force": "2026-02", "is_accepted": False, "accept_at": ACCEPT}
+    assert me["terms"] == {
+        "in_force": "2026-02",
+        "is_accepted": False,
+        "may_call": False,
+        "accept_at": ACCEPT,
+        "accept_by": None,
+    }
     assert [(each["scope"], each["left"]) for each in me["usage"]["limits"]] == [
         ("credential:main", 1000),
         ("project:elections", 300),

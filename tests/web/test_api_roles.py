@@ -33,6 +33,8 @@ MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "list_projects": ("GET", "/projects", (401, 403, 403, 200, 200, 200, 200, 200)),
     "get_project": ("GET", "/projects/health", (401, 403, 403, 404, 200, 200, 200, 200)),
     "list_limits": ("GET", "/limits", (401, 403, 403, 200, 200, 200, 200, 200)),
+    "list_rules": ("GET", "/rules", (401, 403, 403, 200, 200, 200, 200, 200)),
+    "set_rule": ("PUT", "/rules/date-span/1", (401, 403, 403, 403, 403, 403, 200, 403)),
     "list_keys": ("GET", "/keys", (401, 403, 403, 200, 200, 200, 200, 200)),
     "issue_key": ("POST", "/keys", (401, 403, 403, 404, 201, 403, 201, 403)),
     "rotate_key": ("POST", "/keys/KEY/rotation", (401, 403, 403, 404, 200, 403, 200, 403)),
@@ -40,7 +42,11 @@ MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "list_entries": ("GET", "/audit/entries", (401, 403, 403, 403, 403, 403, 200, 200)),
     "get_entry": ("GET", "/audit/entries/ENTRY", (401, 403, 403, 404, 404, 404, 200, 200)),
 }
-BODIES = {"issue_key": {"project": "health", "person": "grace@example.edu"}, "rotate_key": {"overlap_s": 60}}
+BODIES = {
+    "issue_key": {"project": "health", "person": "grace@example.edu"},
+    "rotate_key": {"overlap_s": 60},
+    "set_rule": {"mode": "enforce"},
+}
 # What each sees of people, projects, limits and keys: the door may be open and the room still be empty.
 SEEN = {
     "bob": ({"bob"}, {"elections"}),

@@ -41,6 +41,8 @@ ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
         "list_projects": _OWN_PART,
         "get_project": _OWN_PART,
         "list_limits": _OWN_PART,
+        "list_rules": _SELF,
+        "set_rule": Access(acts=frozenset({Act.MANAGE_RULES})),
         "list_keys": _OWN_PART,
         "issue_key": _KEYS,
         "rotate_key": _KEYS,

@@ -4,7 +4,7 @@ Instants are ISO 8601 in UTC, days are UTC days, ids are strings. `_s` is second
 """
 
 import datetime as dt
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -205,17 +205,26 @@ class RotationWanted(BaseModel):
 
 
 class TermsShape(BaseModel):
-    """One version of the platform's terms, without its text."""
+    """One version of the platform's terms, without its text, of which `text_sha256` is the SHA-256.
+
+    Whoever accepted the version before may go on until `accept_by`, where there are `grace_days`.
+    """
 
     model_config = _example(
         version="2024-10",
         title="TikTok Research Tools Terms of Service",
+        source="https://www.tiktok.com/legal/page/global/terms-of-service-research-api/en",
         in_force_from="2024-10-25",
+        grace_days=30,
+        accept_by="2024-11-23",
         text_sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     )
     version: str
     title: str
+    source: str | None
     in_force_from: dt.date
+    grace_days: int
+    accept_by: dt.date | None
     text_sha256: str
 
 
@@ -237,6 +246,7 @@ class AcceptedShape(BaseModel):
 
     version: str
     title: str
+    text_sha256: str
     in_force_from: dt.date
     is_in_force: bool
     accepted_at: dt.datetime | None
@@ -250,11 +260,66 @@ class MyTerms(BaseModel):
 
 
 class TermsStateShape(BaseModel):
-    """The version in force, None where there is none, and whether the asker may call under it."""
+    """The version in force, None where there is none, and whether the asker may call under it.
+
+    Whoever has accepted only the version before may call until `accept_by`, and accepts at `accept_at`.
+    """
 
     in_force: str | None
     is_accepted: bool
+    may_call: bool
     accept_at: str | None
+    accept_by: dt.date | None
+
+
+class RuleShape(BaseModel):
+    """A rule of the terms: what it says and where, since when, and whether it is enforced."""
+
+    model_config = _example(
+        rule="named-collaborator/1",
+        mode="enforce",
+        clause="Collaborators are named and reviewed one by one; leavers are removed.",
+        source="Research API FAQ, 2026-09-01",
+        dated="2026-09-01",
+    )
+    rule: str
+    mode: str
+    clause: str
+    source: str
+    dated: dt.date
+
+
+class StatedShape(BaseModel):
+    """An amount from a day on, and where it is written."""
+
+    from_day: Annotated[dt.date, Field(alias="from", serialization_alias="from")]
+    amount: int
+    source: str
+
+
+class ValueShape(BaseModel):
+    """A number of the terms: today's amount, its safe default, what was stated, and what sources say."""
+
+    name: str
+    what: str
+    amount: int
+    default: int
+    stated: list[StatedShape]
+    sources: list[StatedShape]
+
+
+class Rules(BaseModel):
+    """Every rule and every dated value."""
+
+    items: list[RuleShape]
+    values: list[ValueShape]
+
+
+class ModeWanted(BaseModel):
+    """What shall become of a rule's objections."""
+
+    model_config = _example(mode="warn")
+    mode: Literal["enforce", "warn", "shadow"]
 
 
 class OwnProjectShape(BaseModel):

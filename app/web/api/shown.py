@@ -87,7 +87,10 @@ def terms_shape(terms: TermsVersion) -> TermsShape:
     return TermsShape(
         version=terms.version,
         title=terms.title,
+        source=terms.source or None,
         in_force_from=terms.in_force_from,
+        grace_days=terms.grace_days,
+        accept_by=terms.dates.accept_by if terms.grace_days else None,
         text_sha256=terms.text_sha256,
     )
 
@@ -103,6 +106,7 @@ def accepted_shape(sight: Sight, terms: TermsVersion) -> AcceptedShape:
     return AcceptedShape(
         version=terms.version,
         title=terms.title,
+        text_sha256=terms.text_sha256,
         in_force_from=terms.in_force_from,
         is_in_force=terms == sight.state.terms_at(sight.state.now.date()),
         accepted_at=None if acceptance is None else _moment(acceptance.accepted_us),
@@ -112,12 +116,16 @@ def accepted_shape(sight: Sight, terms: TermsVersion) -> AcceptedShape:
 
 def terms_state_shape(sight: Sight) -> TermsStateShape:
     """Whether the visitor may call under the terms in force, and where to accept them if not."""
-    terms = sight.state.terms_at(sight.state.now.date())
-    if terms is None:
-        return TermsStateShape(in_force=None, is_accepted=True, accept_at=None)
-    is_accepted = sight.state.has_accepted(sight.visitor.person, terms.version)
-    accept_at = None if is_accepted else f"/api/v1/me/terms/{terms.version}/acceptance"
-    return TermsStateShape(in_force=terms.version, is_accepted=is_accepted, accept_at=accept_at)
+    today = sight.state.now.date()
+    terms = sight.state.terms_of(sight.visitor.person)
+    current, pending = terms.version_at(today), terms.pending(today)
+    return TermsStateShape(
+        in_force=None if current is None else current.version,
+        is_accepted=pending is None,
+        may_call=terms.may_call(today),
+        accept_at=None if pending is None else f"/api/v1/me/terms/{pending.version}/acceptance",
+        accept_by=terms.accept_by(today),
+    )
 
 
 def _approval(project: Project) -> ApprovalShape:
