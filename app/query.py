@@ -25,6 +25,8 @@ UINT64_MAX = 2**64 - 1
 _BLANKS = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MAX_FORM_FIELDS = 64
+_OBJECTS = ("query", "filters")
+"""What a form carries as JSON text, since only an object will do."""
 # The closing quote is optional so that an unterminated string is one match: with a closing quote required,
 # every further quote would start a new scan to the end, which is quadratic.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
@@ -114,7 +116,8 @@ def parse_body(body: bytes, limits: BodyLimits = DEFAULT_LIMITS) -> dict[str, ob
         raise malformed("The request body is empty; send the parameters as a JSON object.")
     if trimmed.startswith(b"{"):
         return cast("dict[str, object]", _parse_json(trimmed, limits))
-    if b"=" in trimmed and trimmed[:1] not in b'["':
+    # A form with files has an = as well; it begins with its boundary.
+    if b"=" in trimmed and trimmed[:1] not in b'["' and not trimmed.startswith(b"--"):
         return _parse_form(trimmed, limits)
     raise malformed('The request body must be a JSON object such as {"username": "alice"}.')
 
@@ -134,9 +137,10 @@ def _parse_form(body: bytes, limits: BodyLimits) -> dict[str, object]:
             "The request body is neither a JSON object nor form-encoded UTF-8; send a JSON object."
         ) from None
     form = _without_duplicates([*pairs])
-    query = form.get("query")
-    if isinstance(query, str):
-        form["query"] = _parse_json(query.encode("utf-8"), limits)
+    for name in _OBJECTS:
+        text = form.get(name)
+        if isinstance(text, str):
+            form[name] = _parse_json(text.encode("utf-8"), limits)
     return form
 
 

@@ -46,6 +46,8 @@ def test_a_form_carries_the_query_as_json_text() -> None:
     query = {"and": [{"field_name": "region_code", "operation": "IN", "field_values": ["US"]}]}
     form = urlencode({"query": json.dumps(query), "start_date": "20260301", "max_count": "100"})
     assert parse_body(form.encode()) == {"query": query, "start_date": "20260301", "max_count": "100"}
+    filters = {"ad_published_date_range": {"min": "20260901", "max": "20260930"}}
+    assert parse_body(urlencode({"filters": json.dumps(filters)}).encode()) == {"filters": filters}
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,7 @@ def test_a_form_carries_the_query_as_json_text() -> None:
         (b'{"a":"\x01"}', "not valid JSON"),
         (b'{"a":"\xff"}', "not valid UTF-8"),
         (b"a=%ff", "form-encoded UTF-8"),
+        (b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x--\r\n', "must be a JSON object"),
         (b"a=\xff", "form-encoded UTF-8"),
         (b"&".join(b"k%d=1" % n for n in range(100)), "form-encoded UTF-8"),
         (b"a=100%", "two hexadecimal digits"),

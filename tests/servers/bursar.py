@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -134,13 +134,14 @@ class Installation:
         simulator: Sequence[str] = (),
         limits: Mapping[str, int] = LIMITS,
         upstream_url: str | None = None,
+        given: Callable[[str], Mapping[str, Any]] | None = None,
     ) -> None:
         self.home = home
+        self._given = given or (lambda base_url: state(base_url, limits=limits))
         self._upstream_url = upstream_url
         self.port, self.simulator_port = free_port(), free_port()
         self._workers = workers
         self._simulator_options = simulator
-        self._limits = limits
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("BURSAR_")}
         self.environ |= {
             "PYTHONPATH": str(Path(__file__).parents[2]),
@@ -198,9 +199,7 @@ class Installation:
     def apply(self, **changes: Any) -> Any:
         """Make the state so."""
         (self.home / "state.yaml").write_text(
-            yaml.safe_dump(
-                {**state(self._upstream_url or self.simulator_url, limits=self._limits), **changes}
-            )
+            yaml.safe_dump({**self._given(self._upstream_url or self.simulator_url), **changes})
         )
         return self.bursar("apply", "state.yaml")
 

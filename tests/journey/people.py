@@ -1,0 +1,107 @@
+"""An installation with keys for every reason to be refused, and good questions about what the simulator has."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.journey.exchange import Outcome, Sent, Wire
+from tests.journey.questions import (
+    DOWNLOAD,
+    STATUS,
+    UPLOAD,
+    Direct,
+    Question,
+    good_questions,
+)
+from tests.servers.bursar import CLIENT_KEY, Installation, call, state
+
+GENEROUS = {"requests/day": 100_000, "records/day": 10_000_000}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cast:
+    """Everybody and everything that the tables speak of; keys by project."""
+
+    wire: Wire
+    direct: Direct
+    keys: Mapping[str, str]
+    questions: Mapping[str, Question]
+    tasks: dict[str, int] = field(default_factory=dict)
+
+    def ask(self, question: Question, *, project: str = "elections") -> Outcome:
+        """What a client of today is answered."""
+        headers = {
+            "Authorization": f"Bearer {self.keys[project]}",
+            "Content-Type": question.content_type,
+        }
+        return self.wire.send(Sent(path=question.path, body=question.encoded, headers=headers))
+
+    def question(self, name: str, *, project: str = "elections") -> Question:
+        """A good question for an endpoint; for that of a task, one that the project has begun."""
+        if name not in {STATUS, DOWNLOAD}:
+            return self.questions[name]
+        if project not in self.tasks:
+            self.tasks[project] = self.ask(self.questions[UPLOAD], project=project).data["task_id"]
+        return Question(name, {"task_id": self.tasks[project]})
+
+
+@contextmanager
+def opened_wire(
+    home: Path, *, more: Sequence[str] = (), settings: Mapping[str, str] | None = None
+) -> Iterator[Cast]:
+    """A running installation; each name in `more` is a project with a credential to itself."""
+    database = home / "data" / "bursar.db"
+    generous = ("--requests-per-day", "100000", "--records-per-day", "10000000", "--videos", "40000")
+    with Installation(
+        home,
+        database_url=f"sqlite+aiosqlite:///{database}",
+        limits=GENEROUS,
+        simulator=generous,
+        settings=settings,
+        given=lambda base_url: _state(base_url, more),
+    ) as installation:
+        installation.start()
+        token = installation.bursar("token", "issue", "--person", "ada@example.edu")["token"]
+        projects = ("elections", "climate", *REFUSED, *more)
+        keys = {project: _key(installation, token, project) for project in projects}
+        wire, direct = Wire(installation, database), Direct(installation)
+        cast = Cast(wire=wire, direct=direct, keys=keys, questions=dict(good_questions(installation, direct)))
+        task = cast.ask(cast.questions[UPLOAD]).data
+        cast.questions.update({name: Question(name, task) for name in (STATUS, DOWNLOAD)})  # type: ignore[attr-defined]
+        try:
+            yield cast
+        finally:
+            wire.close()
+
+
+def _state(base_url: str, more: Sequence[str]) -> dict[str, Any]:
+    whole = state(base_url, limits=GENEROUS)
+    credential, project = whole["credentials"][0], whole["projects"][0]
+    people = ["ada@example.edu"]
+    whole["projects"] = [
+        {**project, "name": name, "lead": people[0], "members": people, **changes}
+        for name, changes in {"elections": {}, "climate": {}, **REFUSED}.items()
+    ] + [{**project, "name": name, "lead": people[0], "members": people, "credential": name} for name in more]
+    whole["credentials"] += [{**credential, "name": name, "client_key": CLIENT_KEY} for name in more]
+    return whole
+
+
+REFUSED: Mapping[str, Mapping[str, Any]] = {
+    "over": {"approval": {"reference": "R-2025-001", "from": "2025-01-01", "until": "2026-01-31"}},
+    "to-come": {"approval": {"reference": "R-2031-001", "from": "2031-01-01", "until": "2031-12-31"}},
+    "elsewhere": {"allow": {"endpoints": []}},
+    "spent": {"limits": {"requests/day": 0, "follower_calls/day": 0, "ad_calls/day": 0}},
+}
+"""Projects that are turned down, each for a reason of its own."""
+
+
+def _key(installation: Installation, token: str, project: str) -> str:
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    body = json.dumps({"project": project}).encode()
+    status, _, answer = call(installation.port, "POST", "/api/v1/keys", body=body, headers=headers)
+    assert status == 201, answer
+    key: str = json.loads(answer)["api_key"]
+    return key
