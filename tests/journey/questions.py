@@ -161,7 +161,7 @@ class Direct:
 
 def good_questions(installation: Installation, direct: Direct) -> dict[str, Question]:
     """Questions by endpoint, most of them with several pages of answers; none about tasks, which are somebody's."""
-    there_are = json.loads(call(installation.simulator_port, "GET", "/_sim/accounts")[2])
+    there_are = installation.control("GET", "accounts")
     videos = Question(
         "video/query",
         {
@@ -185,7 +185,7 @@ def good_questions(installation: Installation, direct: Direct) -> dict[str, Ques
         "user/reposted_videos": {"username": there_are["reposts_public"][0], "max_count": 50},
         "user/followers": {"username": there_are["with_followers"][-1], "max_count": 100},
         "user/following": {"username": there_are["following_public"][-1], "max_count": 100},
-        "playlist/info": {"playlist_id": there_are["playlists"][0], "max_count": 2},
+        "playlist/info": {"playlist_id": there_are["playlists"][0], "max_count": 5},
         "tts/shop": {"shop_name": "Sim", "limit": 10},
         "tts/product": {"shop_id": there_are["shop_ids"][0], "page_size": 10},
         "tts/review": {"product_id": str(there_are["product_ids"][0]), "page_size": 10},

@@ -233,8 +233,8 @@ class Installation:
         counted: dict[str, Any] = json.loads(call(self.simulator_port, "GET", "/_sim/stats")[2])
         return counted
 
-    def control(self, method: str, what: str, **values: Any) -> None:
-        """Change how the simulator behaves."""
+    def control(self, method: str, what: str, **values: Any) -> Any:
+        """Change how the simulator behaves, or ask it; what it says."""
         status, _, body = call(
             self.simulator_port,
             method,
@@ -243,6 +243,7 @@ class Installation:
             headers={"Content-Type": "application/json"},
         )
         assert status < 300, body
+        return json.loads(body)
 
 
 def video_query(**changes: Any) -> bytes:
