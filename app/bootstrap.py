@@ -25,6 +25,7 @@ from app.storage.directory import SqlDirectory
 from app.storage.engines import Database, open_database
 from app.storage.log import Boot, check_log
 from app.storage.pages import SqlPages
+from app.storage.retention import Retention
 from app.storage.vault import SqlVault
 from app.upstream.addresses import find_loops
 from app.upstream.http import HttpPlatform, Timeouts
@@ -48,6 +49,7 @@ class Installation:
     platform: HttpPlatform
     scribe: Scribe
     gateway: Gateway
+    retention: Retention
 
 
 def new_boot() -> Boot:
@@ -69,9 +71,11 @@ async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
         installation = _compose(settings, master, database)
         await _check_clock_offset(settings, installation.vault)
         await installation.books.start()
+        installation.retention.start()
         try:
             yield installation
         finally:
+            await installation.retention.stop()
             await installation.gateway.drain()
             await installation.books.stop()
             await installation.platform.close()
@@ -169,6 +173,7 @@ def _compose(settings: Settings, master: MasterKey, database: Database) -> Insta
         platform=platform,
         scribe=scribe,
         gateway=gateway,
+        retention=Retention(database=database, boot=boot),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from app.administration.registry import LogSize
+from app.administration.retention import is_over
 from app.administration.rosters import roster_sizes
 from app.administration.state import Project, State
 from app.audit.entries import Value
@@ -118,6 +119,13 @@ def _of_approval(project: Project, today: dt.date, policy: Policy) -> Iterator[F
             what=f"approval {project.approval_reference} of project {project.name} is recorded for more than "
             f"{years} years, the longest that the platform's form offers",
             mend="look at the approval's letter, and correct `approval` in the state file if it says less",
+        )
+    if is_over(project, today) and project.wrapped_data_key:
+        yield Finding(
+            severity="warning",
+            code="held_after_end",
+            what=f"project {project.name} has ended, and the key of what is held for it is still there",
+            mend="start `bursar serve`, which destroys it within the hour while rule nothing-after-end/1 is enforced",
         )
     days_left = (project.approved_until - today).days
     mend = "have the approval renewed, then record its new end with `bursar apply`"

@@ -101,8 +101,8 @@ class Pages(Protocol):
         """The page under that key; one of another scope, or one whose seal is broken, counts as absent."""
         ...
 
-    async def seal(self, page: HeldPage) -> Holding:
-        """The page in the form in which the books keep it."""
+    async def seal(self, page: HeldPage) -> Holding | None:
+        """The page in the form in which the books keep it; None where its scope's data key is destroyed."""
         ...
 
     def remember(self, page: HeldPage) -> None:

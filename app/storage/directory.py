@@ -208,7 +208,7 @@ def _caller(conn: Connection, row: sa.RowMapping) -> Caller:
         shared_by_credential=row["cache_scope"] == "credential",
         revision=conn.execute(_REVISION).scalar_one(),
         roster=_roster(conn, row["credential_id"], limit=row["roster_limit"]),
-        policy=_policy(conn),
+        policy=read_policy(conn),
     )
 
 
@@ -221,7 +221,8 @@ def _roster(conn: Connection, credential: str, *, limit: int) -> Roster:
     return Roster(limit=limit, until=tuple(ends.values()))
 
 
-def _policy(conn: Connection) -> Policy:
+def read_policy(conn: Connection) -> Policy:
+    """Modes and stated values."""
     amounts: dict[str, tuple[tuple[dt.date, int], ...]] = {}
     for name, from_day, amount in conn.execute(_VALUES):
         amounts[name] = (*amounts.get(name, ()), (from_day, amount))

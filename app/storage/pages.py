@@ -51,7 +51,8 @@ class SqlPages:
     async def find(self, key: bytes, scope: str) -> HeldPage | None:
         """The page under that key; one of another scope, or one whose seal is broken, counts as absent."""
         page = self._memory.get(key)
-        if page is not None and page.scope == scope:
+        # Without its key the page counts as gone, wherever it still is.
+        if page is not None and page.scope == scope and scope in self._data_keys:
             self._memory.move_to_end(key)
             return page
         wanted = {"key": key, "scope": scope}
@@ -75,9 +76,13 @@ class SqlPages:
         self.remember(page)
         return page
 
-    async def seal(self, page: HeldPage) -> Holding:
-        """The page in the form in which the books keep it."""
-        sealed = seal(await self._data_key(page.scope), page.data, _page_aad(page.key, page.scope))
+    async def seal(self, page: HeldPage) -> Holding | None:
+        """The page in the form in which the books keep it; None where its scope's data key is destroyed."""
+        try:
+            data_key = await self._data_key(page.scope)
+        except SealBroken:
+            return None
+        sealed = seal(data_key, page.data, _page_aad(page.key, page.scope))
         return Holding(
             key=page.key,
             scope=page.scope,

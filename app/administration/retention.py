@@ -1,0 +1,48 @@
+"""What must go because its project is over: the key without which nothing held for it can be read."""
+
+import datetime as dt
+from dataclasses import replace
+from typing import Final
+
+from app.administration.changes import Actor, Change, Plan
+from app.administration.registry import Registry
+from app.administration.state import Project, State
+from app.policy.engine import Mode, mode_of
+from app.policy.rules import NothingAfterEnd
+
+DUTY: Final = Actor(kind="job", principal="retention")
+"""Who acts when the program does what the terms ask of it, by itself."""
+
+
+async def destroy_keys_of_ended(registry: Registry) -> int:
+    """How many projects had ended and still had a data key, which is destroyed on return."""
+
+    def decide(state: State) -> tuple[Plan, int]:
+        over = keys_to_destroy(state)
+        changes = [
+            Change(
+                kind="project",
+                object=each.name,
+                object_id=each.id,
+                what="data_key",
+                after="destroyed",
+                logged={"after": "destroyed", "rule": NothingAfterEnd.id},
+            )
+            for each in over
+        ]
+        puts = [replace(each, wrapped_data_key=b"") for each in over]
+        return Plan(changes=changes, puts=puts), len(over)
+
+    return await registry.change(DUTY, decide)
+
+
+def keys_to_destroy(state: State) -> list[Project]:
+    """Projects that are over and still have a data key, where the rule on that is enforced."""
+    if mode_of(NothingAfterEnd.id, state.policy) is not Mode.ENFORCE:
+        return []
+    return [each for each in state.projects if is_over(each, state.now.date()) and each.wrapped_data_key]
+
+
+def is_over(project: Project, today: dt.date) -> bool:
+    """Whether the last day of the approval has passed."""
+    return project.approved_until < today

@@ -1,0 +1,153 @@
+"""Deletes held data that the terms allow no longer: too old, or of a project that has ended.
+
+The gateway serves none of it anyway, since the same rules are asked before each page is served. Every sweep
+that deletes says so in the log, in the transaction that deletes, so that the log is the evidence.
+"""
+
+import asyncio
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection
+
+from app.administration.retention import DUTY, destroy_keys_of_ended, keys_to_destroy
+from app.audit.entries import Draft
+from app.errors import Unavailable
+from app.policy.engine import Mode, mode_of
+from app.policy.rules import NothingAfterEnd, RefreshInterval
+from app.policy.values import REFRESH_INTERVAL_DAYS
+from app.storage.directory import read_policy
+from app.storage.engines import Database
+from app.storage.log import Boot, LockedHead, lock_head
+from app.storage.registry import SqlRegistry
+from app.storage.tables import CredentialRow, HeldPageRow, ProjectRow, table
+
+_EVERY_S: Final = 3_600
+_MOST_AT_ONCE: Final = 500
+"""Pages in one transaction: the head of the log is locked meanwhile."""
+_DAY_US: Final = 86_400_000_000
+
+_log = structlog.get_logger()
+_held, _project, _credential = table(HeldPageRow), table(ProjectRow), table(CredentialRow)
+_FACTS = sa.select(_held.c.key, _held.c.scope, _held.c.records, _held.c.fetched_us).limit(_MOST_AT_ONCE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Doomed:
+    """Pages that go, and the rule that says so."""
+
+    rule: str
+    pages: Sequence[sa.Row[Any, Any, Any, Any]]
+
+
+class Retention:
+    """Sweeps when it starts and every hour. `stop` lets a sweep that is under way finish."""
+
+    def __init__(self, *, database: Database, boot: Boot) -> None:
+        self._database = database
+        self._boot = boot
+        self._registry = SqlRegistry(database=database, boot=boot)
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to sweep."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """End after the sweep under way."""
+        self._stopping.set()
+        if self._task is not None:
+            await self._task
+
+    async def sweep(self) -> int:
+        """How many pages were deleted; the keys of ended projects are destroyed as well."""
+        if keys_to_destroy(await self._registry.state()):
+            await destroy_keys_of_ended(self._registry)
+        deleted = 0
+        while not self._stopping.is_set():
+            if await self._database.read(lambda conn: _doomed(conn, self._database.now_us(conn))) is None:
+                break
+            _, count = await self._database.write(
+                lambda conn: _delete(conn, self._database, self._boot),
+                committed=lambda done: done[0].committed(),
+            )
+            deleted += count
+        return deleted
+
+    async def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                await self.sweep()
+            except Unavailable:
+                pass  # the next sweep finds what this one left
+            except Exception:  # noqa: BLE001 - one bad row must not keep all the others for ever
+                _log.exception("held data could not be deleted")
+            try:
+                async with asyncio.timeout(_EVERY_S):
+                    await self._stopping.wait()
+            except TimeoutError:
+                continue
+
+
+def _delete(conn: Connection, database: Database, boot: Boot) -> tuple[LockedHead, int]:
+    head = lock_head(conn, database, boot)
+    count = 0
+    doomed = _doomed(conn, head.now_us)
+    if doomed is not None:
+        keys = [row.key for row in doomed.pages]
+        conn.execute(sa.delete(_held).where(_held.c.key.in_(keys)))
+        count = len(keys)
+        for scope in sorted({row.scope for row in doomed.pages}):
+            head.stage(_entry(doomed.rule, scope, [row for row in doomed.pages if row.scope == scope]))
+    head.write()
+    return head, count
+
+
+def _entry(rule: str, scope: str, pages: Sequence[sa.Row[Any, Any, Any, Any]]) -> Draft:
+    return Draft(
+        type="admin",
+        fields={
+            "actor": {"kind": DUTY.kind, "principal": DUTY.principal, "roles": []},
+            "op": "held.deleted",
+            "object": {"kind": "held", "id": scope},
+            "decision": {"verdict": "allowed", "rule": rule},
+            "pages": len(pages),
+            "records": sum(row.records for row in pages),
+            "oldest_us": min(row.fetched_us for row in pages),
+        },
+    )
+
+
+def _doomed(conn: Connection, now_us: int) -> _Doomed | None:
+    """Pages that a rule ends, at most as many as one transaction takes; None where there are none."""
+    policy, today = read_policy(conn), dt.datetime.fromtimestamp(now_us / 1_000_000, dt.UTC).date()
+    conditions: list[tuple[str, sa.ColumnElement[bool]]] = []
+    if mode_of(NothingAfterEnd.id, policy) is Mode.ENFORCE:
+        conditions.append((NothingAfterEnd.id, _held.c.scope.in_(_ended_scopes(conn, today))))
+    if mode_of(RefreshInterval.id, policy) is Mode.ENFORCE:
+        days = REFRESH_INTERVAL_DAYS.at(today, policy.amounts.get(REFRESH_INTERVAL_DAYS.name, ()))
+        conditions.append((RefreshInterval.id, _held.c.fetched_us <= now_us - days * _DAY_US))
+    for rule, condition in conditions:
+        pages = conn.execute(_FACTS.where(condition)).all()
+        if pages:
+            return _Doomed(rule, pages)
+    return None
+
+
+def _ended_scopes(conn: Connection, today: dt.date) -> list[str]:
+    """Scopes of projects that have ended, and of credentials that no project uses any more."""
+    projects = conn.execute(
+        sa.select(_project.c.id, _project.c.credential_id, _project.c.approved_until, _project.c.retired_us)
+    ).all()
+    going_on = [each for each in projects if each.retired_us is None and each.approved_until >= today]
+    kept = {each.id for each in going_on} | {each.credential_id for each in going_on}
+    credentials = conn.execute(sa.select(_credential.c.id)).scalars()
+    return [
+        *(f"project:{each.id}" for each in projects if each.id not in kept),
+        *(f"credential:{each}" for each in credentials if each not in kept),
+    ]
