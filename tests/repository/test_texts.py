@@ -76,6 +76,26 @@ def test_relative_links_of_the_documentation_lead_somewhere(page: str) -> None:
     assert broken == []
 
 
+def test_links_to_a_heading_find_it() -> None:
+    texts = committed_texts()
+    pages = [path for path in texts if path.suffix == ".md"]
+    broken = [
+        f"{path}: {target}#{anchor}"
+        for path in pages
+        for target, anchor in re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", texts[path])
+        if anchor not in headings((ROOT / path.parent / target if target else ROOT / path).read_text())
+    ]
+    assert broken == []
+
+
+def headings(text: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    return {
+        re.sub(r"[^\w -]", "", title.lower()).strip().replace(" ", "-")
+        for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    }
+
+
 def test_a_decision_has_a_title_and_fits_a_page() -> None:
     decisions = {
         path: text.splitlines()
