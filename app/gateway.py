@@ -31,10 +31,10 @@ from app.cache.pages import (
 from app.clock import Clock
 from app.errors import InvalidClient, InvalidParams, NotIdentified, QuotaExhausted, Refusal, StoreUnavailable
 from app.identity.bearers import Bearers, Grant
-from app.identity.callers import Caller, Directory
+from app.identity.callers import Caller, Directory, Freeze
 from app.ids import new_entry_id
 from app.policy.engine import Allowed, Objection, Refused, judge, judge_held
-from app.policy.rules import Circumstances, Reuse
+from app.policy.rules import NOT_FROZEN, Circumstances, Reuse
 from app.provider.answers import Failure, FailureKind, Success, read_reply
 from app.provider.charge import FREE, Charge, charge_for
 from app.provider.endpoint import AnswerForm, Endpoint, TaskUse
@@ -213,11 +213,22 @@ class Gateway:
                 draft = self._scribe.token(origin, None, code=refusal.code)
                 receipt = await self._books.note(draft, revision=refusal.decided_on)
                 return receipt if isinstance(receipt, Superseded) else (refusal, receipt)
+            if grant.caller.freeze is not None and grant.caller.freeze.of_person:
+                return await self._refuse_token(grant.caller, grant.caller.freeze, origin)
             draft = self._scribe.token(origin, grant.caller, code="ok")
             receipt = await self._books.note(draft, revision=grant.caller.revision)
             return receipt if isinstance(receipt, Superseded) else (grant, receipt)
 
         return await self._on_current_directory(answer)
+
+    async def _refuse_token(
+        self, caller: Caller, freeze: Freeze, origin: Origin
+    ) -> tuple[Refusal, Receipt] | Superseded:
+        """No access token for somebody who has been stopped, although key and secret hold."""
+        refusal = InvalidClient(f"Refused by rule {NOT_FROZEN}: {freeze.says()}", rule=NOT_FROZEN)
+        draft = self._scribe.token(origin, caller, code=refusal.code, rule=refusal.rule)
+        receipt = await self._books.note(draft, revision=caller.revision)
+        return receipt if isinstance(receipt, Superseded) else (refusal, receipt)
 
     async def note(self, draft: Draft) -> Receipt:
         """The receipt of a request that needed no look at the directory."""

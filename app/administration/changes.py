@@ -12,7 +12,10 @@ from app.identity.roles import Act, may
 from app.quota.limits import StoredLimit
 
 _WHOLE: Final = frozenset(
-    {"added", "retired", "restored", "dropped", "issued", "rotated", "revoked", "accepted", "recorded"}
+    {
+        *("added", "retired", "restored", "dropped", "issued", "rotated", "revoked", "accepted", "recorded"),
+        *("frozen", "unfrozen"),
+    }
 )
 """What can happen to an object as a whole; any other `what` names an attribute that was set."""
 

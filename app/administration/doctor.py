@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from app.administration.freezing import shown_freezes
 from app.administration.registry import LogSize
 from app.administration.retention import is_over
 from app.administration.rosters import roster_sizes
@@ -66,6 +67,7 @@ def examine(state: State, log: LogSize) -> Sequence[Finding]:
         *_of_terms(state),
         *_of_rules(state),
         *_of_limits(state),
+        *_of_freezes(state),
     ]
 
 
@@ -207,4 +209,14 @@ def _of_limits(state: State) -> Iterator[Finding]:
             code="limit_not_enforced",
             what=f"limits on {', '.join(sorted(keys))} are kept, but this release holds nobody to them",
             mend="set limits on requests and records by day, month or project, which are enforced",
+        )
+
+
+def _of_freezes(state: State) -> Iterator[Finding]:
+    for each in shown_freezes(state):
+        yield Finding(
+            severity="warning",
+            code="frozen",
+            what=f"{each.kind} {each.name} is frozen since {each.since:%Y-%m-%d %H:%M} UTC: {each.reason}",
+            mend=f"once that is settled, run `bursar unfreeze {each.kind} {each.name}`",
         )

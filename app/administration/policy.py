@@ -12,7 +12,7 @@ from app.administration.wanted import Wanted
 from app.errors import InvalidParams
 from app.identity.roles import Act
 from app.policy.engine import Mode, mode_of
-from app.policy.rules import ALL_RULES
+from app.policy.rules import ALL_RULES, ALWAYS_ENFORCED
 from app.policy.values import VALUES
 
 
@@ -142,6 +142,8 @@ def _draw_mode(draw: Draw, state: State, rule: str, mode: Mode) -> None:
     before = mode_of(rule, state.policy)
     if mode is before:
         return
+    if rule in ALWAYS_ENFORCED:
+        raise InvalidParams(f"{rule} is always enforced; let what is frozen go on with `bursar unfreeze`.")
     draw.puts.append(RuleMode(rule=rule, mode=mode.value, set_us=state.now_us))
     draw.changes.append(
         Change(kind="rule", object=rule, object_id=rule, what="mode", before=before.value, after=mode.value)

@@ -165,6 +165,23 @@ class PersonToken:
     revoked_us: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freeze:
+    """That a credential, a project or a person was stopped; in force until `retired_us`.
+
+    `frozen_by` and `lifted_by` are who acted: `os:<uid>`, or a person's id.
+    """
+
+    id: str
+    kind: str
+    object_id: str
+    reason: str
+    frozen_by: str
+    created_us: int
+    retired_us: int | None = None
+    lifted_by: str | None = None
+
+
 Record = (
     Credential
     | Person
@@ -178,6 +195,7 @@ Record = (
     | Raise
     | RuleMode
     | StatedValue
+    | Freeze
 )
 
 
@@ -221,6 +239,7 @@ class State:
     raises: Sequence[Raise] = ()
     rule_modes: Sequence[RuleMode] = ()
     stated_values: Sequence[StatedValue] = ()
+    freezes: Sequence[Freeze] = ()
 
     @property
     def policy(self) -> Policy:
@@ -253,6 +272,12 @@ class State:
                 if each.project_id == project.id and each.person_id == person.id and each.retired_us is None
             ),
             None,
+        )
+
+    def freeze_of(self, object_id: str) -> Freeze | None:
+        """The freeze of that object that is in force."""
+        return next(
+            (each for each in self.freezes if each.object_id == object_id and each.retired_us is None), None
         )
 
     def terms_at(self, day: dt.date) -> TermsVersion | None:

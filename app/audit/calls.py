@@ -112,11 +112,11 @@ class Scribe:
         fields["decision"] = {"verdict": "refused", "rule": versioned(rule), "code": code, **beside}
         return Draft(type="decision", fields={**fields, **more})
 
-    def token(self, origin: Origin, caller: Caller | None, *, code: str) -> Draft:
+    def token(self, origin: Origin, caller: Caller | None, *, code: str, rule: str = "identify") -> Draft:
         """An access token given (`code` is ok) or refused."""
         verdict = "allowed" if code == "ok" else "refused"
         fields: dict[str, Value] = {"actor": actor(caller), **self._of_request(origin), "op": "oauth/token"}
-        fields["decision"] = {"verdict": verdict, "rule": versioned("identify"), "code": code}
+        fields["decision"] = {"verdict": verdict, "rule": versioned(rule), "code": code}
         return Draft(type="auth", fields=fields)
 
     def seen(self, origin: Origin, visitor: Visit | Operator | Caller | None, *, status: int) -> Draft:

@@ -98,6 +98,30 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Freeze:
+    """That an administrator stopped a person, a project or a credential; `ask` are addresses of who can lift it.
+
+    Why is not in it: the reason is for administrators and compliance.
+    """
+
+    kind: str
+    name: str
+    since: dt.datetime
+    ask: tuple[str, ...] = ()
+
+    @property
+    def of_person(self) -> bool:
+        """Whether it is the person themself who was stopped."""
+        return self.kind == "person"
+
+    def says(self) -> str:
+        """For whoever it stops: what was stopped, since when, and whom to ask."""
+        whom = "your access has" if self.of_person else f"{self.kind} {self.name} has"
+        ask = " or ".join(self.ask) or "an administrator"
+        return f"{whom} been frozen since {self.since:%Y-%m-%d %H:%M} UTC. Ask {ask}; trying again does not help."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """A key's membership, person, project and credential, as of one revision of the directory."""
 
@@ -117,6 +141,8 @@ class Caller:
     revision: int
     roster: Roster | None = None
     policy: Policy = Policy()
+    freeze: Freeze | None = None
+    """Of the person, else of the project, else of the credential."""
 
     @property
     def reuse_scope(self) -> str:
@@ -147,6 +173,7 @@ class Operator:
     token: KeyId
     expires_us: int | None
     revision: int
+    freeze: Freeze | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

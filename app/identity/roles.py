@@ -28,6 +28,9 @@ class Act(StrEnum):
     """People, projects, terms and credentials."""
     MANAGE_RULES = "manage_rules"
     """Modes of the terms' rules, and stated values."""
+    FREEZE = "freeze"
+    """Stopping a credential, a project or a person, and letting them go on."""
+    SEE_FREEZES = "see_freezes"
     MANAGE_KEYS = "manage_keys"
     """Keys and tokens of other people."""
     RECORD_ACCEPTANCE = "record_acceptance"
@@ -49,6 +52,8 @@ _MAY: Mapping[Act, frozenset[Role]] = MappingProxyType(
         Act.SET_LIMITS: frozenset({Role.QUOTA_ADMIN, Role.ADMIN}),
         Act.MANAGE_DIRECTORY: frozenset({Role.ADMIN}),
         Act.MANAGE_RULES: frozenset({Role.ADMIN}),
+        Act.FREEZE: frozenset({Role.ADMIN}),
+        Act.SEE_FREEZES: frozenset({Role.ADMIN, Role.COMPLIANCE}),
         Act.MANAGE_KEYS: frozenset({Role.ADMIN}),
         Act.RECORD_ACCEPTANCE: frozenset({Role.ADMIN, Role.COMPLIANCE}),
         Act.READ_LOG: frozenset({Role.COMPLIANCE}),

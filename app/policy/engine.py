@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from app.identity.callers import Policy
-from app.policy.rules import HELD_RULES, RULES, Circumstances, HeldRule, Reuse, Rule
+from app.policy.rules import ALWAYS_ENFORCED, HELD_RULES, RULES, Circumstances, HeldRule, Reuse, Rule
 
 Value = str | list[str]
 
@@ -101,7 +101,9 @@ def judge_held(reuse: Reuse, rules: Sequence[HeldRule] = HELD_RULES) -> Allowed 
 
 
 def mode_of(rule: str, policy: Policy) -> Mode:
-    """The mode of a rule: what an administrator chose, and `enforce` where that cannot be read."""
+    """The mode of a rule: what an administrator chose, and `enforce` where that cannot be read or must not be."""
+    if rule in ALWAYS_ENFORCED:
+        return Mode.ENFORCE
     try:
         return Mode(policy.modes.get(rule, Mode.ENFORCE))
     except ValueError:

@@ -78,6 +78,26 @@ class HeldRule(Named, Protocol):
         ...
 
 
+NOT_FROZEN = "not-frozen/1"
+
+ALWAYS_ENFORCED = frozenset({NOT_FROZEN})
+"""Rules that no mode weakens: what shall go on is unfrozen, and a switch that only warns is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotFrozen:
+    """Nobody goes on with a credential, in a project or as a person that an administrator has stopped."""
+
+    id: ClassVar[str] = NOT_FROZEN
+    clause: ClassVar[str] = "On a compromise of security, disconnect at once."
+    source: ClassVar[str] = "TikTok Developer Terms of Service, III.2.f"
+    dated: ClassVar[dt.date] = dt.date(2025, 12, 26)
+
+    def objection(self, asked: Circumstances) -> str | None:
+        """What was frozen, since when and whom to ask; None when nothing was."""
+        return None if asked.caller.freeze is None else asked.caller.freeze.says()
+
+
 @dataclass(frozen=True, slots=True)
 class ApprovalInForce:
     """The platform approved the project for a period, both days included (UTC)."""
@@ -390,6 +410,7 @@ def _required_values(query: ResearchQuery) -> dict[str, list[set[str]]]:
 
 
 RULES: tuple[Rule, ...] = (
+    NotFrozen(),
     ApprovalInForce(),
     NamedCollaborator(),
     RosterLimit(),

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from app.identity.callers import (
     Approval,
     Caller,
+    Freeze,
     KeyRecord,
     Operator,
     Policy,
@@ -22,11 +23,13 @@ from app.identity.callers import (
     TermsVersion,
     TokenRecord,
 )
+from app.identity.roles import Role
 from app.ids import CredentialId, KeyId, MembershipId, PersonId, ProjectId
 from app.storage.engines import Database
 from app.storage.tables import (
     AcceptanceRow,
     CredentialRow,
+    FreezeRow,
     HeadRow,
     KeyRow,
     MembershipRow,
@@ -48,6 +51,7 @@ _head, _key, _member = table(HeadRow), table(KeyRow), table(MembershipRow)
 _person, _project, _credential = table(PersonRow), table(ProjectRow), table(CredentialRow)
 _terms, _acceptance, _token = table(TermsRow), table(AcceptanceRow), table(PersonTokenRow)
 _mode, _value = table(RuleModeRow), table(StatedValueRow)
+_freeze = table(FreezeRow)
 
 _BY_KEY = (
     sa.select(
@@ -60,6 +64,7 @@ _BY_KEY = (
         _project.c.id.label("project_id"),
         _project.c.name.label("project_name"),
         _project.c.credential_id,
+        _credential.c.name.label("credential_name"),
         _project.c.approval_reference,
         _project.c.approved_from,
         _project.c.approved_until,
@@ -114,6 +119,15 @@ _PLACES = (
         _member.c.retired_us.is_(None),
     )
 )
+_FREEZES = sa.select(_freeze.c.object_id, _freeze.c.created_us).where(
+    _freeze.c.retired_us.is_(None), _freeze.c.object_id.in_(sa.bindparam("ids", expanding=True))
+)
+_PEOPLE = (
+    sa.select(_person.c.email, _person.c.roles)
+    .where(_person.c.retired_us.is_(None))
+    .order_by(_person.c.email)
+)
+_MOST_ASKED = 3
 
 
 class _Memory(Generic[R]):
@@ -209,6 +223,29 @@ def _caller(conn: Connection, row: sa.RowMapping) -> Caller:
         revision=conn.execute(_REVISION).scalar_one(),
         roster=_roster(conn, row["credential_id"], limit=row["roster_limit"]),
         policy=read_policy(conn),
+        freeze=_frozen(
+            conn,
+            ("person", row["person_id"], ""),
+            ("project", row["project_id"], row["project_name"]),
+            ("credential", row["credential_id"], row["credential_name"]),
+        ),
+    )
+
+
+def _frozen(conn: Connection, *objects: tuple[str, str, str]) -> Freeze | None:
+    """The freeze of the first of these objects (kind, id, name) that has one."""
+    found = conn.execute(_FREEZES, {"ids": [object_id for _, object_id, _ in objects]}).all()
+    since = {row.object_id: row.created_us for row in found}
+    frozen = next((each for each in objects if each[1] in since), None)
+    if frozen is None:
+        return None
+    kind, object_id, name = frozen
+    admins = [row.email for row in conn.execute(_PEOPLE) if Role.ADMIN in row.roles]
+    return Freeze(
+        kind=kind,
+        name=name,
+        since=dt.datetime.fromtimestamp(since[object_id] / 1_000_000, dt.UTC),
+        ask=tuple(admins[:_MOST_ASKED]),
     )
 
 
@@ -261,5 +298,6 @@ def _load_token(conn: Connection, token: KeyId) -> TokenRecord | None:
         token=KeyId(row["id"]),
         expires_us=row["expires_us"],
         revision=conn.execute(_REVISION).scalar_one(),
+        freeze=_frozen(conn, ("person", row["person_id"], "")),
     )
     return TokenRecord(operator=operator, digest=row["digest"])

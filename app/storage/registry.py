@@ -14,6 +14,7 @@ from app.administration.registry import EARLIER, CounterSlot, LogSize
 from app.administration.state import (
     Acceptance,
     Credential,
+    Freeze,
     Key,
     Membership,
     Person,
@@ -39,6 +40,7 @@ from app.storage.tables import (
     AcceptanceRow,
     CredentialRow,
     EntryRow,
+    FreezeRow,
     HeadRow,
     KeyRow,
     LimitRow,
@@ -70,6 +72,7 @@ _ROWS: Final[Mapping[type[Any], type[SQLModel]]] = {
     Raise: RaiseRow,
     RuleMode: RuleModeRow,
     StatedValue: StatedValueRow,
+    Freeze: FreezeRow,
 }
 _TABLES: Final = {kind: table(row) for kind, row in _ROWS.items()}
 _head, _entry = table(HeadRow), table(EntryRow)
@@ -165,6 +168,7 @@ def _state(conn: Connection, *, now_us: int, revision: int) -> State:
         raises=_all(conn, Raise),
         rule_modes=_all(conn, RuleMode),
         stated_values=_all(conn, StatedValue),
+        freezes=_all(conn, Freeze),
     )
 
 

@@ -332,3 +332,20 @@ class NoticeRow(SQLModel, table=True):
     created_us: int = _big()
     about: dict[str, Any] = _json()
     done_us: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True, index=True))
+
+
+class FreezeRow(SQLModel, table=True):
+    """That a credential, a project or a person was stopped, and why; in force until it is retired.
+
+    `kind` is credential, project or person, and `object_id` the id of its row.
+    """
+
+    __tablename__ = "freeze"
+    id: str = Field(primary_key=True, max_length=32)
+    kind: str = Field(max_length=16)
+    object_id: str = Field(index=True, max_length=32)
+    reason: str = _text()
+    frozen_by: str = Field(max_length=64)
+    created_us: int = _big()
+    retired_us: int | None = _big(nullable=True)
+    lifted_by: str | None = Field(default=None, max_length=64)

@@ -68,6 +68,14 @@ async def test_what_the_sections_do_not_name_is_left_and_prune_enforces_it(offic
     assert (await office.apply(prune=True)).plan.changes == ()
 
 
+async def test_the_rule_behind_the_switch_has_no_weaker_mode(office: Office) -> None:
+    await office.apply()
+    for mode in ("warn", "shadow"):
+        with pytest.raises(InvalidParams, match="bursar unfreeze"):
+            await set_mode(office.registry, office.actor, rule="not-frozen", mode=mode)
+    assert not await set_mode(office.registry, office.actor, rule="not-frozen", mode="enforce")
+
+
 async def test_modes_and_values_are_for_administrators(office: Office) -> None:
     for role in ("quota_admin", "compliance", "lead", "researcher"):
         actor = Actor(kind="person", principal="p", roles=frozenset({role}))

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
-from app.identity.callers import Caller, Roster, Terms, TermsVersion
+from app.identity.callers import Caller, Freeze, Policy, Roster, Terms, TermsVersion
 from app.policy.engine import Refused
 from app.policy.rules import ALL_RULES, RULES
 from app.query import ResearchQuery
@@ -43,6 +43,9 @@ def roster(*until: date | None, limit: int = 10) -> Caller:
     return replace(ALWAYS, roster=Roster(limit=limit, until=until))
 
 
+FROZEN = Freeze(kind="project", name="elections", since=NOON, ask=("it@example.edu",))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """A call, and the one rule that refuses it; None where all agree."""
@@ -66,6 +69,14 @@ SHORT = approved(from_day=date(2025, 2, 28), until_day=date(2027, 2, 28))
 V1, V2, V3 = (date(2024, 1, 1), 0), (date(2026, 6, 1), 14), (date(2026, 6, 10), 30)
 CASES = (
     Case(says="a call inside every bound", refused_by=None, caller=CALLER),
+    # not-frozen/1
+    Case(says="a frozen project", refused_by="not-frozen/1", caller=replace(CALLER, freeze=FROZEN)),
+    Case(
+        says="a frozen project after its end",
+        refused_by="not-frozen/1",
+        caller=replace(CALLER, freeze=FROZEN),
+        now=at(2030, 1, 1),
+    ),
     # approval-in-force/1
     Case(says="the last second before", refused_by="approval-in-force/1", now=at(2026, 1, 31, 23, 59, 59)),
     Case(says="the first second", refused_by=None, now=at(2026, 2, 1)),
@@ -305,3 +316,27 @@ def test_every_rule_names_its_version_clause_source_and_date() -> None:
     assert all(re.fullmatch(r"[a-z-]+/[1-9]\d*", rule.id) for rule in ALL_RULES)
     assert all(rule.clause and rule.source and rule.dated.year >= 2023 for rule in ALL_RULES)
     assert len({rule.id for rule in ALL_RULES}) == len(ALL_RULES)
+
+
+@pytest.mark.parametrize("kind", ["person", "project", "credential"])
+def test_whatever_is_frozen_is_refused_before_any_other_rule(kind: str) -> None:
+    since = datetime(2026, 5, 31, 9, 30, tzinfo=UTC)
+    frozen = Freeze(kind=kind, name="main", since=since, ask=("it@example.edu", "ops@example.edu"))
+    answer = verdict(caller=replace(CALLER, freeze=frozen), now=datetime(2030, 1, 1, tzinfo=UTC))
+    assert isinstance(answer, Refused)
+    assert answer.rule == "not-frozen/1"
+    assert "2026-05-31 09:30 UTC" in answer.reason
+    assert "it@example.edu or ops@example.edu" in answer.reason
+    assert ("your access" in answer.reason) == (kind == "person")
+
+
+@pytest.mark.parametrize("mode", ["warn", "shadow"])
+def test_no_mode_lets_the_frozen_go_on(mode: str) -> None:
+    frozen = Freeze(kind="project", name="main", since=NOON)
+    weakened = Policy(modes={"not-frozen/1": mode})
+    assert refusing_rule(caller=replace(CALLER, freeze=frozen, policy=weakened)) == "not-frozen/1"
+
+
+def test_without_an_administrators_address_the_frozen_are_told_to_ask_one() -> None:
+    frozen = Freeze(kind="person", name="", since=NOON)
+    assert "Ask an administrator;" in frozen.says()

@@ -39,6 +39,9 @@ MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "issue_key": ("POST", "/keys", (401, 403, 403, 404, 201, 403, 201, 403)),
     "rotate_key": ("POST", "/keys/KEY/rotation", (401, 403, 403, 404, 200, 403, 200, 403)),
     "revoke_key": ("DELETE", "/keys/KEY", (401, 403, 403, 404, 204, 403, 204, 403)),
+    "list_freezes": ("GET", "/freezes", (401, 403, 403, 403, 403, 403, 200, 200)),
+    "freeze": ("PUT", "/freezes/person/nobody@example.edu", (401, 403, 403, 403, 403, 403, 200, 403)),
+    "unfreeze": ("DELETE", "/freezes/person/nobody@example.edu", (401, 403, 403, 403, 403, 403, 204, 403)),
     "list_entries": ("GET", "/audit/entries", (401, 403, 403, 403, 403, 403, 200, 200)),
     "get_entry": ("GET", "/audit/entries/ENTRY", (401, 403, 403, 404, 404, 404, 200, 200)),
 }
@@ -46,6 +49,7 @@ BODIES = {
     "issue_key": {"project": "health", "person": "grace@example.edu"},
     "rotate_key": {"overlap_s": 60},
     "set_rule": {"mode": "enforce"},
+    "freeze": {"reason": "a test"},
 }
 # What each sees of people, projects, limits and keys: the door may be open and the room still be empty.
 SEEN = {

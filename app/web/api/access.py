@@ -47,6 +47,9 @@ ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
         "issue_key": _KEYS,
         "rotate_key": _KEYS,
         "revoke_key": _KEYS,
+        "list_freezes": Access(acts=frozenset({Act.SEE_FREEZES})),
+        "freeze": Access(acts=frozenset({Act.FREEZE})),
+        "unfreeze": Access(acts=frozenset({Act.FREEZE})),
         "list_entries": Access(acts=LOG_ACTS),
         "get_entry": _SELF,
     }

@@ -13,6 +13,7 @@ from starlette.types import Message
 
 from app.errors import InvalidParams, NotPermitted
 from app.identity.callers import Caller
+from app.policy.rules import NOT_FROZEN
 from app.query import BodyLimits, parse_body
 from app.web.api.access import ACCESS, Access
 from app.web.api.desk import desk_of
@@ -73,6 +74,8 @@ def _parameters(dependant: Dependant) -> Iterator[str]:
 async def _admit(request: Request, access: Access) -> None:
     who = await desk_of(request).identify(request.headers.get("authorization"))
     request.scope["state"]["operator"] = replace(visit_of(request), who=who)
+    if who.freeze is not None and who.freeze.of_person:
+        raise NotPermitted(f"Refused by rule {NOT_FROZEN}: {who.freeze.says()}", rule=NOT_FROZEN)
     if isinstance(who, Caller):
         if not access.with_key:
             raise NotPermitted(

@@ -11,14 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field
 _KEY_ID = "3kT9vLw2QxYb"
 
 
-def _example(**values: Any) -> ConfigDict:
+def example(**values: Any) -> ConfigDict:
+    """A model that takes no other fields, with an example for the document."""
     return ConfigDict(extra="forbid", json_schema_extra={"example": values})
 
 
 class PersonShape(BaseModel):
     """A person, as those who may see them do."""
 
-    model_config = _example(
+    model_config = example(
         id="5f0c1e9a7b3d2486ac90", email="ada@example.edu", name="Ada Byron", roles=["researcher"]
     )
     id: str
@@ -52,7 +53,7 @@ class ApprovalShape(BaseModel):
 class ProjectShape(BaseModel):
     """A project; `members` are those that the asker may see, `allow` is what its approval covers."""
 
-    model_config = _example(
+    model_config = example(
         name="elections",
         credential="main",
         approval={"reference": "R-2026-014", "from": "2026-01-01", "until": "2027-06-30"},
@@ -79,7 +80,7 @@ class Projects(BaseModel):
 class LimitShape(BaseModel):
     """At most `amount` of `dimension` in `window` for `scope`; `concurrent` has no window."""
 
-    model_config = _example(scope="project:elections", dimension="requests", window="day", amount=300)
+    model_config = example(scope="project:elections", dimension="requests", window="day", amount=300)
     scope: str
     dimension: str
     window: str | None
@@ -95,7 +96,7 @@ class Limits(BaseModel):
 class UsedShape(BaseModel):
     """Where one limit stands; `reserved` is promised to calls under way."""
 
-    model_config = _example(
+    model_config = example(
         scope="project:elections",
         dimension="requests",
         window="day",
@@ -143,7 +144,7 @@ class UsageShape(BaseModel):
 class KeyShape(BaseModel):
     """What may be shown of a key at any time; `old_until` is when the secrets before a rotation end."""
 
-    model_config = _example(
+    model_config = example(
         id=_KEY_ID,
         client_key=f"bsr_live_{_KEY_ID}",
         project="elections",
@@ -172,7 +173,7 @@ class Keys(BaseModel):
 class IssuedKeyShape(BaseModel):
     """A key with its fresh secrets, which are shown this once; `repr` shows neither."""
 
-    model_config = _example(
+    model_config = example(
         id=_KEY_ID,
         client_key=f"bsr_live_{_KEY_ID}",
         client_secret=f"bsr_live_{_KEY_ID}_...",
@@ -191,7 +192,7 @@ class IssuedKeyShape(BaseModel):
 class KeyWanted(BaseModel):
     """For whom a key shall be: by default for oneself, without an end."""
 
-    model_config = _example(project="elections", person="ada@example.edu", expires="2027-06-30")
+    model_config = example(project="elections", person="ada@example.edu", expires="2027-06-30")
     project: Annotated[str, Field(max_length=100)]
     person: Annotated[str | None, Field(max_length=320)] = None
     expires: dt.date | None = None
@@ -200,7 +201,7 @@ class KeyWanted(BaseModel):
 class RotationWanted(BaseModel):
     """How many seconds the old secrets go on working: at most seven days, by default none."""
 
-    model_config = _example(overlap_s=86_400)
+    model_config = example(overlap_s=86_400)
     overlap_s: Annotated[int, Field(strict=True, ge=0, le=604_800)] = 0
 
 
@@ -210,7 +211,7 @@ class TermsShape(BaseModel):
     Whoever accepted the version before may go on until `accept_by`, where there are `grace_days`.
     """
 
-    model_config = _example(
+    model_config = example(
         version="2024-10",
         title="TikTok Research Tools Terms of Service",
         source="https://www.tiktok.com/legal/page/global/terms-of-service-research-api/en",
@@ -275,7 +276,7 @@ class TermsStateShape(BaseModel):
 class RuleShape(BaseModel):
     """A rule of the terms: what it says and where, since when, and whether it is enforced."""
 
-    model_config = _example(
+    model_config = example(
         rule="named-collaborator/1",
         mode="enforce",
         clause="Collaborators are named and reviewed one by one; leavers are removed.",
@@ -318,7 +319,7 @@ class Rules(BaseModel):
 class ModeWanted(BaseModel):
     """What shall become of a rule's objections."""
 
-    model_config = _example(mode="warn")
+    model_config = example(mode="warn")
     mode: Literal["enforce", "warn", "shadow"]
 
 
@@ -345,7 +346,7 @@ class Me(BaseModel):
 class EntryShape(BaseModel):
     """One leaf of the log: its index, its hash (SHA-256 over 0x00 and the leaf's bytes), what it says."""
 
-    model_config = _example(
+    model_config = example(
         index=41,
         leaf_hash="6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
         entry={"v": 1, "type": "decision", "id": "8d2f0c5e7a9143b6b1c4d9e2f3a5b7c8", "status": 200},
