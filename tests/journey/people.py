@@ -50,7 +50,11 @@ class Cast:
 
 @contextmanager
 def opened_wire(
-    home: Path, *, more: Sequence[str] = (), settings: Mapping[str, str] | None = None
+    home: Path,
+    *,
+    more: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
+    upstream_url: str | None = None,
 ) -> Iterator[Cast]:
     """A running installation; each name in `more` is a project with a credential to itself."""
     database = home / "data" / "bursar.db"
@@ -61,6 +65,7 @@ def opened_wire(
         limits=GENEROUS,
         simulator=generous,
         settings=settings,
+        upstream_url=upstream_url,
         given=lambda base_url: _state(base_url, more),
     ) as installation:
         installation.start()
