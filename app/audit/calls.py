@@ -203,7 +203,7 @@ def upstream_facts(outcome: Success | Failure | NotDispatched | OutcomeUnknown) 
 
 def versioned(rule: str) -> str:
     """The rule's id with its version: what the program itself decides has been the same from the first release."""
-    return rule if "/" in rule else f"{rule}/1"
+    return rule if "/" in rule else f"{rule or 'default'}/1"
 
 
 def agent_class(agent: str) -> str:

@@ -1,0 +1,30 @@
+"""What the program decides beside the clauses of the terms, under ids that entries carry like any rule's.
+
+These have no mode: they say what a request, a key or a quota is, and cannot be switched off.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+PROGRAM_RULES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "identify/1": "Whoever calls shows a key or a token that Bursar issued and that still holds.",
+        "oauth/1": "A request for a token is written as OAuth 2 has it.",
+        "request/1": "A request is well formed, and within what the platform documents.",
+        "search-id/1": "A search is continued by the project that began it, with the same question.",
+        "task/1": "A batch task is asked about by the project that began it.",
+        "quota/1": "Every limit of the call has room.",
+        "platform-quota/1": "The platform has not called its day used up.",
+        "upstream/1": "The platform answered as it should.",
+        "api/1": "A request outside the research paths was answered, or turned away, by its route.",
+        "roles/1": "The roles of a person cover what they do.",
+        "sight/1": "An object that may not be seen does not exist for whoever asks.",
+        "local-operator/1": "Whoever runs commands on the machine that holds the master key administers it.",
+        "duty/1": "The program does by itself what the terms ask of it.",
+        "state-file/1": "A state file says what can be.",
+        "rule-mode/1": "An administrator chose not to enforce the rule that would have refused.",
+        "default/1": "Nothing is allowed that no rule allows.",
+    }
+)
+"""By id, what each decides."""
