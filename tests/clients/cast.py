@@ -16,6 +16,9 @@ from tests.clients.wrapper import WRAPPER
 R = RScript()
 CLIENTS: tuple[Client, ...] = (WRAPPER, NYU, RESEARCHTIKPY, R)
 
+FOLLOW_UPS = ("validation_task_status/get", "validation_task/download")
+"""Asked by the act that begins a validation task."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
@@ -31,9 +34,20 @@ class Actor:
     def endpoint(self) -> str:
         return self.client.acts[self.act]
 
-    def run(self, side: Side, errand: Errand, watch: Watch | None = None) -> Run:
-        """Sign in and do it, to its end."""
-        return self.client.run(side, self.act, errand, watch)
+    @property
+    def is_crawl(self) -> bool:
+        """Whether it asks for page after page."""
+        paging = SERVED[self.endpoint].paging
+        return paging is not None and paging.answers_has_more
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """All that it asks, in order."""
+        return (self.endpoint, *FOLLOW_UPS) if self.endpoint == "validation_task/create" else (self.endpoint,)
+
+    def run(self, side: Side, errand: Errand, watch: Watch | None = None, session: object = None) -> Run:
+        """Do it, to its end; without a session, sign in first."""
+        return self.client.run(side, self.act, errand, watch, session)
 
 
 _THERE = {endpoint.name for endpoint in SIMULATED} & {endpoint.name for endpoint in SERVED.values()}

@@ -63,7 +63,7 @@ def _fetch_video_comments(client: TikTokApiClient, errand: Errand) -> Any:
 
 NYU = PythonClient(
     name="tiktok_research_api_helper",
-    sign_in=_sign_in,
+    begin=_sign_in,
     table={
         "fetch_all": Act(endpoint="video/query", do=_fetch_all),
         "fetch_user_info": Act(endpoint="user/info", do=_fetch_user_info),

@@ -115,22 +115,26 @@ class RScript:
     def acts(self) -> Mapping[str, str]:
         return {endpoint: endpoint for endpoint in _BODIES}
 
-    def run(self, side: Side, act: str, errand: Errand, watch: Watch | None = None) -> Run:
-        """Sign in and do the act, to its end."""
-        require(is_installed(), "R with httr2 and jsonlite")
-        worker = self._idle.pop() if self._idle else _Worker()
-        wire = Wire(watch)
-        try:
-            worker.say(_job(side, act, errand))
-            done = _converse(worker, wire)
-        except BaseException:
-            worker.close()
-            raise
-        self._idle.append(worker)
+    def sign_in(self, side: Side) -> object:
+        """An access token."""
+        done, _ = self._do(_job(side), None)
+        return done["got"]
+
+    def run(
+        self, side: Side, act: str, errand: Errand, watch: Watch | None = None, session: object = None
+    ) -> Run:
+        """Do the act, to its end; without a session, sign in first."""
+        job = {**_job(side), "endpoint": act, "body": _BODIES[act](errand)}
+        if act not in _ONE_PAGE:
+            job["size"] = errand.page
+        if session is not None:
+            job["token"] = session
+        done, wire = self._do(job, watch)
         return Run(
             got=json.dumps(done.get("got"), sort_keys=True),
             raised=done.get("raised"),
-            slept_s=tuple(wire.slept_s),
+            # httr2 draws the length of its pauses; how many there were can be compared.
+            slept_s=(None,) * len(wire.slept_s),
             exchanges=tuple(wire.exchanges),
         )
 
@@ -139,22 +143,31 @@ class RScript:
         while self._idle:
             self._idle.pop().close()
 
+    def _do(self, job: Mapping[str, Any], watch: Watch | None) -> tuple[dict[str, Any], Wire]:
+        require(is_installed(), "R with httr2 and jsonlite")
+        worker = self._idle.pop() if self._idle else _Worker()
+        wire = Wire(watch)
+        try:
+            worker.say(json.dumps(job))
+            done = _converse(worker, wire)
+        except BaseException:
+            worker.close()
+            raise
+        self._idle.append(worker)
+        return done, wire
 
-def _job(side: Side, act: str, errand: Errand) -> str:
-    job: dict[str, Any] = {
+
+def _job(side: Side) -> dict[str, Any]:
+    return {
         "base_url": side.base_url,
         "client_key": side.client_key,
         "client_secret": side.client_secret,
-        "endpoint": act,
-        "body": _BODIES[act](errand),
     }
-    if act not in _ONE_PAGE:
-        job["size"] = errand.page
-    return json.dumps(job)
 
 
 def _converse(worker: _Worker, wire: Wire) -> dict[str, Any]:
     """Hear everything up to the end of the job, and return that."""
+    went_on = False
     while True:
         heard = worker.hear()
         match heard["kind"]:
@@ -165,10 +178,10 @@ def _converse(worker: _Worker, wire: Wire) -> dict[str, Any]:
                 try:
                     wire.record(_exchange(heard))
                 except GoesOnForeverError:
-                    answer = "stop"
+                    went_on, answer = True, "stop"
                 worker.say(answer)
             case _:
-                return heard
+                return {**heard, "raised": GoesOnForeverError.__name__} if went_on else heard
 
 
 def _exchange(heard: Mapping[str, Any]) -> Exchange:

@@ -80,12 +80,12 @@ def _get_following(token: str, errand: Errand) -> Any:
 
 def _iter_followers(token: str, errand: Errand) -> Any:
     responses = social_graph.iter_followers_responses(token, errand.handle)
-    return [social_graph.extract_followers(response) for response in responses]
+    return [social_graph.extract_followers(each) for each in responses if social_graph.is_response_ok(each)]
 
 
 def _iter_following(token: str, errand: Errand) -> Any:
     responses = social_graph.iter_following_responses(token, errand.handle)
-    return [social_graph.extract_following(response) for response in responses]
+    return [social_graph.extract_following(each) for each in responses if social_graph.is_response_ok(each)]
 
 
 def _get_shop_info(token: str, errand: Errand) -> Any:
@@ -102,12 +102,12 @@ def _get_product_reviews(token: str, errand: Errand) -> Any:
 
 def _records(response: requests.Response) -> Any:
     # For shops it hands out the bare response.
-    return response.status_code, response.json()["data"]
+    return response.status_code, response.json()["data"] if response.ok else None
 
 
 RESEARCHTIKPY = PythonClient(
     name="researchtikpy",
-    sign_in=_sign_in,
+    begin=_sign_in,
     table={
         "get_videos_query": Act(endpoint="video/query", do=_get_videos_query),
         "get_videos_hashtag": Act(endpoint="video/query", do=_get_videos_hashtag),

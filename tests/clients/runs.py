@@ -1,6 +1,7 @@
 """A client's act on one side, and how the two sides compare."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -13,11 +14,11 @@ from tests.clients.wire import Exchange, Watch, data_of, wired
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What the client returned or raised, how it slept, and what crossed the wire."""
+    """What the client returned or raised, how it slept (None: for a while), and what crossed the wire."""
 
     got: str
     raised: str | None
-    slept_s: tuple[float, ...]
+    slept_s: tuple[float | None, ...]
     exchanges: tuple[Exchange, ...]
 
     @property
@@ -45,6 +46,15 @@ class Run:
             "got": self.got,
         }
 
+    def verdict(self, whole: "Run") -> str:
+        """How it ended for the researcher, beside a run without trouble, and the pauses on the way.
+
+        `part+59x1s`: less than everything, or nothing, without an exception, after 59 pauses of a second.
+        """
+        end = self.raised or ("whole" if self.got == whole.got else "part")
+        pauses = Counter("?" if pause is None else f"{pause:g}" for pause in self.slept_s)
+        return end + "".join(f"+{count}x{pause}s" for pause, count in pauses.items())
+
     @property
     def data(self) -> list[str]:
         """The JSON values of each research answer."""
@@ -60,8 +70,14 @@ class Client(Protocol):
     @property
     def acts(self) -> Mapping[str, str]: ...
 
-    def run(self, side: Side, act: str, errand: Errand, watch: Watch | None = None) -> Run:
-        """Sign in and do the act, to its end."""
+    def sign_in(self, side: Side) -> object:
+        """What the client keeps of signing in, to be given to `run`."""
+        ...
+
+    def run(
+        self, side: Side, act: str, errand: Errand, watch: Watch | None = None, session: object = None
+    ) -> Run:
+        """Do the act, to its end; without a session, sign in first."""
         ...
 
 
@@ -78,7 +94,7 @@ class PythonClient:
     """A client in this process, on requests; `waits` are the places from which it sleeps."""
 
     name: str
-    sign_in: Callable[[str, str], object]
+    begin: Callable[[str, str], object]
     table: Mapping[str, Act]
     waits: Sequence[tuple[ModuleType, str]] = field(default_factory=tuple)
 
@@ -86,12 +102,19 @@ class PythonClient:
     def acts(self) -> Mapping[str, str]:
         return {name: act.endpoint for name, act in self.table.items()}
 
-    def run(self, side: Side, act: str, errand: Errand, watch: Watch | None = None) -> Run:
-        """Sign in and do the act, to its end."""
+    def sign_in(self, side: Side) -> object:
+        """The client's own object, or its token."""
+        with wired(side.base_url, self.waits, None):
+            return self.begin(side.client_key, side.client_secret)
+
+    def run(
+        self, side: Side, act: str, errand: Errand, watch: Watch | None = None, session: object = None
+    ) -> Run:
+        """Do the act, to its end; without a session, sign in first."""
         got, raised = "", None
         with wired(side.base_url, self.waits, watch) as wire:
             try:
-                session = self.sign_in(side.client_key, side.client_secret)
+                session = session or self.begin(side.client_key, side.client_secret)
                 got = json.dumps(self.table[act].do(session, errand), sort_keys=True, default=str)
             except Exception as error:  # noqa: BLE001 - whatever it raises is what is compared
                 raised = type(error).__name__

@@ -12,6 +12,9 @@ from tests.clients.wire import TOKEN_PATH
 from tests.servers.bursar import Installation, call
 
 _FEW_DAYS = Search(regions=("DE",), hashtag="election", start="20261001", end="20261004")
+_SEVERAL_PAGES = 500
+"""Followers, of whom public accounts alone are listed."""
+
 _SEPTEMBER = Search(regions=(), hashtag="", start="20260901", end="20260930")
 
 
@@ -31,6 +34,9 @@ class Subjects:
         product: int = max(products["product_data"], key=lambda each: each["product_review_count"])[
             "product_id"
         ]
+        little_known = self._with_few("follower_count", self.accounts["with_pins"])
+        showing = [name for name in self.accounts["with_pins"] if self._shows_following(name)]
+        few_follows = self._with_few("following_count", showing)
         ids = [*(video["id"] for video in videos[:20]), 7_000_000_000_000_000_001]
         self.errands: Mapping[str, Sequence[Errand]] = {
             "video/query": [
@@ -42,22 +48,37 @@ class Subjects:
             "user/liked_videos": self._of("user/liked_videos", "likes_public", 1),
             "user/pinned_videos": self._of("user/pinned_videos", "with_pins", 3),
             "user/reposted_videos": self._of("user/reposted_videos", "reposts_public", 1),
-            "user/followers": self._of("user/followers", "with_followers", 1),
-            "user/following": self._of("user/following", "following_public", 1),
-            "playlist/info": [Errand(endpoint="playlist/info", subject=named["playlists"][0], page=5)],
+            "user/followers": [
+                *self._of("user/followers", "with_followers", 1),
+                Errand(endpoint="user/followers", subject=little_known),
+            ],
+            "user/following": [
+                *self._of("user/following", "following_public", 1),
+                Errand(endpoint="user/following", subject=few_follows),
+            ],
+            "playlist/info": [Errand(endpoint="playlist/info", subject=named["playlists"][0], page=50)],
             "tts/shop": [Errand(endpoint="tts/shop", subject="Sim", page=10)],
             "tts/product": [Errand(endpoint="tts/product", subject=shop, page=10)],
             "tts/review": [Errand(endpoint="tts/review", subject=product, page=10)],
             "validation_task/create": [
                 Errand(endpoint="validation_task/create", subject=",".join(map(str, ids)))
             ],
-            "adlib/ad/query": [Errand(endpoint="adlib/ad/query", subject=_SEPTEMBER, page=10)],
+            "adlib/ad/query": [Errand(endpoint="adlib/ad/query", subject=_SEPTEMBER, page=20)],
+            "adlib/ad/detail": [Errand(endpoint="adlib/ad/detail", subject=named["ad_ids"][0])],
             "adlib/ad/report": [Errand(endpoint="adlib/ad/report", subject=_SEPTEMBER)],
-            "adlib/advertiser/query": [Errand(endpoint="adlib/advertiser/query", subject="Sim", page=10)],
+            "adlib/advertiser/query": [
+                Errand(
+                    endpoint="adlib/advertiser/query", subject=self.accounts["advertiser_names"][0], page=10
+                )
+            ],
             "adlib/commercial_content/query": [
                 Errand(endpoint="adlib/commercial_content/query", subject=_SEPTEMBER, page=10)
             ],
         }
+
+    def short(self, endpoint: str) -> Errand:
+        """The errand for this endpoint with the fewest pages."""
+        return self.errands[endpoint][-1]
 
     def fresh_token(self) -> str:
         """A token of the platform's stand-in, as Bursar gets them."""
@@ -66,6 +87,14 @@ class Subjects:
         answer = requests.post(self._direct.base_url + TOKEN_PATH, data=form, timeout=60)
         token: str = answer.json()["access_token"]
         return token
+
+    def _with_few(self, count: str, handles: Sequence[str]) -> str:
+        """Who of them has the fewest, but enough for several pages."""
+        counts = {name: self._ask("user/info", count, {"username": name})[count] for name in handles}
+        return min((name for name in handles if counts[name] > _SEVERAL_PAGES), key=counts.__getitem__)
+
+    def _shows_following(self, handle: str) -> bool:
+        return "user_following" in self._ask("user/following", "", {"username": handle})
 
     def _of(self, endpoint: str, kind: str, count: int) -> list[Errand]:
         # The last of the twenty that are named have the shortest lists.

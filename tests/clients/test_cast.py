@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.provider.endpoints import ENDPOINTS
-from tests.clients.cast import R
+from tests.clients.cast import FOLLOW_UPS, R
 from tests.clients.nyu import NYU
 from tests.clients.r import SCRIPT
 from tests.clients.rtk import RESEARCHTIKPY
@@ -36,6 +36,4 @@ def test_every_endpoint_in_a_clients_source_has_an_act(package: str) -> None:
 def test_the_r_script_knows_every_endpoint_that_bursar_serves() -> None:
     text = SCRIPT.read_text("utf-8")
     assert {name for name in ENDPOINTS if f'"{name}"' not in text} == set()
-    # Status and result of a task are asked for by the act that begins it.
-    follow_ups = {"validation_task_status/get", "validation_task/download"}
-    assert set(R.acts) == set(ENDPOINTS) - follow_ups
+    assert {*R.acts, *FOLLOW_UPS} == set(ENDPOINTS)

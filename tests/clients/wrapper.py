@@ -77,7 +77,7 @@ def _query_user_following(api: TikTokResearchAPI, errand: Errand) -> Any:
 
 WRAPPER = PythonClient(
     name="TikTokResearchApi",
-    sign_in=_sign_in,
+    begin=_sign_in,
     table={
         "query_videos": Act(endpoint="video/query", do=_query_videos),
         "query_user_info": Act(endpoint="user/info", do=_query_user_info),

@@ -1,0 +1,78 @@
+"""One installation with all that the tests of this package find there."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tests.clients.sides import Log, Side, direct_to, through
+from tests.clients.subjects import Subjects
+from tests.servers.bursar import Installation, state
+
+_GENEROUS = {
+    "requests/day": 100_000,
+    "records/day": 10_000_000,
+    "follower_calls/day": 100_000,
+    "follower_records/day": 10_000_000,
+    "ad_calls/day": 100_000,
+    "ad_records/day": 10_000_000,
+}
+_NOTHING = dict.fromkeys(("requests/day", "follower_calls/day", "ad_calls/day"), 0)
+_OVER = {"reference": "R-2024-003", "from": "2024-01-01", "until": "2024-12-31"}
+_READER = {"email": "dana@example.edu", "name": "Dana Hill", "roles": ["compliance"]}
+_SIMULATOR = [
+    option
+    for name in ("requests", "records", "follower-calls", "follower-records")
+    for option in (f"--{name}-per-day", "10000000")
+]
+
+
+class Place:
+    """Simulator and gateway, and who may ask what there."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+        self.direct = direct_to(installation)
+        self.subjects = Subjects(installation, self.direct)
+        self._sides: dict[str, Side] = {}
+
+    @cached_property
+    def log(self) -> Log:
+        """Bursar's log."""
+        return Log(self.installation)
+
+    def through(self, project: str) -> Side:
+        """Bursar, as a member of `project` sees it.
+
+        `elections` may do everything, `spent` has a quota of nothing, `over` has an approval that has ended.
+        """
+        if project not in self._sides:
+            self._sides[project] = through(self.installation, project=project)
+        return self._sides[project]
+
+    def start_anew(self) -> None:
+        """Let the simulator be as it was at its start: no faults, no tokens, nothing deleted."""
+        self.installation.control("POST", "reset")
+
+
+@contextmanager
+def opened(home: Path, settings: Mapping[str, str]) -> Iterator[Place]:
+    """A place in processes of its own."""
+    with Installation(home, limits=_GENEROUS, simulator=_SIMULATOR, settings=settings) as installation:
+        installation.apply(**_people_and_projects(installation))
+        installation.start()
+        yield Place(installation)
+
+
+def _people_and_projects(installation: Installation) -> dict[str, Any]:
+    wanted = state(installation.simulator_url, limits=_GENEROUS)
+    elections = wanted["projects"][0]
+    return {
+        "people": [*wanted["people"], _READER],
+        "projects": [
+            *wanted["projects"],
+            {**elections, "name": "spent", "limits": {**_GENEROUS, **_NOTHING}},
+            {**elections, "name": "over", "approval": _OVER},
+        ],
+    }
