@@ -63,10 +63,37 @@ repeat {
 }
 cat(jsonlite::toJSON(list(videos, length(videos)), auto_unbox = TRUE, digits = 22))
 """
+_OF_ONES_OWN = """
+import asyncio, json, os
+import aiohttp, httpx
+
+URL = "https://open.tiktokapis.com"
+tags = {"field_name": "hashtag_name", "operation": "EQ", "field_values": ["election"]}
+question = {"query": {"and": [tags]}, "start_date": "20260901", "end_date": "20260930", "max_count": 100}
+form = {"client_key": os.environ["TIKTOK_CLIENT_KEY"], "client_secret": os.environ["TIKTOK_CLIENT_SECRET"]}
+token = httpx.post(f"{URL}/v2/oauth/token/", data={**form, "grant_type": "client_credentials"}).json()
+headers = {"Authorization": "Bearer " + token["access_token"]}
+
+async def search(videos):
+    async with aiohttp.ClientSession(headers=headers) as session:
+        while True:
+            async with session.post(f"{URL}/v2/research/video/query/?fields=id,username", json=question) as answer:
+                data = (await answer.json())["data"]
+            videos += data["videos"]
+            if not data["has_more"]:
+                return videos
+            question.update(cursor=data["cursor"], search_id=data["search_id"])
+
+videos = asyncio.run(search([]))
+handle = {"username": videos[0]["username"]}
+profile = httpx.post(f"{URL}/v2/research/user/info/?fields=bio_url", headers=headers, json=handle).json()
+print(json.dumps([videos, profile["data"]]))
+"""
 _R = ("Rscript", "--vanilla", "-e")
 CLIENTS = {
     "TikTokResearchApi": (sys.executable, "-c", _OFFICIAL_WRAPPER),
     "researchtikpy": (sys.executable, "-c", _RESEARCHTIKPY),
+    "httpx and aiohttp": (sys.executable, "-c", _OF_ONES_OWN),
     "httr2": (*_R, _HTTR2),
 }
 

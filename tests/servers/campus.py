@@ -64,6 +64,7 @@ class Campus:
         self.home = home
         self.key: dict[str, str] = {}
         self.gateway_port = self.simulator_port = 0
+        self._officers_token = ""
         self._process: subprocess.Popen[str] | None = None
 
     @staticmethod
@@ -93,6 +94,7 @@ class Campus:
             raise RuntimeError(f"the campus did not open: {(self.home / 'campus.log').read_text()[-3000:]}")
         told = json.loads(line)
         self.key, self.gateway_port = told["key"], told["gateway_port"]
+        self._officers_token = told["officers_token"]
         self.simulator_port = told["simulator_port"]
         return self
 
@@ -138,8 +140,7 @@ class Campus:
 
     def log(self) -> list[dict[str, Any]]:
         """The newest entries of Bursar's log, newest first."""
-        token = self.bursar("token", "issue", "--person", "dpo@example.edu")["token"]
-        page = self._ask(self.gateway_port, "/api/v1/audit/entries?limit=100", token)
+        page = self._ask(self.gateway_port, "/api/v1/audit/entries?limit=100", self._officers_token)
         return [item["entry"] for item in page["items"]]
 
     def _ask(self, port: int, path: str, token: str = "") -> Any:
@@ -222,7 +223,7 @@ def _open(home: Path) -> None:
             nginx.wait(timeout=30)
 
 
-_OFFICER = {"email": "dpo@example.edu", "name": "Data protection", "roles": ["compliance"]}
+_OFFICER: Any = {"email": "dpo@example.edu", "name": "Data protection", "roles": ["compliance"]}
 
 
 def _platform(public: Authority, simulator_port: int) -> str:
@@ -239,6 +240,7 @@ def _tell(home: Path, installation: Installation) -> None:
     (home / "settings.json").write_text(json.dumps({**own, "PYTHONPATH": str(_ROOT)}))
     told = {
         "key": installation.key(),
+        "officers_token": installation.bursar("token", "issue", "--person", _OFFICER["email"])["token"],
         "gateway_port": installation.port,
         "simulator_port": installation.simulator_port,
     }
