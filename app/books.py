@@ -67,6 +67,14 @@ class Superseded:
     revision: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A call answered from what was here, counted and logged; where the budgets stand now."""
+
+    receipt: Receipt
+    standings: tuple[Standing, ...]
+
+
 class Books(Protocol):
     """Reservations and entries, durable on return and visible to every process.
 
@@ -90,8 +98,9 @@ class Books(Protocol):
         holding: Holding | None = None,
         search: SearchState | None = None,
         says: PlatformSays | None = None,
+        delivered: int = 0,
     ) -> Receipt:
-        """Settle the reservation to what the call really cost, and log its outcome.
+        """Settle the reservation to what the call really cost and gave, and log its outcome.
 
         `says` is what the answer told of the platform's own budget, None where it told nothing.
         """
@@ -99,6 +108,12 @@ class Books(Protocol):
 
     async def note(self, decision: Draft, *, revision: int | None = None) -> Receipt | Superseded:
         """Log a request that did not go upstream; with `revision`, only if the directory is still that."""
+        ...
+
+    async def serve(
+        self, decision: Draft, wants: Sequence[Want], *, owners: Owners, revision: int
+    ) -> Served | Exhausted | Superseded:
+        """Charge a call that did not go upstream and log it, in one transaction, or neither."""
         ...
 
     async def standings(

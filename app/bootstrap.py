@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 from app.administration.minting import PEPPER_PURPOSE
 from app.audit.calls import Scribe
 from app.clock import Clock, SystemClock
-from app.errors import BadSetting, NotFound
+from app.errors import BadSetting, BursarError, NotFound
 from app.gateway import Bounds, Gateway
 from app.identity.bearers import Bearers
 from app.identity.keys import AccessTokens
 from app.ids import CredentialId
 from app.provider.platform import NotDispatched
+from app.quota.pacing import CALLS_PER_SECOND, Pacer
 from app.sealing import MasterKey, derive
 from app.settings import Settings
 from app.storage import administering
@@ -23,13 +24,16 @@ from app.storage.administering import Report, open_administration, require_curre
 from app.storage.books import SqlBooks
 from app.storage.directory import SqlDirectory
 from app.storage.engines import Database, open_database
+from app.storage.limits import SqlLimits
 from app.storage.log import Boot, check_log
 from app.storage.pages import SqlPages
 from app.storage.retention import Retention
+from app.storage.sharing import REDIS_AWAY, Sharing, is_there, sharing
 from app.storage.vault import SqlVault
 from app.upstream.addresses import find_loops
 from app.upstream.http import HttpPlatform, Timeouts
 
+_RATE_KEPT_S = 60.0
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -44,6 +48,7 @@ class Installation:
     directory: SqlDirectory
     bearers: Bearers
     books: SqlBooks
+    sharing: Sharing
     pages: SqlPages
     vault: SqlVault
     platform: HttpPlatform
@@ -58,26 +63,28 @@ def new_boot() -> Boot:
 
 
 @asynccontextmanager
-async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
+async def open_installation(settings: Settings, *, processes: int = 1) -> AsyncIterator[Installation]:
     """Everything that serving needs, checked and started; closed in order, calls under way first.
 
-    Raises BadSetting, NotReady and LogBroken when it must not start.
+    `processes` is how many serve beside this one, itself included, as far as is known. Raises BadSetting, NotReady and LogBroken when it must not start.
     """
     master = MasterKey.from_file(settings.master_key_path)
     await require_current_schema(settings.database_url)
     database = open_database(settings.database_url, clock_offset_s=settings.clock_offset_s)
     try:
         await database.read(check_log)
-        installation = _compose(settings, master, database)
+        installation = _compose(settings, master, database, processes=processes)
         await _check_clock_offset(settings, installation.vault)
         await installation.books.start()
         installation.retention.start()
+        await installation.sharing.start()
         try:
             yield installation
         finally:
             await installation.retention.stop()
             await installation.gateway.drain()
             await installation.books.stop()
+            await installation.sharing.stop()
             await installation.platform.close()
     finally:
         await database.close()
@@ -89,6 +96,8 @@ async def diagnose(settings: Settings) -> Report:
     # Behind a proxy it is the proxy who resolves the platform's name.
     if settings.upstream_proxy is None:
         report.findings.extend(await find_loops(report.base_urls, settings.public_url))
+    if settings.redis_url is not None and not await is_there(settings.redis_url):
+        report.findings.append(REDIS_AWAY)
     return report
 
 
@@ -127,7 +136,7 @@ def _platform(settings: Settings, vault: SqlVault, clock: Clock) -> HttpPlatform
     )
 
 
-def _compose(settings: Settings, master: MasterKey, database: Database) -> Installation:
+def _compose(settings: Settings, master: MasterKey, database: Database, *, processes: int) -> Installation:
     clock, boot = SystemClock(offset_s=settings.clock_offset_s), new_boot()
     pages = SqlPages(
         database=database, master=master, clock=clock, max_memory_bytes=settings.max_held_memory_bytes
@@ -140,6 +149,7 @@ def _compose(settings: Settings, master: MasterKey, database: Database) -> Insta
         clock=clock,
     )
     books = SqlBooks(database=database, clock=clock, boot=boot)
+    shared = sharing(settings.redis_url, clock=clock, me=boot.id, processes=processes)
     vault = SqlVault(database=database, master=master)
     platform = _platform(settings, vault, clock)
     scribe = Scribe(derive(master, "tags in entries"))
@@ -155,6 +165,9 @@ def _compose(settings: Settings, master: MasterKey, database: Database) -> Insta
         directory=directory,
         pages=pages,
         books=books,
+        limits=SqlLimits(database, clock),
+        windows=shared.windows,
+        pacer=_pacer(settings, vault, clock, shared),
         platform=platform,
         scribe=scribe,
         clock=clock,
@@ -168,6 +181,7 @@ def _compose(settings: Settings, master: MasterKey, database: Database) -> Insta
         directory=directory,
         bearers=bearers,
         books=books,
+        sharing=shared,
         pages=pages,
         vault=vault,
         platform=platform,
@@ -175,6 +189,44 @@ def _compose(settings: Settings, master: MasterKey, database: Database) -> Insta
         gateway=gateway,
         retention=Retention(database=database, boot=boot),
     )
+
+
+def _pacer(settings: Settings, vault: SqlVault, clock: Clock, shared: Sharing) -> Pacer:
+    rate = settings.upstream_calls_per_second
+    usual = _UsualRates(vault, clock)
+
+    async def as_set(_: CredentialId) -> float | None:
+        return rate
+
+    return Pacer(
+        turns=shared.turns,
+        rate_of=usual.rate_of if rate is None else as_set,
+        longest_wait_s=settings.upstream_longest_wait_s,
+        clock=clock,
+        is_on=rate != 0,
+    )
+
+
+class _UsualRates:
+    """What the platform bears; a stand-in on this machine has no such bound of its own accord."""
+
+    def __init__(self, vault: SqlVault, clock: Clock) -> None:
+        self._vault = vault
+        self._clock = clock
+        self._kept: dict[CredentialId, tuple[float, float | None]] = {}
+
+    async def rate_of(self, credential: CredentialId) -> float | None:
+        """Calls a second, or None: as fast as they come."""
+        kept, now_s = self._kept.get(credential), self._clock.monotonic_s()
+        if kept is not None and now_s < kept[0]:
+            return kept[1]
+        try:
+            host = urlsplit(await self._vault.base_url(credential)).hostname
+        except BursarError:
+            return CALLS_PER_SECOND  # the call will find out what is wrong
+        rate = None if host in _LOOPBACK else CALLS_PER_SECOND
+        self._kept[credential] = (now_s + _RATE_KEPT_S, rate)
+        return rate
 
 
 def _timeouts(settings: Settings) -> Timeouts:

@@ -12,7 +12,7 @@ from typing import TypeVar, assert_never
 
 from app.audit.calls import Origin, Scribe, upstream_facts
 from app.audit.entries import Draft, Receipt, Value
-from app.books import Books, Intent, PlatformSays, PlatformSpent, Reservation, Superseded
+from app.books import Books, Intent, PlatformSays, PlatformSpent, Reservation, Served, Superseded
 from app.cache.flights import Flights
 from app.cache.pages import (
     TASKS_LAST_S,
@@ -29,7 +29,15 @@ from app.cache.pages import (
     task_behind,
 )
 from app.clock import Clock
-from app.errors import InvalidClient, InvalidParams, NotIdentified, QuotaExhausted, Refusal, StoreUnavailable
+from app.errors import (
+    InvalidClient,
+    InvalidParams,
+    NotIdentified,
+    QuotaExhausted,
+    RateLimited,
+    Refusal,
+    StoreUnavailable,
+)
 from app.identity.bearers import Bearers, Grant
 from app.identity.callers import Caller, Directory, Freeze
 from app.ids import new_entry_id
@@ -40,10 +48,22 @@ from app.provider.charge import FREE, Charge, charge_for
 from app.provider.endpoint import AnswerForm, Endpoint, TaskUse
 from app.provider.normalise import read_request
 from app.provider.outgoing import outgoing
-from app.provider.platform import NotDispatched, OutcomeUnknown, Platform
+from app.provider.platform import NotDispatched, OutcomeUnknown, Paced, Platform, paced_message
 from app.query import ResearchQuery
 from app.quota.arithmetic import LONGEST_RETRY_AFTER_S, Exhausted, ScopeKind, Standing, retry_after_s
-from app.quota.limits import Owners, explain, platform_says, wants_of
+from app.quota.limits import (
+    HeldTo,
+    LimitSource,
+    Owners,
+    amounts_at_door,
+    amounts_upstream,
+    explain,
+    own_wants,
+    platform_says,
+    wants_of,
+)
+from app.quota.pacing import Pacer
+from app.quota.windows import NOT_HELD, Amounts, Busy, Hold, ShortWindows, explain_busy, wanted_of
 
 T = TypeVar("T")
 
@@ -115,6 +135,7 @@ class _Call:
     permit: Allowed
     search: SearchState | None
     key: bytes
+    limits: HeldTo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,15 +150,28 @@ class _Landed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _NoRoom:
-    """A limit of `caller` had no room, so nothing was reserved."""
+    """A limit of `caller` had no room, so nothing was taken; `busy` where it is a short one.
+
+    `short` is where the short limits stood.
+    """
 
     exhausted: Exhausted
     caller: Caller
+    short: tuple[Standing, ...] = ()
+    busy: Busy | None = None
 
     def holds_for(self, other: Caller) -> bool:
         """Whether the limit that ran out is one of this caller's too."""
         shared = self.exhausted.limit.scope.kind in {ScopeKind.CREDENTIAL, ScopeKind.PROJECT}
         return shared or other.key == self.caller.key
+
+
+class _TooFast(RateLimited):
+    """A short limit had no room; `standings` are those of the short limits."""
+
+    def __init__(self, message: str, *, retry_after_s: int, standings: tuple[Standing, ...]) -> None:
+        super().__init__(message, rule="quota", retry_after_s=retry_after_s)
+        self.standings = standings
 
 
 class Gateway:
@@ -153,6 +187,9 @@ class Gateway:
         directory: Directory,
         pages: Pages,
         books: Books,
+        limits: LimitSource,
+        windows: ShortWindows,
+        pacer: Pacer,
         platform: Platform,
         scribe: Scribe,
         clock: Clock,
@@ -162,6 +199,9 @@ class Gateway:
         self._directory = directory
         self._pages = pages
         self._books = books
+        self._limits = limits
+        self._windows = windows
+        self._pacer = pacer
         self._platform = platform
         self._scribe = scribe
         self._clock = clock
@@ -181,25 +221,40 @@ class Gateway:
             query = read_request(request.endpoint, request.query_string, request.body)
             verdict = self._judge(caller, query)
             call = await self._permit(request, caller, query, verdict)
-            match await self._held(call):
-                case Fresh(page=page) if (reusing := self._reusing(call, page)) is not None:
-                    return await self._deliver(reusing, page, how="hit")
-                case Fresh() | Stale() | Missing():
-                    return _warned(await self._fetch_together(call), call.permit)
-                case never:
-                    assert_never(never)
+            return await self._reuse_or_fetch(call)
         except Refusal as refusal:
             return await self._turn_down(request, refusal, caller, query, verdict)
 
+    async def _reuse_or_fetch(self, call: _Call) -> Answer | Superseded:
+        match await self._held(call):
+            case Fresh(page=page) if (reusing := self._reusing(call, page)) is not None:
+                with await self._enter(reusing, amounts_at_door(delivered=page.records)) as hold:
+                    return await self._deliver(reusing, page, hold, how="hit")
+            case Fresh() | Stale() | Missing():
+                return _warned(await self._fetch_together(call), call.permit)
+            case never:
+                assert_never(never)
+
     async def _go_upstream(self, call: _Call) -> _Landed | _NoRoom | PlatformSpent | Superseded:
         """One call to the platform: reserve, fetch, settle, record."""
-        opened = await self._reserve(call)
-        if not isinstance(opened, Reservation):
-            return opened
-        # The intent is durable here: a crash below is an unfinished call, never an unlogged one.
-        outcome = await self._dispatch(call, opened)
-        charge = charge_for(outcome, reserved=_reserved(call))
-        return await self._record(call, opened, outcome, charge)
+        crowded = self._pacer.outlook(call.caller.credential)
+        if crowded is not None:
+            message = paced_message(crowded.retry_after_s)
+            raise RateLimited(message, rule="pacing", retry_after_s=crowded.retry_after_s)
+        taken = await self._take(call, _most(call))
+        if isinstance(taken, Busy):
+            return _NoRoom(exhausted=taken.exhausted, caller=call.caller, busy=taken)
+        with taken as hold:
+            opened = await self._reserve(call, hold)
+            if not isinstance(opened, Reservation):
+                return opened
+            # The intent is durable here: a crash below is an unfinished call, never an unlogged one.
+            outcome = await self._dispatch(call, opened)
+            charge = charge_for(outcome, reserved=_reserved(call))
+            if not isinstance(outcome, NotDispatched):
+                hold.keep(_came_to(call, outcome, charge))
+            landed = await self._record(call, opened, outcome, charge)
+            return replace(landed, standings=(*landed.standings, *hold.standings))
 
     async def token(
         self, client_key: str, client_secret: str, origin: Origin
@@ -266,7 +321,15 @@ class Gateway:
         key = query.key(scope=caller.reuse_scope, search=None if search is None else search.id)
         if not is_reusable(request.endpoint, query):
             key = new_entry_id().encode()
-        return _Call(request=request, caller=caller, query=query, permit=verdict, search=search, key=key)
+        return _Call(
+            request=request,
+            caller=caller,
+            query=query,
+            permit=verdict,
+            search=search,
+            key=key,
+            limits=await self._limits.held_to(_owners(caller), revision=caller.revision),
+        )
 
     async def _require_own_task(self, query: ResearchQuery, caller: Caller) -> None:
         """Return when the task that `query` names was begun in this caller's scope."""
@@ -291,62 +354,93 @@ class Gateway:
 
     async def _fetch_together(self, call: _Call) -> Answer | Superseded:
         """The answer of one call upstream, shared with whoever asks the same while it is under way."""
+        if self._flights.is_under_way(call.key):
+            return await self._follow(call)
         landed = await self._flights.join(call.key, lambda: self._go_upstream(call))
         match landed.result:
             case Superseded() as superseded:
                 return superseded
-            case PlatformSpent(mirror=mirror):
-                now = self._clock.now()
-                message = platform_says(mirror, call.request.endpoint.family, now)
-                raise QuotaExhausted(message, rule="platform-quota", retry_after_s=LONGEST_RETRY_AFTER_S)
-            case _NoRoom(exhausted=exhausted) as no_room:
-                if not landed.is_leader and not no_room.holds_for(call.caller):
-                    return await self._fetch_together(call)
-                now = self._clock.now()
-                raise QuotaExhausted(
-                    explain(exhausted, now), rule="quota", retry_after_s=retry_after_s(exhausted, now)
-                )
+            case PlatformSpent() | _NoRoom() as nothing:
+                raise await self._refusal(call, nothing)
             case _Landed() as fetched:
-                return await self._answer(call, fetched, is_leader=landed.is_leader)
+                return _of_leader(call, fetched)
             case never:
                 assert_never(never)
 
-    async def _answer(self, call: _Call, fetched: _Landed, *, is_leader: bool) -> Answer | Superseded:
-        """What a fetch brought: to its leader with the fetch's receipt, to the others with one of their own."""
-        if not isinstance(fetched.outcome, HeldPage):
-            return await self._pass_on(call, fetched.outcome, fetched, is_leader=is_leader)
-        if not is_leader:
-            index = fetched.receipt.index
-            return await self._deliver(call, fetched.outcome, how="collapsed", coalesced_with=index)
-        return Delivered(
-            data=fetched.outcome.data,
-            form=call.request.endpoint.answers,
-            how="miss" if is_reusable(call.request.endpoint, call.query) else "bypass",
-            age_s=0,
-            cost=fetched.cost,
-            receipt=fetched.receipt,
-            standings=fetched.standings,
-        )
+    async def _follow(self, call: _Call) -> Answer | Superseded:
+        """The answer that somebody else's call brings, with an entry of this caller's own."""
+        with await self._enter(call, amounts_at_door(delivered=_reserved(call).records)) as hold:
+            result = await self._flights.follow(call.key)
+            if isinstance(result, _Landed):
+                if isinstance(result.outcome, HeldPage):
+                    index = result.receipt.index
+                    return await self._deliver(
+                        call, result.outcome, hold, how="collapsed", coalesced_with=index
+                    )
+                return await self._pass_on(call, result.outcome, result, hold)
+        if isinstance(result, Superseded):
+            return result
+        if result is None or (isinstance(result, _NoRoom) and not result.holds_for(call.caller)):
+            # It has landed meanwhile, or was refused for what does not bind this caller.
+            return await self._reuse_or_fetch(call)
+        raise await self._refusal(call, result)
 
-    async def _reserve(self, call: _Call) -> Reservation | _NoRoom | PlatformSpent | Superseded:
+    async def _refusal(self, call: _Call, nothing: PlatformSpent | _NoRoom) -> Refusal:
+        now = self._clock.now()
+        if isinstance(nothing, PlatformSpent):
+            message = platform_says(nothing.mirror, call.request.endpoint.family, now)
+            return QuotaExhausted(message, rule="platform-quota", retry_after_s=LONGEST_RETRY_AFTER_S)
+        if nothing.busy is not None:
+            return await self._too_fast(call, nothing.busy)
+        message = explain(nothing.exhausted, now, short=nothing.short)
+        wait_s = retry_after_s(nothing.exhausted, now)
+        return QuotaExhausted(message, rule="quota", retry_after_s=wait_s)
+
+    async def _enter(self, call: _Call, amounts: Amounts) -> Hold:
+        """What the call takes of its short limits; raises RateLimited when one has no room."""
+        taken = await self._take(call, amounts)
+        if isinstance(taken, Busy):
+            raise await self._too_fast(call, taken)
+        return taken
+
+    async def _take(self, call: _Call, amounts: Amounts) -> Hold | Busy:
+        wanted = wanted_of(call.limits.short, amounts)
+        return await self._windows.take(wanted) if wanted else NOT_HELD
+
+    async def _too_fast(self, call: _Call, busy: Busy) -> RateLimited:
+        budgets = await self._books.standings(**_owners(call.caller))
+        wait_s = retry_after_s(busy.exhausted, self._clock.now(), frees_in_s=busy.frees_in_s)
+        return _TooFast(explain_busy(busy, budgets), retry_after_s=wait_s, standings=busy.standings)
+
+    async def _reserve(self, call: _Call, hold: Hold) -> Reservation | _NoRoom | PlatformSpent | Superseded:
         caller, reserved = call.caller, _reserved(call)
         owners = _owners(caller)
         family = call.request.endpoint.family
         intent = Intent(
             draft=self._scribe.intent(call.request.origin, caller, call.query, call.permit.decision()),
-            lease_s=self._bounds.read_timeout_s(call.request.endpoint) + self._bounds.lease_margin_s,
+            lease_s=self._bounds.read_timeout_s(call.request.endpoint)
+            + self._bounds.lease_margin_s
+            + self._pacer.longest_wait_s,
             revision=caller.revision,
             owners=owners,
             family=family,
         )
         wants = wants_of(family, requests=reserved.requests, records=reserved.records, **owners)
+        wants += own_wants(call.limits, calls=1, delivered=reserved.records)
         opened = await self._books.open_call(wants, intent)
-        return _NoRoom(exhausted=opened, caller=caller) if isinstance(opened, Exhausted) else opened
+        if isinstance(opened, Exhausted):
+            return _NoRoom(exhausted=opened, caller=caller, short=hold.standings)
+        return opened
 
     async def _dispatch(
         self, call: _Call, reservation: Reservation
     ) -> Success | Failure | NotDispatched | OutcomeUnknown:
         endpoint, query = call.request.endpoint, call.query
+        credential = call.caller.credential
+        # Not before the reservation: what a budget refuses must wait for no turn, and waste none.
+        crowded = await self._pacer.turn(credential)
+        if crowded is not None:
+            return Paced(retry_after_s=crowded.retry_after_s)
         left_s = reservation.ends_s - self._clock.monotonic_s()
         if left_s <= self._bounds.read_timeout_s(endpoint):
             return NotDispatched("the call waited too long to be sent within its lease")
@@ -354,12 +448,17 @@ class Gateway:
         body = outgoing(endpoint, query, search_id=upstream_id)
         try:
             async with asyncio.timeout(left_s):
-                reply = await self._platform.fetch(call.caller.credential, query, endpoint, body)
+                reply = await self._platform.fetch(credential, query, endpoint, body)
         except TimeoutError:
             return OutcomeUnknown("its lease ended")
         except (NotDispatched, OutcomeUnknown) as error:
             return error
-        return read_reply(endpoint, query, reply)
+        outcome = read_reply(endpoint, query, reply)
+        if isinstance(outcome, Failure) and outcome.kind is FailureKind.THROTTLED:
+            self._pacer.throttled(credential, retry_after_s=outcome.retry_after_s)
+        else:
+            self._pacer.answered(credential)
+        return outcome
 
     async def _record(
         self,
@@ -379,7 +478,13 @@ class Gateway:
         may_hold = is_reusable(call.request.endpoint, call.query)
         holding = await self._pages.seal(page) if may_hold else None
         receipt = await self._books.close_call(
-            opened, charge, draft, holding=holding, search=search, says=PlatformSays.ROOM
+            opened,
+            charge,
+            draft,
+            holding=holding,
+            search=search,
+            says=PlatformSays.ROOM,
+            delivered=page.records,
         )
         if holding is not None:
             self._pages.remember(page)
@@ -432,7 +537,7 @@ class Gateway:
         )
 
     async def _deliver(
-        self, call: _Call, page: HeldPage, *, how: str, **more: Value
+        self, call: _Call, page: HeldPage, hold: Hold, *, how: str, **more: Value
     ) -> Delivered | Superseded:
         """Records that cost this caller nothing, if the directory still is as it was decided on."""
         age_s = page.age_s(self._now_us())
@@ -445,34 +550,43 @@ class Gateway:
             resp_sha256=page.sha256,
             **more,
         )
-        receipt = await self._books.note(draft, revision=call.caller.revision)
-        if isinstance(receipt, Superseded):
-            return receipt
-        standings = await self._books.standings(**_owners(call.caller))
+        served = await self._serve(call, draft, hold, delivered=page.records)
+        if isinstance(served, Superseded):
+            return served
         return Delivered(
             data=page.data,
             form=call.request.endpoint.answers,
             how=how,
             age_s=age_s,
             cost=FREE,
-            receipt=receipt,
-            standings=standings,
+            receipt=served.receipt,
+            standings=served.standings,
             warned=call.permit.warned,
         )
 
+    async def _serve(self, call: _Call, draft: Draft, hold: Hold, *, delivered: int) -> Served | Superseded:
+        """The entry of a call that did not go upstream itself, counted in the budgets that it is held to."""
+        owners, revision = _owners(call.caller), call.caller.revision
+        wants = own_wants(call.limits, calls=1, delivered=delivered)
+        if wants:
+            served = await self._books.serve(draft, wants, owners=owners, revision=revision)
+            if isinstance(served, Exhausted):
+                no_room = _NoRoom(exhausted=served, caller=call.caller, short=hold.standings)
+                raise await self._refusal(call, no_room)
+            if isinstance(served, Superseded):
+                return served
+        else:
+            receipt = await self._books.note(draft, revision=revision)
+            if isinstance(receipt, Superseded):
+                return receipt
+            served = Served(receipt=receipt, standings=await self._books.standings(**owners))
+        hold.keep(amounts_at_door(delivered=delivered))
+        return replace(served, standings=(*served.standings, *hold.standings)) if hold.standings else served
+
     async def _pass_on(
-        self,
-        call: _Call,
-        error: Failure | NotDispatched | OutcomeUnknown,
-        fetched: _Landed,
-        *,
-        is_leader: bool,
+        self, call: _Call, error: Failure | NotDispatched | OutcomeUnknown, fetched: _Landed, hold: Hold
     ) -> TurnedDown | Superseded:
-        """What the platform said: to the leader with the call's own receipt, to others with one of theirs."""
-        if is_leader:
-            return TurnedDown(
-                error=error, cost=fetched.cost, receipt=fetched.receipt, standings=fetched.standings
-            )
+        """What the platform said to somebody else's call, to one who shared it, with an entry of their own."""
         draft = self._scribe.refused(
             call.request.origin,
             code=error.code,
@@ -482,10 +596,15 @@ class Gateway:
             beside=call.permit.beside(),
             coalesced_with=fetched.receipt.index,
         )
-        receipt = await self._books.note(draft, revision=call.caller.revision)
-        if isinstance(receipt, Superseded):
-            return receipt
-        return TurnedDown(error=error, cost=FREE, receipt=receipt, standings=fetched.standings)
+        if isinstance(error, NotDispatched):
+            receipt = await self._books.note(draft, revision=call.caller.revision)
+            if isinstance(receipt, Superseded):
+                return receipt
+            return TurnedDown(error=error, cost=FREE, receipt=receipt)
+        served = await self._serve(call, draft, hold, delivered=0)
+        if isinstance(served, Superseded):
+            return served
+        return TurnedDown(error=error, cost=FREE, receipt=served.receipt, standings=served.standings)
 
     async def _turn_down(
         self,
@@ -509,6 +628,8 @@ class Gateway:
         if isinstance(receipt, Superseded):
             return receipt
         standings = () if caller is None else await self._books.standings(**_owners(caller))
+        if isinstance(refusal, _TooFast):
+            standings = (*standings, *refusal.standings)
         warned = () if verdict is None else verdict.warned
         return TurnedDown(error=refusal, cost=FREE, receipt=receipt, standings=standings, warned=warned)
 
@@ -535,6 +656,38 @@ def _warned(answer: Answer | Superseded, permit: Allowed) -> Answer | Superseded
 def _reserved(call: _Call) -> Charge:
     """The most that the call may cost: one request, and a full page of the size asked for."""
     return Charge(requests=1, records=call.request.endpoint.most_records(call.query.page.size))
+
+
+def _of_leader(call: _Call, fetched: _Landed) -> Answer:
+    """What a fetch brought, for the one who pays for it."""
+    cost, receipt, standings = fetched.cost, fetched.receipt, fetched.standings
+    if not isinstance(fetched.outcome, HeldPage):
+        return TurnedDown(error=fetched.outcome, cost=cost, receipt=receipt, standings=standings)
+    return Delivered(
+        data=fetched.outcome.data,
+        form=call.request.endpoint.answers,
+        how="miss" if is_reusable(call.request.endpoint, call.query) else "bypass",
+        age_s=0,
+        cost=cost,
+        receipt=receipt,
+        standings=standings,
+    )
+
+
+def _most(call: _Call) -> Amounts:
+    """The most that the call may take of short limits when it goes upstream."""
+    most = _reserved(call)
+    upstream = amounts_upstream(call.request.endpoint.family, requests=most.requests, records=most.records)
+    return {**amounts_at_door(delivered=most.records), **upstream}
+
+
+def _came_to(call: _Call, outcome: Success | Failure | OutcomeUnknown, charge: Charge) -> Amounts:
+    """What it took of them."""
+    delivered = outcome.records if isinstance(outcome, Success) else 0
+    upstream = amounts_upstream(
+        call.request.endpoint.family, requests=charge.requests, records=charge.records
+    )
+    return {**amounts_at_door(delivered=delivered), **upstream}
 
 
 def _owners(caller: Caller) -> Owners:

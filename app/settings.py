@@ -65,8 +65,8 @@ class Settings(BaseSettings):
     redis_url: str | None = Field(
         default=None,
         repr=False,
-        description="Redis or Valkey, `redis://...`; without it short windows live in the process, which "
-        "allows one worker.",
+        description="Redis or Valkey, `redis://...`; without it short limits are counted in the process, "
+        "which allows one worker.",
     )
     upstream_proxy: str | None = Field(
         default=None,
@@ -87,6 +87,16 @@ class Settings(BaseSettings):
         default=250.0,
         description="Seconds to wait for an answer to a video query, which the platform cuts off after about "
         "four minutes and charges all the same.",
+    )
+    upstream_calls_per_second: Annotated[float, Field(ge=0, le=1_000)] | None = Field(
+        default=None,
+        description="Calls a second sent to the platform with one credential; more wait in line. Default: 5, and "
+        "no bound for a stand-in on this machine. 0: no line, and no pause when the platform asks for one.",
+    )
+    upstream_longest_wait_s: Annotated[float, Field(ge=0, le=60)] = Field(
+        default=5.0,
+        description="Seconds that a call may wait in that line; when it would be longer, it is turned down with "
+        "429 `rate_limit_exceeded`, and nothing is spent.",
     )
     lease_margin_s: Annotated[float, Field(ge=1, le=3600)] = Field(
         default=30.0,
@@ -141,7 +151,12 @@ class Settings(BaseSettings):
         return (init_settings,)
 
     @field_validator(
-        "migration_database_url", "redis_url", "upstream_proxy", "upstream_ca_file", mode="before"
+        "migration_database_url",
+        "redis_url",
+        "upstream_proxy",
+        "upstream_ca_file",
+        "upstream_calls_per_second",
+        mode="before",
     )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:

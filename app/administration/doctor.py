@@ -66,7 +66,6 @@ def examine(state: State, log: LogSize) -> Sequence[Finding]:
         *_of_projects(state),
         *_of_terms(state),
         *_of_rules(state),
-        *_of_limits(state),
         *_of_freezes(state),
     ]
 
@@ -194,22 +193,6 @@ def _of_rules(state: State) -> Iterator[Finding]:
                 what=f"a mode is set for {stored.rule}, which this release does not know: it has no effect",
                 mend="look at `bursar rule list`; a rule that changed has a new version and is enforced",
             )
-
-
-def _of_limits(state: State) -> Iterator[Finding]:
-    # Followers have no endpoint here yet, so their limits can wait without harm.
-    keys = {
-        each.dimension + (f"/{each.window}" if each.window else "")
-        for each in state.limits
-        if not each.is_enforced and not each.dimension.startswith("follower_")
-    }
-    if keys:
-        yield Finding(
-            severity="warning",
-            code="limit_not_enforced",
-            what=f"limits on {', '.join(sorted(keys))} are kept, but this release holds nobody to them",
-            mend="set limits on requests and records by day, month or project, which are enforced",
-        )
 
 
 def _of_freezes(state: State) -> Iterator[Finding]:

@@ -35,6 +35,18 @@ class Flights(Generic[T]):
             task.add_done_callback(lambda done: self._land(key, done))
         return Landed(await asyncio.shield(task), is_leader)
 
+    def is_under_way(self, key: bytes) -> bool:
+        """Whether who joins now follows; true until the caller next waits for anything."""
+        return key in self._under_way
+
+    async def follow(self, key: bytes) -> T | None:
+        """The result of the flight under `key`; None when there is none any more.
+
+        Raises what the flight raises, to every one of its callers.
+        """
+        task = self._under_way.get(key)
+        return None if task is None else await asyncio.shield(task)
+
     async def drain(self) -> None:
         """Wait until every flight has landed."""
         while self._under_way:

@@ -26,6 +26,24 @@ class NotDispatched(UpstreamUnavailable):
         return self._reason
 
 
+class Paced(NotDispatched):
+    """Too many calls wait for their turn to go to the platform, or it has asked for a pause."""
+
+    code = "rate_limit_exceeded"
+
+    def __init__(self, *, retry_after_s: int) -> None:
+        super().__init__("too many calls wait for their turn", retry_after_s=retry_after_s)
+        self.message = paced_message(retry_after_s)
+
+
+def paced_message(retry_after_s: int) -> str:
+    """For the caller: that the call was not sent, since the platform takes so many a second and no more."""
+    return (
+        "Too many calls wait for their turn to go to the platform, which takes only so many a second. Nothing was "
+        f"spent. Please ask again in {retry_after_s} s."
+    )
+
+
 class OutcomeUnknown(UpstreamUnavailable):
     """The request was written, wholly or in part, and no usable answer came: all that was reserved stays spent."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import TypedDict, Unpack
+from typing import Protocol, TypedDict, Unpack
 
 from app.provider.endpoint import QuotaFamily
 from app.quota.arithmetic import (
@@ -13,6 +13,7 @@ from app.quota.arithmetic import (
     Limit,
     Scope,
     ScopeKind,
+    Standing,
     Want,
     Window,
     limit_name,
@@ -36,8 +37,8 @@ DIMENSIONS: Mapping[QuotaFamily, tuple[Dimension, Dimension]] = MappingProxyType
 FLOOR = "floor"
 """Scope kind of a project's share of its credential's day, which other projects cannot take."""
 
-COUNTED = frozenset(dimension for both in DIMENSIONS.values() for dimension in both)
-"""Dimensions that the ledger counts; limits on others are kept, and hold nobody back yet."""
+OWN = frozenset({Dimension.CALLS, Dimension.DELIVERED})
+"""What Bursar counts and the platform does not; a budget on it is the only reason to count it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +52,9 @@ class StoredLimit:
     amount: int
 
     @property
-    def is_enforced(self) -> bool:
-        """Whether the ledger holds calls to this limit: budgets of days, on what it counts."""
-        return self.dimension in COUNTED and self.window not in {None, Window.MINUTE}
+    def is_short(self) -> bool:
+        """Whether it counts a minute or what is under way; the others are budgets, which the ledger keeps."""
+        return self.window in {None, Window.MINUTE}
 
 
 LimitSlot = tuple[str, str, Dimension, Window | None]
@@ -112,6 +113,25 @@ def owner_ids(owners: Owners) -> set[str]:
     return {owners["credential"], owners["project"], owners["membership"], owners["key"]}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldTo:
+    """The limits that one caller is held to: short ones, and budgets on what the platform does not count."""
+
+    short: tuple[Limit, ...] = ()
+    own_budgets: tuple[Limit, ...] = ()
+
+
+class LimitSource(Protocol):
+    """The limits in force, for what is decided outside the books' transaction. Raises StoreUnavailable."""
+
+    async def held_to(self, owners: Owners, *, revision: int) -> HeldTo:
+        """What the caller is held to, from memory where the directory is still at `revision`.
+
+        The books refuse what was decided on an older directory, so an answer that is out of date is harmless.
+        """
+        ...
+
+
 def effective_limits(
     stored: Iterable[StoredLimit], raised: Mapping[LimitSlot, int] = _NOT_RAISED, **owners: Unpack[Owners]
 ) -> tuple[Limit, ...]:
@@ -156,8 +176,25 @@ def wants_of(
     return tuple(Want(scope, dimension, amount) for scope in scopes for dimension, amount in amounts)
 
 
-def explain(exhausted: Exhausted, now: datetime) -> str:
-    """For the caller: which limit ran out, when it comes back, and what is left elsewhere."""
+def amounts_at_door(*, delivered: int) -> dict[Dimension, int]:
+    """What every answered call takes of the short limits, wherever its answer comes from."""
+    return {Dimension.CALLS: 1, Dimension.CONCURRENT: 1, Dimension.DELIVERED: delivered}
+
+
+def amounts_upstream(family: QuotaFamily, *, requests: int, records: int) -> dict[Dimension, int]:
+    """What a call to the platform takes of the short limits beside that."""
+    return dict(zip(DIMENSIONS[family], (requests, records), strict=True))
+
+
+def own_wants(held_to: HeldTo, *, calls: int, delivered: int) -> tuple[Want, ...]:
+    """What a call asks of every scope that has a budget on gateway calls or on delivered records."""
+    amounts = {Dimension.CALLS: calls, Dimension.DELIVERED: delivered}
+    slots = dict.fromkeys((limit.scope, limit.dimension) for limit in held_to.own_budgets)
+    return tuple(Want(scope, dimension, amounts[dimension]) for scope, dimension in slots)
+
+
+def explain(exhausted: Exhausted, now: datetime, *, short: Iterable[Standing] = ()) -> str:
+    """For the caller: which limit ran out, when it comes back, and what is left elsewhere, `short` included."""
     limit = exhausted.limit
     comes_back = resets_at(limit.window, now)
     until = (
@@ -170,7 +207,10 @@ def explain(exhausted: Exhausted, now: datetime) -> str:
         if exhausted.kept
         else ""
     )
-    elsewhere = ", ".join(f"{limit_name(room.limit)} {room.left}" for room in exhausted.others)
+    left = [(room.limit, room.left) for room in exhausted.others] + [
+        (each.limit, each.left) for each in short
+    ]
+    elsewhere = ", ".join(f"{limit_name(limit)} {amount}" for limit, amount in left)
     return (
         f"Quota used up: limit {limit_name(limit)} of {limit.amount} has {exhausted.left} left and this call needs "
         f"{exhausted.wanted}.{kept} {until}." + (f" Left in other limits: {elsewhere}." if elsewhere else "")

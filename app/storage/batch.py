@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.audit.entries import Draft, Receipt, Value
-from app.books import Intent, PlatformSays, PlatformSpent, Reservation, Superseded
+from app.books import Intent, PlatformSays, PlatformSpent, Reservation, Served, Superseded
 from app.cache.pages import Holding, SearchState
 from app.ids import EntryId
 from app.provider.charge import FREE, Charge
@@ -80,6 +80,17 @@ class CloseCall:
     holding: Holding | None = None
     search: SearchState | None = None
     says: PlatformSays | None = None
+    delivered: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeHeld:
+    """Charge a call that is answered from what is here, and log the decision."""
+
+    draft: Draft
+    wants: tuple[Want, ...]
+    owners: Owners
+    revision: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +111,8 @@ class ReapLeases:
         return bool(_DUE.rows(conn, {"now_us": database.now_us(conn)}))
 
 
-Operation = OpenCall | CloseCall | NoteEntry | ReapLeases
-Outcome = Reservation | Exhausted | PlatformSpent | Superseded | Receipt | None
+Operation = OpenCall | CloseCall | ServeHeld | NoteEntry | ReapLeases
+Outcome = Reservation | Served | Exhausted | PlatformSpent | Superseded | Receipt | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +192,8 @@ class _Batch:
         for each in operations:
             if isinstance(each, OpenCall):
                 deciding |= owner_ids(each.intent.owners)
+            elif isinstance(each, ServeHeld):
+                deciding |= owner_ids(each.owners)
         if scopes or deciding:
             self._ledger.load(scopes | deciding, limits_of=deciding, days=days)
         if deciding:
@@ -193,6 +206,8 @@ class _Batch:
                 return self._open(operation)
             case CloseCall():
                 return self._close(operation)
+            case ServeHeld():
+                return self._serve(operation)
             case NoteEntry(draft=draft, revision=revision):
                 is_old = revision is not None and revision != self.head.revision
                 return Superseded(revision=self.head.revision) if is_old else self.head.stage(draft)
@@ -262,9 +277,9 @@ class _Batch:
         else:
             dimensions = {str(taking[2]) for taking in promise.takings}
             charged: dict[str, Value] = {
-                name: _amount(Dimension(name), operation.charge) for name in dimensions
+                name: _amount(Dimension(name), operation.charge, operation.delivered) for name in dimensions
             }
-            days = self._settle(operation.reservation, promise, operation.charge)
+            days = self._settle(operation.reservation, promise, operation)
             said = {} if operation.says is None else self._reflect(operation.says, promise)
             fields["quota"] = {"charged": charged, "days": days, **said}
         receipt = self.head.stage(Draft(type="outcome", fields=fields, id=operation.draft.id))
@@ -289,6 +304,27 @@ class _Batch:
         self._mirrors.believe(str(credential), family, day=first_day, calls=calls, records=records)
         return {"platform": "spent", "counted": {"calls": calls, "records": records}}
 
+    def _serve(self, operation: ServeHeld) -> Outcome:
+        if operation.revision != self.head.revision:
+            return Superseded(revision=self.head.revision)
+        limits = self._ledger.limits_of(operation.owners)
+        exhausted = self._ledger.decide(limits, operation.wants, project=operation.owners["project"])
+        if exhausted is not None:
+            return exhausted
+        days = set[str]()
+        for kind, scope_id, dimension, day, amount in self._ledger.takings(operation.wants):
+            taken = int(str(amount))
+            slot = (str(kind), str(scope_id), str(dimension))
+            self._ledger.add(slot, dt.date.fromisoformat(str(day)), used=taken, reserved=-taken)
+            days.add(str(day))
+        charged: dict[str, Value] = {str(want.dimension): want.amount for want in operation.wants}
+        quota: dict[str, Value] = {"charged": charged, "days": sorted(days)}
+        draft = operation.draft
+        receipt = self.head.stage(
+            Draft(type=draft.type, fields={**draft.fields, "quota": quota}, id=draft.id)
+        )
+        return Served(receipt=receipt, standings=self._ledger.standings(limits))
+
     def _reap(self, reservation: str) -> None:
         promise = self._promises.pop(reservation, None)
         if promise is None:
@@ -303,12 +339,16 @@ class _Batch:
         }
         self.head.stage(Draft(type="outcome", fields=fields))
 
-    def _settle(self, reservation: str, promise: _Promise, charge: Charge | None) -> list[str]:
-        """The days charged, once every taking was given back and the charge put in its place."""
+    def _settle(self, reservation: str, promise: _Promise, closing: CloseCall | None) -> list[str]:
+        """The days charged, once every taking was given back and what it came to put in its place."""
         days = set[str]()
         for kind, scope_id, dimension, day, amount in promise.takings:
             taken = int(str(amount))
-            cost = taken if charge is None else _amount(Dimension(str(dimension)), charge)
+            cost = (
+                taken
+                if closing is None
+                else _amount(Dimension(str(dimension)), closing.charge, closing.delivered)
+            )
             slot = (str(kind), str(scope_id), str(dimension))
             self._ledger.add(slot, dt.date.fromisoformat(str(day)), used=cost, reserved=-taken)
             days.add(str(day))
@@ -316,13 +356,18 @@ class _Batch:
         return sorted(days)
 
 
-def _amount(dimension: Dimension, charge: Charge) -> int:
+def _amount(dimension: Dimension, charge: Charge, delivered: int) -> int:
+    """What a settled call counts; one that was never sent is no call of the gateway's either."""
     match dimension:
         case Dimension.REQUESTS | Dimension.FOLLOWER_CALLS | Dimension.AD_CALLS:
             return charge.requests
-        case Dimension.RECORDS | Dimension.FOLLOWER_RECORDS | Dimension.AD_RECORDS | Dimension.DELIVERED:
+        case Dimension.RECORDS | Dimension.FOLLOWER_RECORDS | Dimension.AD_RECORDS:
             return charge.records
-        case Dimension.CALLS | Dimension.CONCURRENT:
+        case Dimension.DELIVERED:
+            return delivered
+        case Dimension.CALLS:
+            return min(1, charge.requests)
+        case Dimension.CONCURRENT:
             return 0
 
 

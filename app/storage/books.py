@@ -14,7 +14,7 @@ from typing import Unpack
 import structlog
 
 from app.audit.entries import Draft, Receipt
-from app.books import Intent, PlatformSays, PlatformSpent, Reservation, Superseded
+from app.books import Intent, PlatformSays, PlatformSpent, Reservation, Served, Superseded
 from app.cache.pages import Holding, SearchState
 from app.clock import Clock
 from app.errors import AuditUnavailable, Unavailable
@@ -28,6 +28,7 @@ from app.storage.batch import (
     Operation,
     Outcome,
     ReapLeases,
+    ServeHeld,
     apply_batch,
     read_standings,
 )
@@ -57,11 +58,8 @@ class _Waiting:
 class SqlBooks:
     """The books' port over SQL. `start` before use; `stop` commits what is queued."""
 
-    def __init__(
-        self, *, database: Database, clock: Clock, boot: Boot, reap_every_s: float = _REAP_EVERY_S
-    ) -> None:
+    def __init__(self, *, database: Database, clock: Clock, boot: Boot) -> None:
         self._database = database
-        self._reap_every_s = reap_every_s
         self._clock = clock
         self._boot = boot
         self._queue: deque[_Waiting] = deque()
@@ -94,7 +92,7 @@ class SqlBooks:
         outcome = await self._submit(OpenCall(wants=tuple(wants), intent=intent))
         if not isinstance(outcome, Reservation):
             return outcome  # type: ignore[return-value]
-        self._keep_standings(intent.owners["membership"], outcome.standings)
+        self._keep_standings(intent.owners["key"], outcome.standings)
         # Counted from before the queue, so this process lets go earlier than the database does.
         return Reservation(
             receipt=outcome.receipt,
@@ -113,8 +111,9 @@ class SqlBooks:
         holding: Holding | None = None,
         search: SearchState | None = None,
         says: PlatformSays | None = None,
+        delivered: int = 0,
     ) -> Receipt:
-        """Settle the reservation to what the call really cost, and log its outcome; see `Books`."""
+        """Settle the reservation to what the call really cost and gave, and log its outcome; see `Books`."""
         has_news = says is PlatformSays.SPENT or (says is PlatformSays.ROOM and reservation.is_probe)
         operation = CloseCall(
             reservation=reservation.receipt.id,
@@ -123,6 +122,7 @@ class SqlBooks:
             holding=holding,
             search=search,
             says=says if has_news else None,
+            delivered=delivered,
         )
         return await self._submit(operation)  # type: ignore[return-value]
 
@@ -130,19 +130,25 @@ class SqlBooks:
         """Log a request that did not go upstream; with `revision`, only if the directory is still that."""
         return await self._submit(NoteEntry(draft=decision, revision=revision))  # type: ignore[return-value]
 
+    async def serve(
+        self, decision: Draft, wants: Sequence[Want], *, owners: Owners, revision: int
+    ) -> Served | Exhausted | Superseded:
+        """Charge a call that did not go upstream and log it, in one transaction, or neither."""
+        outcome = await self._submit(
+            ServeHeld(draft=decision, wants=tuple(wants), owners=owners, revision=revision)
+        )
+        if isinstance(outcome, Served):
+            self._keep_standings(owners["key"], outcome.standings)
+        return outcome  # type: ignore[return-value]
+
     async def standings(self, **owners: Unpack[Owners]) -> tuple[Standing, ...]:
         """Where the caller's limits stand, at most a second old."""
-        kept = self._standings.get(owners["membership"])
+        kept = self._standings.get(owners["key"])
         if kept is not None and self._clock.monotonic_s() - kept[0] < _STANDINGS_FOR_S:
             return kept[1]
         found = await self._database.read(lambda conn: read_standings(conn, self._database, owners))
-        self._keep_standings(owners["membership"], found)
+        self._keep_standings(owners["key"], found)
         return found
-
-    async def end_leases(self) -> None:
-        """Settle the reservations whose lease has ended; the books do so by themselves, again and again."""
-        if await self._database.read(lambda conn: ReapLeases.is_due(conn, self._database)):
-            await self._submit(ReapLeases())
 
     def _keep_standings(self, membership: str, standings: tuple[Standing, ...]) -> None:
         if len(self._standings) >= _MOST_STANDINGS:
@@ -157,13 +163,7 @@ class SqlBooks:
         waiting = _Waiting(operation, self._clock.monotonic_s() + _DEADLINE_S)
         self._queue.append(waiting)
         self._arrived.set()
-        try:
-            return await waiting.done
-        except asyncio.CancelledError:
-            # The answer may have come in the very moment in which the caller was told to leave.
-            if not waiting.done.cancelled() and waiting.done.exception() is None:
-                self._give_back(operation, waiting.done.result())
-            raise
+        return await waiting.done
 
     async def _commit(self) -> None:
         while not (self._stopping and not self._queue):
@@ -206,15 +206,10 @@ class SqlBooks:
     def _acknowledge(self, waiting: _Waiting, outcome: Outcome) -> None:
         if not waiting.done.done():
             waiting.done.set_result(outcome)
-        else:
-            self._give_back(waiting.operation, outcome)
-
-    def _give_back(self, operation: Operation, outcome: Outcome) -> None:
-        """Nobody is left to make the call that was granted: nothing was sent, so nothing is charged."""
-        if isinstance(operation, OpenCall) and isinstance(outcome, Reservation):
-            abandoned = operation.abandoned(outcome)
+        elif isinstance(waiting.operation, OpenCall) and isinstance(outcome, Reservation):
+            # Nobody is left to make the call, so nothing was sent and nothing is charged.
+            abandoned = waiting.operation.abandoned(outcome)
             self._queue.append(_Waiting(abandoned, self._clock.monotonic_s() + _DEADLINE_S))
-            self._arrived.set()
 
     def _fail(self, batch: list[_Waiting], error: Exception) -> None:
         self.last_failure_s = self._clock.monotonic_s()
@@ -243,9 +238,10 @@ class SqlBooks:
     async def _reap(self) -> None:
         """End the leases of calls whose process died."""
         while True:
-            await asyncio.sleep(self._reap_every_s)
+            await asyncio.sleep(_REAP_EVERY_S)
             try:
-                await self.end_leases()
+                if await self._database.read(lambda conn: ReapLeases.is_due(conn, self._database)):
+                    await self._submit(ReapLeases())
             except Unavailable:
                 continue
             except Exception:  # noqa: BLE001 - reservations must not stay for ever because of one bad row

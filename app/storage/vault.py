@@ -44,6 +44,10 @@ class SqlVault:
         rows = await self._database.read(lambda conn: conn.execute(_ALL).mappings().all())
         return tuple(str(row["base_url"]) for row in rows)
 
+    async def base_url(self, credential: CredentialId) -> str:
+        """The host of one credential; raises NotFound and StoreUnavailable."""
+        return str((await self._database.read(lambda conn: _find(conn, credential)))["base_url"])
+
     def _opened(self, row: sa.RowMapping) -> ClearCredential:
         sealed = SealedCredential(
             wrapped_key=row["wrapped_key"],

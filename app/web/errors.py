@@ -10,7 +10,7 @@ import orjson
 from app.errors import BursarError, Misconfigured, Refusal, Unavailable
 from app.gateway import TurnedDown
 from app.provider.answers import Failure, FailureKind
-from app.provider.platform import NotDispatched, OutcomeUnknown
+from app.provider.platform import NotDispatched, OutcomeUnknown, Paced
 
 STATUS_OF_CODE: Mapping[str, int] = MappingProxyType(
     {
@@ -69,16 +69,16 @@ def of_error(error: BursarError) -> Spoken:
     match error:
         case OutcomeUnknown():
             return Spoken(status=504, code="internal_error", message=error.message)
-        case NotDispatched():
-            return Spoken(
-                status=503, code="internal_error", message=error.message, retry_after_s=error.retry_after_s
-            )
-        case Refusal():
+        case Refusal() | Paced():
             return Spoken(
                 status=STATUS_OF_CODE[error.code],
                 code=error.code,
                 message=error.message,
                 retry_after_s=error.retry_after_s,
+            )
+        case NotDispatched():
+            return Spoken(
+                status=503, code="internal_error", message=error.message, retry_after_s=error.retry_after_s
             )
         case Unavailable():
             wait_s = max(5, min(error.retry_after_s, _UNAVAILABLE_WAIT_S))

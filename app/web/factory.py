@@ -36,12 +36,15 @@ class Door:
         await inner(scope, receive, send)
 
 
-def create_app(settings: Settings) -> Door:
-    """The application, which opens its installation when it starts and closes it when it ends."""
+def create_app(settings: Settings, *, processes: int = 1) -> Door:
+    """The application, which opens its installation when it starts and closes it when it ends.
+
+    `processes` is how many serve beside it, itself included.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_installation(settings) as installation:
+        async with open_installation(settings, processes=processes) as installation:
             _furnish(app, installation)
             yield
             app.state.is_stopping = True
@@ -73,6 +76,7 @@ def _furnish(app: FastAPI, installation: Installation) -> None:
     app.state.installation = installation
     app.state.is_stopping = False
     app.state.metrics = Metrics()
+    app.state.metrics.watch(installation.sharing)
     app.state.research = ResearchApi(
         gateway=installation.gateway,
         scribe=installation.scribe,

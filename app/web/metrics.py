@@ -1,10 +1,36 @@
 """Counts for Prometheus; no label ever names a person, a project or a key."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from app.storage.sharing import Sharing
 
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 250)
+
+
+class _Sharing(Collector):
+    """Asked when the counts are, since nothing happens at the moment when Redis goes away."""
+
+    def __init__(self, sharing: Sharing) -> None:
+        self._sharing = sharing
+
+    def collect(self) -> Iterable[Metric]:
+        """Whether Redis is away, and how often that mattered."""
+        yield GaugeMetricFamily(
+            "bursar_redis_away",
+            "1 while this process counts short limits by itself, since Redis does not answer.",
+            value=float(self._sharing.is_alone),
+        )
+        yield CounterMetricFamily(
+            "bursar_calls_counted_alone",
+            "Calls whose short limits this process counted by itself, since Redis did not answer.",
+            value=float(self._sharing.counted_alone),
+        )
 
 
 class Metrics:
@@ -34,6 +60,10 @@ class Metrics:
         # Looking a label up costs more than counting, and there are few combinations.
         self._count_of = lru_cache(maxsize=1_024)(self._requests.labels)
         self._seconds_of = lru_cache(maxsize=64)(self._seconds.labels)
+
+    def watch(self, sharing: Sharing) -> None:
+        """Show whether this process counts short limits for itself alone."""
+        self._registry.register(_Sharing(sharing))
 
     def answered(self, endpoint: str, *, status: int, cache: str, seconds: float) -> None:
         """One research request was answered; `cache` is hit, miss, collapsed or none."""

@@ -8,7 +8,6 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 import orjson
@@ -18,15 +17,7 @@ from starlette.types import Receive, Scope, Send
 from app.audit.calls import Origin, Scribe
 from app.audit.entries import Receipt
 from app.clock import Clock
-from app.errors import (
-    BursarError,
-    InvalidParams,
-    InvalidTokenRequest,
-    NotFound,
-    QuotaExhausted,
-    RateLimited,
-    Refusal,
-)
+from app.errors import BursarError, InvalidParams, InvalidTokenRequest, NotFound, Refusal
 from app.gateway import Delivered, Gateway, Request, TurnedDown
 from app.ids import new_entry_id
 from app.policy.engine import Objection
@@ -88,7 +79,7 @@ class ResearchApi:
             reply = await self._reply(scope, receive)
         except Exception:  # noqa: BLE001 - a bug must not answer in the framework's shape
             _log.exception("a research request failed", path=scope["path"])
-            reply = _unlogged(scope["path"], _SOMETHING_WRONG)
+            reply = _error_reply(_SOMETHING_WRONG, new_entry_id(), [])
         await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
         await send({"type": "http.response.body", "body": reply.body})
 
@@ -112,11 +103,12 @@ class ResearchApi:
                 return await self._token(scope, headers, body, origin)
             problem = _problem(scope, headers, body, endpoint)
             if problem is not None or endpoint is None or body is None:
-                refusal = problem or NotFound("There is no such path.", rule="request")
-                return await self._unread(headers, origin, refusal)
+                return await self._unread(
+                    origin, problem or NotFound("There is no such path.", rule="request")
+                )
             return await self._research(scope, headers, body, endpoint, origin)
         except BursarError as error:
-            return _unlogged(path, of_error(error))
+            return _error_reply(of_error(error), new_entry_id(), [])
 
     async def _research(
         self, scope: Scope, headers: dict[bytes, bytes], body: bytes, endpoint: Endpoint, origin: Origin
@@ -151,7 +143,7 @@ class ResearchApi:
             case TurnedDown():
                 spoken = in_platform_words(answer)
                 self._count(endpoint, spoken.status, "none", answer.cost, started_s)
-                await self._patience.hold(authorization, _sameness(answer, spoken))
+                await self._patience.hold(authorization, f"{spoken.code} {spoken.message}")
                 return _error_reply(spoken, answer.receipt.id, common)
 
     def _count(self, endpoint: Endpoint, status: int, cache: str, cost: Charge, started_s: float) -> None:
@@ -179,20 +171,14 @@ class ResearchApi:
         }
         return _reply(200, orjson.dumps(answer), [_NO_STORE, *_receipt_headers(receipt)])
 
-    async def _unread(self, headers: dict[bytes, bytes], origin: Origin, refusal: Refusal) -> _Reply:
+    async def _unread(self, origin: Origin, refusal: Refusal) -> _Reply:
         """A request that names nothing Bursar offers, or cannot be read: logged and turned down."""
         draft = self._scribe.refused(origin, code=refusal.code, rule=refusal.rule or "request")
         receipt = await self._gateway.note(draft)
         spoken = of_error(refusal)
         status = refusal.status if isinstance(refusal, _Unreadable) else spoken.status
         code = "invalid_params" if isinstance(refusal, NotFound) else spoken.code
-        authorization = headers.get(b"authorization", b"").decode("latin-1")
-        await self._patience.hold(authorization, refusal.message)
-        told = Spoken(status=status, code=code, message=refusal.message)
-        more = [*_receipt_headers(receipt), _cost_header(FREE)]
-        if status == HTTPStatus.METHOD_NOT_ALLOWED:
-            more.append((b"allow", b"POST"))
-        return _error_reply(told, receipt.id, more)
+        return _error_reply(Spoken(status=status, code=code, message=refusal.message), receipt.id, [])
 
     def _limit_headers(self, standings: tuple[Standing, ...]) -> Headers:
         if not standings:
@@ -285,22 +271,9 @@ def _token_request(scope: Scope, headers: dict[bytes, bytes], body: bytes | None
 
 
 def _token_refusal(status: int, code: str, message: str, receipt: Receipt) -> _Reply:
-    return _flat(status, code, message, receipt.id, _receipt_headers(receipt))
-
-
-def _flat(status: int, code: str, message: str, log_id: str, headers: Headers) -> _Reply:
     """The token endpoint's own shape: flat, and `error` a string (facts, section 1.3)."""
-    body = orjson.dumps({"error": code, "error_description": message, "log_id": log_id})
-    return _reply(status, body, [_NO_STORE, *headers])
-
-
-def _unlogged(path: str, spoken: Spoken) -> _Reply:
-    """An answer that no entry stands for, in the shape of its path; its id is found in the program's own log."""
-    log_id = new_entry_id()
-    if path not in TOKEN_PATHS:
-        return _error_reply(spoken, log_id, [])
-    code = "temporarily_unavailable" if spoken.status == HTTPStatus.SERVICE_UNAVAILABLE else "server_error"
-    return _flat(spoken.status, code, spoken.message, log_id, _wait_headers(spoken))
+    body = orjson.dumps({"error": code, "error_description": message, "log_id": receipt.id})
+    return _reply(status, body, [_NO_STORE, *_receipt_headers(receipt)])
 
 
 def _receipt_headers(receipt: Receipt) -> Headers:
@@ -323,22 +296,10 @@ def _cost_header(cost: Charge) -> tuple[bytes, bytes]:
 
 
 def _error_reply(spoken: Spoken, log_id: str, headers: Headers) -> _Reply:
-    more = [*(headers or [_cost_header(FREE)]), *_wait_headers(spoken)]
+    more = list(headers) or [_cost_header(FREE)]
+    if spoken.retry_after_s is not None:
+        more.append((b"retry-after", b"%d" % spoken.retry_after_s))
     return _reply(spoken.status, envelope(spoken, log_id), more)
-
-
-def _wait_headers(spoken: Spoken) -> Headers:
-    return [] if spoken.retry_after_s is None else [(b"retry-after", b"%d" % spoken.retry_after_s)]
-
-
-def _sameness(turned_down: TurnedDown, spoken: Spoken) -> str:
-    """What two refusals of one caller must share to count as the same one.
-
-    Not the message where a limit ran out, since it tells what is left elsewhere at this moment.
-    """
-    error = turned_down.error
-    told = error.rule if isinstance(error, QuotaExhausted | RateLimited) else spoken.message
-    return f"{spoken.code} {told}"
 
 
 def _reply(status: int, body: bytes, headers: Headers, *, media_type: tuple[bytes, bytes] = _JSON) -> _Reply:

@@ -20,6 +20,8 @@ from app.logs import configure_logs
 from app.settings import Settings, load_settings
 from app.web.factory import Door, create_app
 
+_WORKERS = "WEB_CONCURRENCY"
+"""uvicorn's own variable; each worker reads in it among how many it shares what Redis would count for all."""
 _FINISH_WITHIN_S = 35
 _PR_SET_DUMPABLE = 4
 _MAX_HEADER_BYTES = 32_768
@@ -41,6 +43,7 @@ def run(settings: Settings, *, host: str = "127.0.0.1", port: int = 8080, worker
         for number in (signal.SIGTERM, signal.SIGINT):
             # uvicorn raises the signal again once it has stopped; by then it has been obeyed.
             signal.signal(number, _ignore)
+        os.environ[_WORKERS] = str(workers)
         uvicorn.run(
             "app.web.serve:application",
             factory=True,
@@ -67,7 +70,7 @@ def application() -> Door:
     settings = load_settings()
     configure_logs(settings.log_format)
     keep_secrets_out_of_dumps()
-    return create_app(settings)
+    return create_app(settings, processes=int(os.environ.get(_WORKERS, "1")))
 
 
 def keep_secrets_out_of_dumps() -> None:

@@ -36,10 +36,10 @@ def test_limits_of_others_do_not_hold() -> None:
     assert effective_limits(limits, **OWNERS) == ()
 
 
-def test_what_is_not_counted_is_not_claimed_to_be_enforced() -> None:
-    assert stored("project", "p", 1).is_enforced
-    assert not stored("project", "p", 1, window=Window.MINUTE).is_enforced
-    assert not stored("project", "p", 1, window=None).is_enforced
+def test_minutes_and_calls_under_way_are_short_and_days_are_budgets() -> None:
+    assert not stored("project", "p", 1).is_short
+    assert stored("project", "p", 1, window=Window.MINUTE).is_short
+    assert stored("project", "p", 1, window=None).is_short
 
 
 def test_a_call_wants_of_every_scope() -> None:

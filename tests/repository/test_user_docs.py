@@ -14,7 +14,7 @@ from app.errors import BursarError, Refusal
 from app.identity.keys import KEY_PATTERN
 from app.identity.roles import Role
 from app.policy.rules import ALL_RULES
-from app.quota.limits import COUNTED
+from app.quota.arithmetic import Dimension
 from app.web.errors import STATUS_OF_CODE
 from tests.conftest import require
 from tests.repository.pages import GATEWAY, Block, blocks, page
@@ -129,7 +129,7 @@ def test_the_compliance_page_has_every_role() -> None:
 
 def test_the_administrators_page_has_every_dimension_that_is_counted() -> None:
     table = page(ADMINISTRATORS).partition("| dimension | counts |")[2]
-    assert [each for each in COUNTED if f"`{each.value}`" not in table] == []
+    assert [each for each in Dimension if f"`{each.value}`" not in table] == []
 
 
 def test_the_administrators_page_has_the_expression_that_finds_keys() -> None:
