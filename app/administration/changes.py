@@ -14,7 +14,7 @@ from app.quota.limits import StoredLimit
 _WHOLE: Final = frozenset(
     {
         *("added", "retired", "restored", "dropped", "issued", "rotated", "revoked", "accepted", "recorded"),
-        *("frozen", "unfrozen"),
+        *("frozen", "unfrozen", "requested", "granted", "refused", "withdrawn"),
     }
 )
 """What can happen to an object as a whole; any other `what` names an attribute that was set."""
@@ -105,6 +105,8 @@ class Plan:
     changes: Sequence[Change] = ()
     puts: Sequence[Record] = ()
     dropped: Sequence[Dropped] = ()
+    invalidates: bool = True
+    """Whether decisions that were taken before it are to be taken anew."""
 
 
 @dataclass(slots=True)

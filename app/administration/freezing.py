@@ -13,12 +13,11 @@ from typing import assert_never
 from app.administration.acts import find_credential
 from app.administration.changes import Actor, Change, Plan
 from app.administration.minting import Mint
+from app.administration.raising import MOST_REASON_CHARS
 from app.administration.registry import Registry
 from app.administration.state import Freeze, State
 from app.errors import Conflict, InvalidParams, NotFound
 from app.identity.roles import Act
-
-MOST_REASON_CHARS = 500
 
 
 class Freezable(StrEnum):

@@ -20,7 +20,7 @@ from app.quota.limits import EACH_MEMBER, FLOOR, Raise, StoredLimit
 
 LONGEST: Final = dt.timedelta(days=366)
 """Bursar's own bound: what is to hold for longer is a limit, not a raise."""
-_MOST_REASON_CHARS: Final = 500
+MOST_REASON_CHARS: Final = 500
 
 
 async def grant_raise(
@@ -40,50 +40,73 @@ async def grant_raise(
     never raised for a while. Raises NotFound, InvalidParams and NotPermitted.
     """
     actor.require(Act.SET_LIMITS)
-    if amount < 1:
-        raise InvalidParams("A raise is a whole number from 1 on.")
-    if not reason.strip() or not reason.isprintable() or len(reason) > _MOST_REASON_CHARS:
-        raise InvalidParams(f"Say why in one line of at most {_MOST_REASON_CHARS} characters.")
 
     def decide(state: State) -> tuple[Plan, Raise]:
         kind, scope_id = find_scope(state, scope)
-        if kind in {ScopeKind.CREDENTIAL, FLOOR}:
-            raise InvalidParams(f"{scope} is not raised for a while; set its limit with `bursar limit set`.")
-        if not state.now < until <= state.now + LONGEST:
-            raise InvalidParams(f"A raise ends in the future, at most {LONGEST.days} days from now.")
-        dimension, window = key
-        limit = StoredLimit(
-            scope_kind=kind, scope_id=scope_id, dimension=dimension, window=window, amount=amount
+        wanted = StoredLimit(
+            scope_kind=kind, scope_id=scope_id, dimension=key[0], window=key[1], amount=amount
         )
-        if not _is_limited(state, limit):
-            raise InvalidParams(
-                f"{scope} has no limit {limit_key(limit)} that could be raised; `bursar limit list` shows all."
-            )
-        new = Raise(
-            id=mint.object_id(),
-            scope_kind=kind,
-            scope_id=scope_id,
-            dimension=dimension,
-            window=window,
-            amount=amount,
-            from_us=state.now_us,
-            until_us=int(until.timestamp() * 1_000_000),
-            reason=reason.strip(),
-            granted_by=actor.principal,
-            created_us=state.now_us,
-        )
-        said: dict[str, Value] = {"limit": limit_key(limit), "amount": amount, "until": _told(new.until_us)}
-        change = Change(
-            kind="raise",
-            object=scope,
-            object_id=new.id,
-            what="added",
-            after={**said, "reason": new.reason},
-            logged={"scope_kind": kind, "scope": scope_id, "after": said},
-        )
+        check_raise(state, wanted, scope=scope, until=until, reason=reason)
+        new, change = raise_of(state, mint, actor, wanted, scope=scope, until=until, reason=reason)
         return Plan(changes=(change,), puts=(new,)), new
 
     return await registry.change(actor, decide)
+
+
+def check_raise(state: State, wanted: StoredLimit, *, scope: str, until: dt.datetime, reason: str) -> None:
+    """Return if a limit may hold that much more until that moment; raises InvalidParams."""
+    if wanted.amount < 1:
+        raise InvalidParams("A raise is a whole number from 1 on.")
+    if not reason.strip() or not reason.isprintable() or len(reason) > MOST_REASON_CHARS:
+        raise InvalidParams(f"Say why in one line of at most {MOST_REASON_CHARS} characters.")
+    if wanted.scope_kind in {ScopeKind.CREDENTIAL, FLOOR}:
+        raise InvalidParams(f"{scope} is not raised for a while; set its limit with `bursar limit set`.")
+    if not state.now < until <= state.now + LONGEST:
+        raise InvalidParams(f"A raise ends in the future, at most {LONGEST.days} days from now.")
+    if not _is_limited(state, wanted):
+        raise InvalidParams(
+            f"{scope} has no limit {limit_key(wanted)} that could be raised; `bursar limit list` shows all."
+        )
+
+
+def raise_of(
+    state: State,
+    mint: Mint,
+    actor: Actor,
+    wanted: StoredLimit,
+    *,
+    scope: str,
+    until: dt.datetime,
+    reason: str,
+) -> tuple[Raise, Change]:
+    """The raise of a limit by the amount of `wanted`, which `check_raise` has let pass, and the change that it is."""
+    new = Raise(
+        id=mint.object_id(),
+        scope_kind=wanted.scope_kind,
+        scope_id=wanted.scope_id,
+        dimension=wanted.dimension,
+        window=wanted.window,
+        amount=wanted.amount,
+        from_us=state.now_us,
+        until_us=int(until.timestamp() * 1_000_000),
+        reason=reason.strip(),
+        granted_by=actor.principal,
+        created_us=state.now_us,
+    )
+    said: dict[str, Value] = {
+        "limit": limit_key(wanted),
+        "amount": wanted.amount,
+        "until": _told(new.until_us),
+    }
+    change = Change(
+        kind="raise",
+        object=scope,
+        object_id=new.id,
+        what="added",
+        after={**said, "reason": new.reason},
+        logged={"scope_kind": wanted.scope_kind, "scope": wanted.scope_id, "after": said},
+    )
+    return new, change
 
 
 async def end_raise(registry: Registry, actor: Actor, *, raise_id: str) -> bool:

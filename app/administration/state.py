@@ -12,6 +12,7 @@ from typing import Any
 from app.administration.credentials import SealedCredential
 from app.identity.callers import Policy, Terms
 from app.identity.callers import TermsVersion as DatedVersion
+from app.quota.arithmetic import Dimension, Window
 from app.quota.limits import LimitSlot, Raise, StoredLimit
 
 
@@ -182,6 +183,30 @@ class Freeze:
     lifted_by: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaRequest:
+    """That `asked_by` wants `amount` more of a limit through `until_day`, and what became of it.
+
+    `state` is open, granted, refused or withdrawn; `decided_by` is who acted: `os:<uid>`, or a person's id.
+    """
+
+    id: str
+    scope_kind: str
+    scope_id: str
+    dimension: Dimension
+    window: Window | None
+    amount: int
+    until_day: dt.date
+    reason: str
+    asked_by: str
+    created_us: int
+    state: str = "open"
+    decided_us: int | None = None
+    decided_by: str | None = None
+    decision_reason: str | None = None
+    raise_id: str | None = None
+
+
 Record = (
     Credential
     | Person
@@ -196,6 +221,7 @@ Record = (
     | RuleMode
     | StatedValue
     | Freeze
+    | QuotaRequest
 )
 
 
@@ -240,6 +266,7 @@ class State:
     rule_modes: Sequence[RuleMode] = ()
     stated_values: Sequence[StatedValue] = ()
     freezes: Sequence[Freeze] = ()
+    requests: Sequence[QuotaRequest] = ()
 
     @property
     def policy(self) -> Policy:

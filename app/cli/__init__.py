@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from app.cli import directory, freezing, keys, quota, rules, running, setting_up, terms
+from app.cli import asking, directory, freezing, keys, quota, rules, running, setting_up, terms
 from app.cli.speaking import printable
 from app.errors import BursarError, Misconfigured, Unavailable
 
@@ -35,6 +35,7 @@ for name, group in (
     ("limit", quota.limits),
     ("terms", terms.terms),
     ("rule", rules.rules),
+    ("request", asking.requests),
     ("freeze", freezing.freezes),
     ("unfreeze", freezing.unfreezes),
 ):

@@ -23,6 +23,8 @@ class Act(StrEnum):
     MANAGE_OWN_KEYS = "manage_own_keys"
     SEE_OWN_PROJECTS = "see_own_projects"
     SEE_ALL = "see_all"
+    ASK_FOR_MORE = "ask_for_more"
+    """Asking for more of one's own limits, or of those of a project that one leads."""
     SET_LIMITS = "set_limits"
     MANAGE_DIRECTORY = "manage_directory"
     """People, projects, terms and credentials."""
@@ -48,6 +50,7 @@ _MAY: Mapping[Act, frozenset[Role]] = MappingProxyType(
         Act.MANAGE_OWN_KEYS: frozenset({Role.RESEARCHER, Role.LEAD}),
         Act.SEE_OWN_PROJECTS: _EVERYONE,
         Act.SEE_ALL: frozenset({Role.QUOTA_ADMIN, Role.ADMIN, Role.COMPLIANCE}),
+        Act.ASK_FOR_MORE: frozenset({Role.RESEARCHER, Role.LEAD}),
         # Whoever checks the books must not write them: compliance is in no row that changes a quota.
         Act.SET_LIMITS: frozenset({Role.QUOTA_ADMIN, Role.ADMIN}),
         Act.MANAGE_DIRECTORY: frozenset({Role.ADMIN}),

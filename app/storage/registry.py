@@ -20,6 +20,7 @@ from app.administration.state import (
     Person,
     PersonToken,
     Project,
+    QuotaRequest,
     Record,
     RuleMode,
     State,
@@ -48,6 +49,7 @@ from app.storage.tables import (
     PersonRow,
     PersonTokenRow,
     ProjectRow,
+    QuotaRequestRow,
     RaiseRow,
     RuleModeRow,
     StatedValueRow,
@@ -73,6 +75,7 @@ _ROWS: Final[Mapping[type[Any], type[SQLModel]]] = {
     RuleMode: RuleModeRow,
     StatedValue: StatedValueRow,
     Freeze: FreezeRow,
+    QuotaRequest: QuotaRequestRow,
 }
 _TABLES: Final = {kind: table(row) for kind, row in _ROWS.items()}
 _head, _entry = table(HeadRow), table(EntryRow)
@@ -106,7 +109,8 @@ class SqlRegistry:
                 self._carry_out(conn, plan)
                 for change in plan.changes:
                     head.stage(change.entry(actor))
-                head.change_directory()
+                if plan.invalidates:
+                    head.change_directory()
                 head.write()
             return head, answer
 
@@ -169,6 +173,7 @@ def _state(conn: Connection, *, now_us: int, revision: int) -> State:
         rule_modes=_all(conn, RuleMode),
         stated_values=_all(conn, StatedValue),
         freezes=_all(conn, Freeze),
+        requests=_all(conn, QuotaRequest),
     )
 
 
@@ -179,7 +184,7 @@ def _all(conn: Connection, kind: type[R]) -> Sequence[R]:
 
 
 def _record(kind: type[R], row: dict[str, Any]) -> R:
-    if kind in {StoredLimit, Raise}:
+    if kind in {StoredLimit, Raise, QuotaRequest}:
         row["dimension"] = Dimension(row["dimension"])
         row["window"] = Window(row["window"]) if row["window"] else None
     elif kind is Person:
@@ -189,7 +194,7 @@ def _record(kind: type[R], row: dict[str, Any]) -> R:
 
 def _row(record: Record) -> dict[str, Any]:
     row = {each.name: getattr(record, each.name) for each in dataclasses.fields(record)}
-    if isinstance(record, (StoredLimit, Raise)):
+    if isinstance(record, (StoredLimit, Raise, QuotaRequest)):
         row["dimension"] = record.dimension.value
         row["window"] = record.window.value if record.window else ""
     elif isinstance(record, Person):

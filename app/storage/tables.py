@@ -349,3 +349,27 @@ class FreezeRow(SQLModel, table=True):
     created_us: int = _big()
     retired_us: int | None = _big(nullable=True)
     lifted_by: str | None = Field(default=None, max_length=64)
+
+
+class QuotaRequestRow(SQLModel, table=True):
+    """That somebody asks for more of a limit, and what became of it.
+
+    `state` is open, granted (then `raise_id` names the raise), refused or withdrawn.
+    """
+
+    __tablename__ = "quota_request"
+    id: str = Field(primary_key=True, max_length=32)
+    scope_kind: str = Field(max_length=16)
+    scope_id: str = Field(max_length=64)
+    dimension: str = Field(max_length=24)
+    window: str = Field(max_length=16)
+    amount: int = _big()
+    until_day: dt.date
+    reason: str = _text()
+    asked_by: str = Field(index=True, max_length=32)
+    created_us: int = _big()
+    state: str = Field(max_length=16)
+    decided_us: int | None = _big(nullable=True)
+    decided_by: str | None = Field(default=None, max_length=64)
+    decision_reason: str | None = _text(nullable=True)
+    raise_id: str | None = Field(default=None, max_length=32)

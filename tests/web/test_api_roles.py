@@ -1,5 +1,6 @@
 """Who is answered what: every route by every role, cell by cell."""
 
+import datetime as dt
 from dataclasses import dataclass
 
 import pytest
@@ -20,7 +21,14 @@ COLUMNS = {
     "admin": "it",
     "compliance": "dpo",
 }
-# Grace leads project health, of which bob is no member; KEY is a fresh key of hers, ENTRY somebody else's.
+MORE = {
+    "limit": "requests/day",
+    "amount": 5,
+    "until": (dt.datetime.now(dt.UTC).date() + dt.timedelta(days=7)).isoformat(),
+    "reason": "a test",
+}
+# Grace leads project health, of which bob is no member; KEY is a fresh key of hers, ENTRY somebody else's,
+# MINE a fresh request of bob's.
 #                     method, path                                     anon none  key  res lead quota admin compl
 MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "get_me": ("GET", "/me", (401, 403, 200, 200, 200, 200, 200, 200)),
@@ -39,6 +47,12 @@ MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "issue_key": ("POST", "/keys", (401, 403, 403, 404, 201, 403, 201, 403)),
     "rotate_key": ("POST", "/keys/KEY/rotation", (401, 403, 403, 404, 200, 403, 200, 403)),
     "revoke_key": ("DELETE", "/keys/KEY", (401, 403, 403, 404, 204, 403, 204, 403)),
+    "list_my_requests": ("GET", "/me/requests", (401, 403, 200, 200, 200, 200, 200, 200)),
+    "ask_for_more": ("POST", "/me/requests", (401, 403, 201, 201, 201, 403, 403, 403)),
+    "withdraw_request": ("DELETE", "/me/requests/MINE", (401, 403, 204, 204, 404, 403, 403, 403)),
+    "list_requests": ("GET", "/requests", (401, 403, 403, 403, 403, 200, 200, 200)),
+    "grant_request": ("POST", "/requests/MINE/grant", (401, 403, 403, 403, 403, 200, 200, 403)),
+    "refuse_request": ("POST", "/requests/MINE/refusal", (401, 403, 403, 403, 403, 200, 200, 403)),
     "list_freezes": ("GET", "/freezes", (401, 403, 403, 403, 403, 403, 200, 200)),
     "freeze": ("PUT", "/freezes/person/nobody@example.edu", (401, 403, 403, 403, 403, 403, 200, 403)),
     "unfreeze": ("DELETE", "/freezes/person/nobody@example.edu", (401, 403, 403, 403, 403, 403, 204, 403)),
@@ -50,6 +64,8 @@ BODIES = {
     "rotate_key": {"overlap_s": 60},
     "set_rule": {"mode": "enforce"},
     "freeze": {"reason": "a test"},
+    "ask_for_more": MORE,
+    "refuse_request": {"reason": "a test"},
 }
 # What each sees of people, projects, limits and keys: the door may be open and the room still be empty.
 SEEN = {
@@ -88,7 +104,17 @@ async def test_a_role_is_answered_what_the_matrix_says(shared_house: House, cell
     if "ENTRY" in path:
         first = await house.get("dpo", "/api/v1/audit/entries?before=1")
         path = path.replace("ENTRY", first.json()["items"][0]["entry"]["id"])
-    answer = await house.ask(COLUMNS[cell.column], method, f"/api/v1{path}", json=BODIES.get(cell.route))
+    mine = None
+    if "MINE" in path:
+        mine = (await house.ask("bob", "POST", "/api/v1/me/requests", json=MORE)).json()["id"]
+        path = path.replace("MINE", mine)
+    body = BODIES.get(cell.route)
+    if cell.route == "ask_for_more" and cell.column == "lead":
+        body = {**MORE, "for": "project"}  # members of her project have no limit of their own
+    answer = await house.ask(COLUMNS[cell.column], method, f"/api/v1{path}", json=body)
+    if mine is not None:
+        # Nobody may have many open, and the house is for all cells.
+        await house.ask("bob", "DELETE", f"/api/v1/me/requests/{mine}")
     assert answer.status_code == cell.status, answer.text
     assert answer.headers["cache-control"] == "no-store"
     if cell.status >= 400:

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from app.administration.freezing import MOST_REASON_CHARS, Freezable
+from app.administration.freezing import Freezable
+from app.administration.raising import MOST_REASON_CHARS
 from app.web.api.shapes import example
 
 Reason = Annotated[str, Field(min_length=1, max_length=MOST_REASON_CHARS)]

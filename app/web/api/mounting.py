@@ -7,11 +7,19 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.web.api import directory, freezes, keys, log, me, rules
+from app.web.api import asking, directory, freezes, keys, log, me, rules
 from app.web.api.guard import GuardedRoute
 from app.web.problems import add_problem_handlers, problem_of
 
-_ROUTERS: Final = (me.router, directory.router, rules.router, keys.router, freezes.router, log.router)
+_ROUTERS: Final = (
+    me.router,
+    directory.router,
+    rules.router,
+    keys.router,
+    freezes.router,
+    asking.router,
+    log.router,
+)
 
 
 def add_api(app: FastAPI) -> None:

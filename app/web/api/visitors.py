@@ -37,6 +37,8 @@ class Visitor:
     person: str
     roles: frozenset[str]
     with_key: bool
+    project_name: str | None = None
+    """Of the key that was used."""
 
     @property
     def actor(self) -> Actor:
@@ -76,7 +78,12 @@ def visitor(request: Request) -> Visitor:
         case Operator() as operator:
             return Visitor(person=operator.person, roles=operator.roles, with_key=False)
         case Caller() as caller:
-            return Visitor(person=caller.person, roles=roles_with_key(caller), with_key=True)
+            return Visitor(
+                person=caller.person,
+                roles=roles_with_key(caller),
+                with_key=True,
+                project_name=caller.project_name,
+            )
         case None:
             raise AccessTokenInvalid(HOW_TO_SAY_WHO, rule="identify")
 
