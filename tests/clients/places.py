@@ -18,7 +18,8 @@ _GENEROUS = {
     "ad_calls/day": 100_000,
     "ad_records/day": 10_000_000,
 }
-_NOTHING = dict.fromkeys(("requests/day", "follower_calls/day", "ad_calls/day"), 0)
+_CALLS = ("requests/day", "follower_calls/day", "ad_calls/day")
+_NOTHING, _TWO = dict.fromkeys(_CALLS, 0), dict.fromkeys(_CALLS, 2)
 _OVER = {"reference": "R-2024-003", "from": "2024-01-01", "until": "2024-12-31"}
 _READER = {"email": "dana@example.edu", "name": "Dana Hill", "roles": ["compliance"]}
 _SIMULATOR = [
@@ -45,7 +46,8 @@ class Place:
     def through(self, project: str) -> Side:
         """Bursar, as a member of `project` sees it.
 
-        `elections` may do everything, `spent` has a quota of nothing, `over` has an approval that has ended.
+        `elections` may do everything, `spent` has a quota of nothing, `two-1`, `two-2` and so on have one of
+        two calls, `over` has an approval that has ended, and `drained` another credential at the same platform.
         """
         if project not in self._sides:
             self._sides[project] = through(self.installation, project=project)
@@ -67,12 +69,16 @@ def opened(home: Path, settings: Mapping[str, str]) -> Iterator[Place]:
 
 def _people_and_projects(installation: Installation) -> dict[str, Any]:
     wanted = state(installation.simulator_url, limits=_GENEROUS)
-    elections = wanted["projects"][0]
+    elections, credential = wanted["projects"][0], wanted["credentials"][0]
+    two = [{**elections, "name": f"two-{n}", "limits": {**_GENEROUS, **_TWO}} for n in range(1, 5)]
     return {
+        "credentials": [credential, {**credential, "name": "drained"}],
         "people": [*wanted["people"], _READER],
         "projects": [
             *wanted["projects"],
             {**elections, "name": "spent", "limits": {**_GENEROUS, **_NOTHING}},
+            *two,
             {**elections, "name": "over", "approval": _OVER},
+            {**elections, "name": "drained", "credential": "drained"},
         ],
     }

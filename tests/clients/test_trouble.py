@@ -7,6 +7,7 @@ import pytest
 from tests.clients.cast import ACTS, Actor
 from tests.clients.places import Place
 from tests.clients.runs import Run
+from tests.clients.tables import cells_of
 from tests.clients.wire import Watch, messages_of
 
 SETTINGS = {"BURSAR_PAGE_TTL_S": "0"}
@@ -53,19 +54,6 @@ R                                                 whole+1x?s       =            
 # fmt: on
 
 
-def cells_of(actor: Actor) -> dict[str, tuple[str, str]]:
-    """What the table says of an actor, for each fault: without Bursar, and through it."""
-    header, *lines = (line.split() for line in TABLE.strip().splitlines())
-    rows = {name: cells for name, *cells in lines}
-    cells = rows[actor.client.name if actor.client.name in rows else str(actor)]
-    found: dict[str, tuple[str, str]] = {}
-    for fault, cell, before in zip(header, cells, ["", *cells], strict=False):
-        direct, _, through = cell.partition("|")
-        found[fault] = found[header[header.index(fault) - 1]] if cell == "=" else (direct, through or direct)
-        assert before or cell != "="
-    return found
-
-
 def strike(place: Place, actor: Actor, endpoint: str, fault: str) -> Watch | None:
     """Order one fault for the next request of the actor, or for its second where it asks for several pages."""
     order = {**FAULTS[fault], "endpoint": endpoint, "next": 1}
@@ -93,7 +81,7 @@ def test_a_client_meets_a_fault_of_the_platform_as_it_would_without_bursar(
 ) -> None:
     place.start_anew()
     whole = actor.run(place.direct, place.subjects.short(actor.endpoint))
-    for fault, (without, through) in cells_of(actor).items():
+    for fault, (without, through) in cells_of(TABLE, actor).items():
         for endpoint in actor.endpoints:
             expected = run_into(fault, place, actor, endpoint, is_direct=True)
             place.log.news()

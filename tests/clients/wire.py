@@ -17,7 +17,7 @@ PLATFORM = "https://open.tiktokapis.com"
 """The only address that these clients know (their sources, versions of the lock file)."""
 
 TOKEN_PATH = "/v2/oauth/token/"
-_MOST_EXCHANGES = 150
+_MOST_EXCHANGES = 100
 _SEARCH_ID = re.compile(r"\bSearch Id (\d+)\b")
 _send = HTTPAdapter.send
 
