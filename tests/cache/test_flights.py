@@ -83,3 +83,24 @@ async def test_draining_waits_for_flights_that_nobody_waits_for() -> None:
     caller.cancel()
     await flights.drain()
     assert landed
+
+
+async def test_who_follows_gets_what_the_flight_brings_and_starts_none() -> None:
+    flights: Flights[int] = Flights()
+    landing = asyncio.Event()
+
+    async def fetch() -> int:
+        await landing.wait()
+        return 42
+
+    assert await flights.follow(b"key") is None
+    assert not flights.is_under_way(b"key")
+    leader = asyncio.create_task(flights.join(b"key", fetch))
+    await asyncio.sleep(0)
+    assert flights.is_under_way(b"key")
+    follower = asyncio.create_task(flights.follow(b"key"))
+    await asyncio.sleep(0)
+    landing.set()
+    assert await follower == 42
+    assert (await leader).is_leader
+    assert await flights.follow(b"key") is None
