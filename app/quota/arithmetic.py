@@ -217,6 +217,7 @@ def times_counted(window: Window | None, days: Sequence[date]) -> int:
 class Floor:
     """What a project may use of its credential's day whatever others do, and what it has used of it."""
 
+    credential: str
     project: str
     dimension: Dimension
     amount: int
@@ -236,7 +237,11 @@ def kept_from(project: str, limit: Limit, floors: Iterable[Floor]) -> int:
     if limit.scope.kind is not ScopeKind.CREDENTIAL or limit.window is not Window.DAY:
         return 0
     return sum(
-        floor.open for floor in floors if floor.project != project and floor.dimension is limit.dimension
+        floor.open
+        for floor in floors
+        if floor.credential == limit.scope.id
+        and floor.project != project
+        and floor.dimension is limit.dimension
     )
 
 

@@ -38,17 +38,23 @@ _RAISED = "raise:"
 
 
 def _limits_raises_and_floors(ids: Sequence[sa.BindParameter[str]]) -> sa.Executable:
-    """What binds the scopes: their limits, what raises these now, and floors of projects beside them."""
+    """What binds the scopes: their limits, what raises these now, and floors of projects beside them.
+
+    The last column is the credential of a floor's project, empty for the others.
+    """
+    no_credential: sa.ColumnElement[str] = sa.literal_column("''")
     now_us, today = sa.bindparam("now_us", type_=sa.BigInteger()), sa.bindparam("today", type_=sa.Date())
-    limits = sa.select(
-        _limit.c.scope_kind, _limit.c.scope_id, _limit.c.dimension, _limit.c.window, _limit.c.amount
-    ).where(_limit.c.scope_id.in_(ids), _limit.c.scope_kind != FLOOR)
+    columns = (_limit.c.scope_kind, _limit.c.scope_id, _limit.c.dimension, _limit.c.window, _limit.c.amount)
+    limits = sa.select(*columns, no_credential).where(
+        _limit.c.scope_id.in_(ids), _limit.c.scope_kind != FLOOR
+    )
     raises = sa.select(
         sa.literal_column(f"'{_RAISED}'").op("||")(_raise.c.scope_kind),
         _raise.c.scope_id,
         _raise.c.dimension,
         _raise.c.window,
         _raise.c.amount,
+        no_credential,
     ).where(
         _raise.c.scope_id.in_(ids),
         _raise.c.retired_us.is_(None),
@@ -56,9 +62,7 @@ def _limits_raises_and_floors(ids: Sequence[sa.BindParameter[str]]) -> sa.Execut
         _raise.c.until_us > now_us,
     )
     floors = (
-        sa.select(
-            _limit.c.scope_kind, _limit.c.scope_id, _limit.c.dimension, _limit.c.window, _limit.c.amount
-        )
+        sa.select(*columns, _project.c.credential_id)
         .join(_project, _project.c.id == _limit.c.scope_id)
         .where(
             _project.c.credential_id.in_(ids),
@@ -124,7 +128,7 @@ class Ledger:
         self._now = now
         self._days = days_at(now)
         self._limits: list[StoredLimit] = []
-        self._floors: list[StoredLimit] = []
+        self._floors: list[tuple[str, StoredLimit]] = []
         self._raised: dict[LimitSlot, int] = {}
         self._rows: dict[Slot, dict[dt.date, Use]] = {}
         self._changed: set[tuple[Slot, dt.date]] = set()
@@ -133,7 +137,7 @@ class Ledger:
     def load(self, scope_ids: set[str], *, limits_of: set[str], days: Iterable[dt.date] = ()) -> None:
         """Read what is needed to settle for these scopes on `days`, and to decide for some of them today."""
         self._load_limits(limits_of)
-        ids = sorted(scope_ids | {floor.scope_id for floor in self._floors})
+        ids = sorted(scope_ids | {floor.scope_id for _, floor in self._floors})
         windows = {limit.window for limit in self._limits}
         since = min([*self._days, *days])
         if Window.MONTH in windows or Window.PROJECT in windows:
@@ -148,7 +152,7 @@ class Ledger:
     def _load_limits(self, owners: set[str]) -> None:
         now_us = int(self._now.timestamp() * 1_000_000)
         found = _LIMITS.rows(self._conn, owners, now_us=now_us, today=self._days[0])
-        for kind, scope_id, dimension_name, window_name, amount in found:
+        for kind, scope_id, dimension_name, window_name, amount, credential in found:
             dimension, window = Dimension(dimension_name), Window(window_name) if window_name else None
             if kind.startswith(_RAISED):
                 slot = (kind.removeprefix(_RAISED), scope_id, dimension, window)
@@ -157,7 +161,10 @@ class Ledger:
             limit = StoredLimit(
                 scope_kind=kind, scope_id=scope_id, dimension=dimension, window=window, amount=amount
             )
-            (self._floors if kind == FLOOR else self._limits).append(limit)
+            if kind == FLOOR:
+                self._floors.append((credential, limit))
+            else:
+                self._limits.append(limit)
 
     def limits_of(self, owners: Owners) -> tuple[Limit, ...]:
         """The budgets that hold for one caller, raises included."""
@@ -167,7 +174,7 @@ class Ledger:
     def decide(self, limits: Sequence[Limit], wants: Sequence[Want], *, project: str) -> Exhausted | None:
         """What stands in the way of taking all wants for a call of `project`; None when they were all taken."""
         before = {limit: self._use(limit) for limit in limits}
-        floors = [self._floor(each) for each in self._floors]
+        floors = [self._floor(*each) for each in self._floors]
         kept = {limit: kept_from(project, limit, floors) for limit in limits} if floors else {}
         verdict = decide(limits, before, wants, days=self._days, kept=kept)
         if isinstance(verdict, Exhausted):
@@ -187,11 +194,11 @@ class Ledger:
         since = first_day(limit.window, self._now)
         return "" if since is None else since.isoformat()
 
-    def _floor(self, stored: StoredLimit) -> Floor:
+    def _floor(self, credential: str, stored: StoredLimit) -> Floor:
         rows = self._rows.get((ScopeKind.PROJECT, stored.scope_id, stored.dimension), {})
         # At midnight the day of which less is used counts, since more of it is still to be kept.
         use = min((rows.get(day, Use()) for day in self._days), key=lambda each: each.taken)
-        return Floor(stored.scope_id, stored.dimension, stored.amount, use)
+        return Floor(credential, stored.scope_id, stored.dimension, stored.amount, use)
 
     def charged(self, credential: str, dimension: Dimension, day: dt.date) -> int:
         """What the credential's counter has of one dimension on one day, reservations included."""

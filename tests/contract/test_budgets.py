@@ -1,7 +1,8 @@
 """Floors, raises, thresholds and the platform's own word, inside the books' transaction, on both databases."""
 
+import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
@@ -35,25 +36,30 @@ MAIN, GRAPH = QuotaFamily.MAIN, QuotaFamily.GRAPH
 A_DAY_US = 86_400_000_000
 
 
-def owners(project: str, member: str = "m") -> Owners:
-    return {"credential": "c", "project": project, "membership": member, "key": "k"}
+def owners(project: str, member: str = "m", credential: str = "c") -> Owners:
+    return {"credential": credential, "project": project, "membership": member, "key": "k"}
 
 
-def _directory(conn: Connection) -> None:
+def _add_credential(conn: Connection, name: str, projects: Mapping[str, int]) -> None:
+    """A credential, and its projects with the years in which their approvals end."""
     conn.execute(
         sa.insert(table(CredentialRow)).values(
-            id="c", name="main", base_url="http://127.0.0.1", wrapped_key=b"", sealed_client_key=b"",
+            id=name, name=name, base_url="http://127.0.0.1", wrapped_key=b"", sealed_client_key=b"",
             sealed_client_secret=b"", secret_digest=b"", roster_limit=10, permission={}, created_us=0,
         )
     )  # fmt: skip
-    for project, until in (("greedy", 2999), ("modest", 2999), ("ended", 2001)):
+    for project, until in projects.items():
         conn.execute(
             sa.insert(table(ProjectRow)).values(
-                id=project, name=project, credential_id="c", approval_reference="R", lead_id=None,
+                id=project, name=project, credential_id=name, approval_reference="R", lead_id=None,
                 approved_from=dt.date(2000, 1, 1), approved_until=dt.date(until, 1, 1), cache_scope="project",
                 allow={}, wrapped_data_key=b"", created_us=0,
             )
         )  # fmt: skip
+
+
+def _directory(conn: Connection) -> None:
+    _add_credential(conn, "c", {"greedy": 2999, "modest": 2999, "ended": 2001})
 
 
 def limit(kind: str, scope: str, amount: int, dimension: str = "requests", window: str = "day") -> Any:
@@ -90,9 +96,9 @@ async def rows(database: Database, kind: Any) -> list[dict[str, Any]]:
 
 
 async def ask(
-    books: SqlBooks, project: str, *, records: int = 20, family: QuotaFamily = MAIN
+    books: SqlBooks, project: str, *, records: int = 20, family: QuotaFamily = MAIN, credential: str = "c"
 ) -> Reservation | Exhausted | PlatformSpent | Superseded:
-    whose = owners(project)
+    whose = owners(project, credential=credential)
     draft = Draft(type="intent", fields={"op": "video/query"})
     intent = Intent(draft=draft, lease_s=30, revision=1, owners=whose, family=family)
     return await books.open_call(wants_of(family, requests=1, records=records, **whose), intent)
@@ -137,6 +143,15 @@ async def test_the_floor_of_a_project_that_has_ended_binds_nobody(
 ) -> None:
     await write(database, limit("credential", "c", 5), limit("floor", "ended", 4))
     assert await taken(books, "greedy") == 5
+
+
+async def test_the_floors_of_another_credential_bind_nobody_in_the_same_commit(
+    books: SqlBooks, database: Database
+) -> None:
+    await database.write(lambda conn: _add_credential(conn, "d", {"elsewhere": 2999}))
+    await write(database, limit("credential", "c", 1), limit("floor", "elsewhere", 4))
+    both = await asyncio.gather(ask(books, "elsewhere", credential="d"), ask(books, "greedy"))
+    assert [isinstance(each, Reservation) for each in both] == [True, True]
 
 
 async def test_floors_are_kept_by_dimension(books: SqlBooks, database: Database) -> None:
