@@ -58,8 +58,11 @@ class _Waiting:
 class SqlBooks:
     """The books' port over SQL. `start` before use; `stop` commits what is queued."""
 
-    def __init__(self, *, database: Database, clock: Clock, boot: Boot) -> None:
+    def __init__(
+        self, *, database: Database, clock: Clock, boot: Boot, reap_every_s: float = _REAP_EVERY_S
+    ) -> None:
         self._database = database
+        self._reap_every_s = reap_every_s
         self._clock = clock
         self._boot = boot
         self._queue: deque[_Waiting] = deque()
@@ -150,6 +153,11 @@ class SqlBooks:
         self._keep_standings(owners["key"], found)
         return found
 
+    async def end_leases(self) -> None:
+        """Settle the reservations whose lease has ended; the books do so by themselves, again and again."""
+        if await self._database.read(lambda conn: ReapLeases.is_due(conn, self._database)):
+            await self._submit(ReapLeases())
+
     def _keep_standings(self, membership: str, standings: tuple[Standing, ...]) -> None:
         if len(self._standings) >= _MOST_STANDINGS:
             self._standings.clear()
@@ -163,7 +171,13 @@ class SqlBooks:
         waiting = _Waiting(operation, self._clock.monotonic_s() + _DEADLINE_S)
         self._queue.append(waiting)
         self._arrived.set()
-        return await waiting.done
+        try:
+            return await waiting.done
+        except asyncio.CancelledError:
+            # The answer may have come in the very moment in which the caller was told to leave.
+            if not waiting.done.cancelled() and waiting.done.exception() is None:
+                self._give_back(operation, waiting.done.result())
+            raise
 
     async def _commit(self) -> None:
         while not (self._stopping and not self._queue):
@@ -206,10 +220,15 @@ class SqlBooks:
     def _acknowledge(self, waiting: _Waiting, outcome: Outcome) -> None:
         if not waiting.done.done():
             waiting.done.set_result(outcome)
-        elif isinstance(waiting.operation, OpenCall) and isinstance(outcome, Reservation):
-            # Nobody is left to make the call, so nothing was sent and nothing is charged.
-            abandoned = waiting.operation.abandoned(outcome)
+        else:
+            self._give_back(waiting.operation, outcome)
+
+    def _give_back(self, operation: Operation, outcome: Outcome) -> None:
+        """Nobody is left to make the call that was granted: nothing was sent, so nothing is charged."""
+        if isinstance(operation, OpenCall) and isinstance(outcome, Reservation):
+            abandoned = operation.abandoned(outcome)
             self._queue.append(_Waiting(abandoned, self._clock.monotonic_s() + _DEADLINE_S))
+            self._arrived.set()
 
     def _fail(self, batch: list[_Waiting], error: Exception) -> None:
         self.last_failure_s = self._clock.monotonic_s()
@@ -238,10 +257,9 @@ class SqlBooks:
     async def _reap(self) -> None:
         """End the leases of calls whose process died."""
         while True:
-            await asyncio.sleep(_REAP_EVERY_S)
+            await asyncio.sleep(self._reap_every_s)
             try:
-                if await self._database.read(lambda conn: ReapLeases.is_due(conn, self._database)):
-                    await self._submit(ReapLeases())
+                await self.end_leases()
             except Unavailable:
                 continue
             except Exception:  # noqa: BLE001 - reservations must not stay for ever because of one bad row
