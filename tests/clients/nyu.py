@@ -53,11 +53,13 @@ def _fetch_all(client: TikTokApiClient, errand: Errand) -> Any:
 
 
 def _fetch_user_info(client: TikTokApiClient, errand: Errand) -> Any:
+    client.clear_cache()
     found = client.fetch_user_info(errand.handle)
     return found.user_info, found.error["code"]
 
 
 def _fetch_video_comments(client: TikTokApiClient, errand: Errand) -> Any:
+    client.clear_cache()
     return [page.comments for page in client.fetch_video_comments(errand.number)]
 
 

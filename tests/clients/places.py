@@ -1,5 +1,6 @@
 """One installation with all that the tests of this package find there."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -8,7 +9,7 @@ from typing import Any
 
 from tests.clients.sides import Log, Side, direct_to, through
 from tests.clients.subjects import Subjects
-from tests.servers.bursar import Installation, state
+from tests.servers.bursar import Installation, call, state
 
 _GENEROUS = {
     "requests/day": 100_000,
@@ -52,6 +53,21 @@ class Place:
         if project not in self._sides:
             self._sides[project] = through(self.installation, project=project)
         return self._sides[project]
+
+    def advance(self, seconds: float) -> None:
+        """Start the gateway again, with its clock so much further than now."""
+        gateway, environ = self.installation.gateway, self.installation.environ
+        assert gateway is not None
+        gateway.stop()
+        offset_s = float(environ.get("BURSAR_CLOCK_OFFSET_S", "0")) + seconds
+        environ["BURSAR_CLOCK_OFFSET_S"] = str(offset_s)
+        self.installation.start()
+
+    def journal(self) -> list[dict[str, Any]]:
+        """What the simulator was asked since its start, and how it answered."""
+        body = call(self.installation.simulator_port, "GET", "/_sim/journal")[2]
+        requests: list[dict[str, Any]] = json.loads(body)["requests"]
+        return requests
 
     def start_anew(self) -> None:
         """Let the simulator be as it was at its start: no faults, no tokens, nothing deleted."""

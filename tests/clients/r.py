@@ -190,6 +190,7 @@ def _exchange(heard: Mapping[str, Any]) -> Exchange:
         path=url.path,
         query=url.query,
         sent="",
+        authorization=heard.get("authorization") or "",
         status=heard["status"],
         body=heard["body"],
         headers={name.lower(): value for name, value in heard["headers"].items()},

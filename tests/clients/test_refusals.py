@@ -1,6 +1,5 @@
 """What a client does when it is refused for good, by the platform on one side and by Bursar on the other."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from tests.clients.cast import ACTS, CLIENTS, Actor
 from tests.clients.places import Place
 from tests.clients.tables import cells_of
-from tests.clients.wire import Watch
+from tests.clients.wire import after
 
 SETTINGS = {"BURSAR_PAGE_TTL_S": "0"}
 
@@ -103,13 +102,3 @@ def test_a_quota_that_ends_within_a_crawl_leaves_the_client_what_a_direct_call_w
     assert met.behaviour == expected.behaviour
     assert met.codes == expected.codes
     assert met.data == expected.data
-
-
-def after(requests: int, act: Callable[[], None]) -> Watch:
-    """Act once, after so many requests."""
-
-    def watch(requests_so_far: int) -> None:
-        if requests_so_far == requests:
-            act()
-
-    return watch

@@ -8,7 +8,7 @@ from tests.clients.cast import ACTS, Actor
 from tests.clients.places import Place
 from tests.clients.runs import Run
 from tests.clients.tables import cells_of
-from tests.clients.wire import Watch, messages_of
+from tests.clients.wire import Watch, after, messages_of
 
 SETTINGS = {"BURSAR_PAGE_TTL_S": "0"}
 """Nothing is answered from what is held, so that every fault is met."""
@@ -60,12 +60,7 @@ def strike(place: Place, actor: Actor, endpoint: str, fault: str) -> Watch | Non
     if not actor.is_crawl:
         place.installation.control("POST", "faults", **order)
         return None
-
-    def watch(requests_so_far: int) -> None:
-        if requests_so_far == 1:
-            place.installation.control("POST", "faults", **order)
-
-    return watch
+    return after(1, lambda: place.installation.control("POST", "faults", **order))
 
 
 def run_into(fault: str, place: Place, actor: Actor, endpoint: str, *, is_direct: bool) -> Run:

@@ -25,6 +25,16 @@ Watch = Callable[[int], None]
 """Told after each research exchange how many there were; it may change the world in between."""
 
 
+def after(requests: int, act: Callable[[], None]) -> Watch:
+    """A watch that acts once, after so many requests."""
+
+    def watch(requests_so_far: int) -> None:
+        if requests_so_far == requests:
+            act()
+
+    return watch
+
+
 class GoesOnForeverError(Exception):
     """The client would never have stopped asking."""
 
@@ -36,6 +46,7 @@ class Exchange:
     path: str
     query: str
     sent: str
+    authorization: str
     status: int
     body: str
     headers: dict[str, str]
@@ -101,6 +112,7 @@ def wired(base_url: str, waits: Sequence[tuple[ModuleType, str]], watch: Watch |
                 path=urlsplit(request.url).path,
                 query=urlsplit(request.url).query,
                 sent=sent if isinstance(sent, str) else sent.decode("utf-8"),
+                authorization=request.headers.get("Authorization") or "",
                 status=response.status_code,
                 body=response.content.decode("utf-8"),
                 headers={name.lower(): value for name, value in response.headers.items()},

@@ -25,7 +25,7 @@ assignInNamespace("req_perform1", function(req, ...) {
   resp <- perform_once(req, ...)
   tell(
     kind = "exchange", url = req$url, status = resp$status_code, body = as_text(resp$body),
-    headers = as.list(unlist(resp$headers))
+    authorization = as.character(req$headers$Authorization), headers = as.list(unlist(resp$headers))
   )
   if (!identical(readLines(input, 1), "go")) stop("told to stop")
   resp
