@@ -17,6 +17,7 @@ from app.provider.endpoint import QuotaFamily
 from app.quota.arithmetic import Exhausted, Standing, Want
 from app.quota.limits import Owners
 from app.quota.mirror import Mirror
+from app.quota.tallies import Mark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +100,12 @@ class Books(Protocol):
         search: SearchState | None = None,
         says: PlatformSays | None = None,
         delivered: int = 0,
+        mark: Mark | None = None,
     ) -> Receipt:
         """Settle the reservation to what the call really cost and gave, and log its outcome.
 
-        `says` is what the answer told of the platform's own budget, None where it told nothing.
+        `says` is what the answer told of the platform's own budget, None where it told nothing; `mark` is what
+        the call adds to the tally of its question.
         """
         ...
 

@@ -63,6 +63,7 @@ from app.quota.limits import (
     wants_of,
 )
 from app.quota.pacing import Pacer
+from app.quota.tallies import Topic, mark_of, topic_of
 from app.quota.windows import NOT_HELD, Amounts, Busy, Hold, ShortWindows, explain_busy, wanted_of
 
 T = TypeVar("T")
@@ -237,6 +238,7 @@ class Gateway:
 
     async def _go_upstream(self, call: _Call) -> _Landed | _NoRoom | PlatformSpent | Superseded:
         """One call to the platform: reserve, fetch, settle, record."""
+        topic = await self._topic(call)
         crowded = self._pacer.outlook(call.caller.credential)
         if crowded is not None:
             message = paced_message(crowded.retry_after_s)
@@ -253,7 +255,7 @@ class Gateway:
             charge = charge_for(outcome, reserved=_reserved(call))
             if not isinstance(outcome, NotDispatched):
                 hold.keep(_came_to(call, outcome, charge))
-            landed = await self._record(call, opened, outcome, charge)
+            landed = await self._record(call, opened, outcome, charge, topic)
             return replace(landed, standings=(*landed.standings, *hold.standings))
 
     async def token(
@@ -466,17 +468,28 @@ class Gateway:
         opened: Reservation,
         outcome: Success | Failure | NotDispatched | OutcomeUnknown,
         charge: Charge,
+        topic: Topic | None,
     ) -> _Landed:
-        """The call's end: charge, outcome entry and the page to hold, in one transaction."""
+        """The call's end: charge, outcome entry, the page to hold and its mark, in one transaction."""
         if not isinstance(outcome, Success):
             draft = self._outcome_entry(call, opened, outcome)
-            receipt = await self._books.close_call(opened, charge, draft, says=_budget_said(outcome))
+            mark = mark_of(topic, call.request.endpoint, call.query, None, calls=charge.requests)
+            says = _budget_said(outcome)
+            receipt = await self._books.close_call(opened, charge, draft, says=says, mark=mark)
             error = _in_clients_words(outcome, call.search)
             return _Landed(outcome=error, cost=charge, receipt=receipt, standings=opened.standings)
         page, search = self._page(call, outcome)
         draft = self._outcome_entry(call, opened, outcome, resp_sha256=page.sha256)
         may_hold = is_reusable(call.request.endpoint, call.query)
         holding = await self._pages.seal(page) if may_hold else None
+        mark = mark_of(
+            topic,
+            call.request.endpoint,
+            call.query,
+            outcome,
+            calls=charge.requests,
+            next_id=None if search is None else search.id,
+        )
         receipt = await self._books.close_call(
             opened,
             charge,
@@ -485,10 +498,17 @@ class Gateway:
             search=search,
             says=PlatformSays.ROOM,
             delivered=page.records,
+            mark=mark,
         )
         if holding is not None:
             self._pages.remember(page)
         return _Landed(outcome=page, cost=charge, receipt=receipt, standings=opened.standings)
+
+    async def _topic(self, call: _Call) -> Topic | None:
+        """The question as tallies know it; None for one whose answers are not kept."""
+        endpoint, query, scope = call.request.endpoint, call.query, call.caller.reuse_scope
+        blind = await self._pages.blinder(scope) if is_reusable(endpoint, query) else None
+        return None if blind is None else topic_of(endpoint, query, scope, blind=blind)
 
     def _page(self, call: _Call, success: Success) -> tuple[HeldPage, SearchState | None]:
         scope, now_us = call.caller.reuse_scope, self._now_us()

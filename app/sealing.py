@@ -6,9 +6,11 @@ a key. Whoever holds a sealed value and the database, but not the master key, le
 
 import base64
 import binascii
+import hmac
 import os
 import secrets
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Self
 
@@ -146,6 +148,17 @@ def open_sealed(key: bytes, sealed: bytes, aad: bytes) -> bytes:
         return AESGCM(_checked(key)).decrypt(nonce, sealed[1 + _NONCE_BYTES :], aad)
     except InvalidTag as error:
         raise SealBroken("A sealed value was altered, moved, or sealed under another key.") from error
+
+
+def blinder(data_key: bytes) -> Callable[[str], str]:
+    """Makes 64 hexadecimal digits of any text: HMAC-SHA256 with a key derived from this data key.
+
+    Derived, since a key that seals must do nothing else (NIST SP 800-57 part 1, section 5.2).
+    """
+    key = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"bursar/1/blinding").derive(
+        _checked(data_key)
+    )
+    return lambda text: hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
 def aad(*parts: str) -> bytes:

@@ -357,7 +357,7 @@ def test_each_kind_of_error_has_its_exit_code(error: Any, code: int) -> None:
 
 
 COMMANDS = """
-demo serve simulator init migrate apply doctor usage | token issue | key issue | key list | key rotate | key revoke
+demo serve simulator init migrate apply doctor usage estimate | token issue | key issue | key list | key rotate | key revoke
 | credential add | credential list | credential rotate | project list | person list | person add | limit list
 | limit set | limit remove | terms list | terms record | terms accept
 """

@@ -1,13 +1,15 @@
 """Held pages, and whether one may be served."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from app import exact_json
 from app.ids import SearchId, new_search_id
 from app.provider.answers import Success
-from app.provider.endpoint import CursorKind, Endpoint
+from app.provider.endpoint import AnswerForm, CursorKind, Endpoint
+from app.provider.spans import oldest_s
 from app.query import ResearchQuery
 
 TASKS_LAST_S = 30 * 86_400
@@ -94,6 +96,38 @@ class SearchState:
     expires_us: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """What a held page says of itself and of the next one, without its records.
+
+    `oldest_s` is when its last record was created, where it can be told.
+    """
+
+    records: int
+    cursor: int | None
+    has_more: bool
+    search_id: str | None
+    oldest_s: int | None
+    fetched_us: int
+    expires_us: int
+
+
+def outline_of(page: HeldPage, endpoint: Endpoint) -> Outline:
+    """The outline of a page of `endpoint`."""
+    data = exact_json.loads(page.data) if endpoint.answers is AnswerForm.ENVELOPE else {}
+    data = data if isinstance(data, dict) else {}
+    cursor, search_id = data.get("cursor"), data.get("search_id")
+    return Outline(
+        records=page.records,
+        cursor=cursor if isinstance(cursor, int) else None,
+        has_more=data.get("has_more") is True,
+        search_id=search_id if isinstance(search_id, str) else None,
+        oldest_s=oldest_s(endpoint, data),
+        fetched_us=page.fetched_us,
+        expires_us=page.expires_us,
+    )
+
+
 class Pages(Protocol):
     """Held pages and searches, sealed wherever they are durable. Raises StoreUnavailable."""
 
@@ -101,8 +135,20 @@ class Pages(Protocol):
         """The page under that key; one of another scope, or one whose seal is broken, counts as absent."""
         ...
 
+    async def look(self, key: bytes, scope: str) -> HeldPage | None:
+        """The page as `find` gives it, without having it at hand afterwards: for a look at many of them."""
+        ...
+
     async def seal(self, page: HeldPage) -> Holding | None:
         """The page in the form in which the books keep it; None where its scope's data key is destroyed."""
+        ...
+
+    async def blinder(self, scope: str) -> Callable[[str], str] | None:
+        """Makes 64 hexadecimal digits of any text, always the same of the same text inside the scope.
+
+        They are keyed by the scope's data key, so nobody can guess their way back to the text, and with that
+        key they lose their meaning. None where that key is destroyed.
+        """
         ...
 
     def remember(self, page: HeldPage) -> None:

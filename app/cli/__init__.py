@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from app.cli import asking, directory, freezing, keys, quota, rules, running, setting_up, terms
+from app.cli import asking, directory, estimating, freezing, keys, quota, rules, running, setting_up, terms
 from app.cli.speaking import printable
 from app.errors import BursarError, Misconfigured, Unavailable
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 running.register(app)
 setting_up.register(app)
 quota.register(app)
+estimating.register(app)
 for name, group in (
     ("credential", directory.credentials),
     ("person", directory.people),

@@ -111,6 +111,18 @@ class BodyKey:
     example: object = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DateRange:
+    """Where a question says which days it is about: paths of keys to the first and the last, both included."""
+
+    first: tuple[str, ...]
+    last: tuple[str, ...]
+    most_days_apart: int | None = None
+    """How many days the last may be after the first; None where no bound is documented."""
+    is_newest_first: bool = False
+    """Whether an answer lists what is newest first, so that a part of it covers the end of the range."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Endpoint:
     """One endpoint of the platform; a row is itself, so it compares and hashes by identity."""
@@ -133,6 +145,12 @@ class Endpoint:
     """Whether the records are bare ids rather than objects."""
     paging: Paging | None = None
     has_search_id: bool = False
+    dates: DateRange | None = None
+    """Where its question names days; None where it is not about days."""
+    reach: int | None = None
+    """Records of one question that can be walked to at most, where that is documented or was seen."""
+    counted_by: tuple[str, str] | None = None
+    """An endpoint that is asked with the same body, and its field that says how long this list is."""
     records_at_most: int = 1
     """Records that an answer without a page size can hold."""
     counts_records: bool = True

@@ -15,6 +15,7 @@ from app.provider.endpoint import (
     BodyForm,
     BodyKey,
     CursorKind,
+    DateRange,
     Endpoint,
     Paging,
     QuotaFamily,
@@ -45,6 +46,8 @@ _AD_FIELDS = _names("""
 _USERNAME = BodyKey(name="username", kinds=("string",), about="The account's handle.", example="sim_user_1")
 _INDEX_20 = Paging(default=20, most=100)
 _TIME_20 = Paging(default=20, most=100, cursor=CursorKind.TIME)
+_ADS_SHOWN = ("filters", "ad_published_date_range")
+_CONTENT_SHOWN = ("filters", "content_published_date_range")
 _SHOP_PAGE = Paging(default=10, most=10, cursor=CursorKind.NUMBER, size_key="page_size")
 _TASK_ID = BodyKey(
     name="task_id",
@@ -93,6 +96,12 @@ _ROWS = (
         # The specification says 20, the getting-started page 10; the size is therefore always sent.
         paging=_INDEX_20,
         has_search_id=True,
+        dates=DateRange(
+            first=("start_date",),
+            last=("end_date",),
+            most_days_apart=questions.MAX_SPAN_DAYS,
+            is_newest_first=True,
+        ),
         # The platform's own gateway gives up after about four minutes, and a call cut off is still charged.
         read_timeout_s=250.0,
     ),
@@ -118,6 +127,8 @@ _ROWS = (
         fields=_names("id video_id text like_count reply_count parent_comment_id create_time"),
         list_key="comments",
         paging=Paging(default=10, most=100),
+        # Older versions of the page bound it so; the page of 2026 does not, and clients still keep to it.
+        reach=1_000,
     ),
     Endpoint(
         name="user/info",
@@ -166,6 +177,9 @@ _ROWS = (
         normalise=lookups.user,
         list_key="user_followers",
         paging=_TIME_20,
+        # Undocumented; clients never got beyond some five thousand.
+        reach=5_000,
+        counted_by=("user/info", "follower_count"),
         family=QuotaFamily.GRAPH,
     ),
     Endpoint(
@@ -175,6 +189,7 @@ _ROWS = (
         normalise=lookups.user,
         list_key="user_following",
         paging=_TIME_20,
+        counted_by=("user/info", "following_count"),
         family=QuotaFamily.GRAPH,
     ),
     Endpoint(
@@ -302,6 +317,7 @@ _ROWS = (
         # The older page says at most 50, a reading of 2026 says 10: the caller's number is passed on.
         paging=Paging(default=10, most=50, cursor=CursorKind.TOKEN),
         has_search_id=True,
+        dates=DateRange(first=(*_ADS_SHOWN, "min"), last=(*_ADS_SHOWN, "max")),
         family=QuotaFamily.ADS,
         scope=ADS_SCOPE,
     ),
@@ -361,6 +377,7 @@ _ROWS = (
         list_key="commercial_contents",
         paging=Paging(default=10, most=50, cursor=CursorKind.TOKEN),
         has_search_id=True,
+        dates=DateRange(first=(*_CONTENT_SHOWN, "min"), last=(*_CONTENT_SHOWN, "max")),
         family=QuotaFamily.ADS,
         scope=ADS_SCOPE,
     ),

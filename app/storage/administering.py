@@ -9,17 +9,22 @@ from dataclasses import dataclass, field
 from app.administration.acts import ensure_admin
 from app.administration.changes import Actor
 from app.administration.doctor import Finding, Roster, examine, rosters
+from app.administration.estimating import Estimator
 from app.administration.key_files import check_log_key, ensure_data_dir, ensure_log_key, ensure_master_key
 from app.administration.keys import IssuedToken, issue_token
 from app.administration.minting import Mint
+from app.clock import SystemClock
 from app.errors import BadSetting, BursarError, NotReady
 from app.ids import CredentialId
 from app.sealing import MasterKey
 from app.settings import Settings
+from app.storage.directory import SqlDirectory
 from app.storage.engines import open_database, parse_url
 from app.storage.log import Boot
+from app.storage.pages import SqlPages
 from app.storage.registry import SqlRegistry
 from app.storage.schema import Ahead, Behind, Current, Missing, migrate, schema_state
+from app.storage.tallies import SqlTallies
 from app.storage.vault import SqlVault
 
 
@@ -30,6 +35,7 @@ class Administration:
     registry: SqlRegistry
     mint: Mint
     vault: SqlVault
+    estimator: Estimator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,10 +198,19 @@ async def _holds_nothing_sealed(settings: Settings) -> bool:
 async def _opened(url: str, settings: Settings, master: MasterKey) -> AsyncIterator[Administration]:
     database = open_database(url, clock_offset_s=settings.clock_offset_s)
     try:
+        registry = SqlRegistry(database=database, boot=_boot())
+        clock = SystemClock(offset_s=settings.clock_offset_s)
         yield Administration(
-            registry=SqlRegistry(database=database, boot=_boot()),
+            registry=registry,
             mint=Mint.of(master),
             vault=SqlVault(database=database, master=master),
+            estimator=Estimator(
+                registry=registry,
+                places=SqlDirectory(database),
+                pages=SqlPages(database=database, master=master, clock=clock, max_memory_bytes=0),
+                tallies=SqlTallies(database),
+                accept_url=settings.public_url,
+            ),
         )
     finally:
         await database.close()

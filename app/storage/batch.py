@@ -19,6 +19,7 @@ from app.provider.charge import FREE, Charge
 from app.quota.arithmetic import Dimension, Exhausted, ScopeKind, Standing, Want
 from app.quota.limits import DIMENSIONS, Owners, owner_ids
 from app.quota.mirror import Closed, Probe
+from app.quota.tallies import Mark
 from app.storage.engines import Database
 from app.storage.ledger import Ledger
 from app.storage.log import Boot, LockedHead, lock_head
@@ -31,6 +32,7 @@ from app.storage.tables import (
     SearchRow,
     table,
 )
+from app.storage.tallies import Tallies
 
 _MOST_REAPED = 200
 
@@ -81,6 +83,7 @@ class CloseCall:
     search: SearchState | None = None
     says: PlatformSays | None = None
     delivered: int = 0
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,14 +171,17 @@ class _Batch:
     _due: list[str] = field(default_factory=list)
     _ledger: Ledger = field(init=False)
     _mirrors: Mirrors = field(init=False)
+    _tallies: Tallies = field(init=False)
 
     def load(self, operations: Sequence[Operation]) -> None:
         """Read, in a few statements, all that the operations will look at."""
         now = _moment(self.head.now_us)
         self._ledger = Ledger(self.conn, now)
         self._mirrors = Mirrors(self.conn, self.dialect, now)
-        closing = [each.reservation for each in operations if isinstance(each, CloseCall)]
-        rows = list(_RESERVATIONS.rows(self.conn, closing))
+        closing = [each for each in operations if isinstance(each, CloseCall)]
+        self._tallies = Tallies(self.conn, self.dialect)
+        self._tallies.load([each.mark for each in closing if each.mark is not None])
+        rows = list(_RESERVATIONS.rows(self.conn, [each.reservation for each in closing]))
         if any(isinstance(each, ReapLeases) for each in operations):
             due = _DUE.rows(self.conn, {"now_us": self.head.now_us})
             self._due = [row[0] for row in due]
@@ -220,6 +226,7 @@ class _Batch:
         """Write everything that the operations changed."""
         self._ledger.flush(self.dialect)
         self._mirrors.flush()
+        self._tallies.flush()
         tell(self.conn, self.dialect, self._ledger.crossings, now_us=self.head.now_us)
         if self._settled:
             _FORGET_RESERVATIONS.run(self.conn, self._settled)
@@ -287,6 +294,8 @@ class _Batch:
             self._pages.append(_page_row(operation.holding))
         if operation.search is not None:
             self._searches.append(_search_row(operation.search, self.head.now_us))
+        if operation.mark is not None:
+            self._tallies.add(operation.mark, now_us=self.head.now_us)
         return receipt
 
     def _reflect(self, says: PlatformSays, promise: _Promise) -> dict[str, Value]:

@@ -21,6 +21,7 @@ from app.errors import AuditUnavailable, Unavailable
 from app.provider.charge import Charge
 from app.quota.arithmetic import Exhausted, Standing, Want
 from app.quota.limits import Owners
+from app.quota.tallies import Mark
 from app.storage.batch import (
     CloseCall,
     NoteEntry,
@@ -115,6 +116,7 @@ class SqlBooks:
         search: SearchState | None = None,
         says: PlatformSays | None = None,
         delivered: int = 0,
+        mark: Mark | None = None,
     ) -> Receipt:
         """Settle the reservation to what the call really cost and gave, and log its outcome; see `Books`."""
         has_news = says is PlatformSays.SPENT or (says is PlatformSays.ROOM and reservation.is_probe)
@@ -126,6 +128,7 @@ class SqlBooks:
             search=search,
             says=says if has_news else None,
             delivered=delivered,
+            mark=mark,
         )
         return await self._submit(operation)  # type: ignore[return-value]
 

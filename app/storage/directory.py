@@ -6,6 +6,7 @@ one, and make this forget. So a revocation counts for the first call that is log
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Generic, TypeVar
 
 import sqlalchemy as sa
@@ -53,6 +54,18 @@ _terms, _acceptance, _token = table(TermsRow), table(AcceptanceRow), table(Perso
 _mode, _value = table(RuleModeRow), table(StatedValueRow)
 _freeze = table(FreezeRow)
 
+_OF_PROJECT = (
+    _project.c.id.label("project_id"),
+    _project.c.name.label("project_name"),
+    _project.c.credential_id,
+    _credential.c.name.label("credential_name"),
+    _project.c.approval_reference,
+    _project.c.approved_from,
+    _project.c.approved_until,
+    _project.c.allow,
+    _project.c.cache_scope,
+    _credential.c.roster_limit,
+)
 _BY_KEY = (
     sa.select(
         _key,
@@ -61,16 +74,7 @@ _BY_KEY = (
         _member.c.until_day,
         _person.c.id.label("person_id"),
         _person.c.roles,
-        _project.c.id.label("project_id"),
-        _project.c.name.label("project_name"),
-        _project.c.credential_id,
-        _credential.c.name.label("credential_name"),
-        _project.c.approval_reference,
-        _project.c.approved_from,
-        _project.c.approved_until,
-        _project.c.allow,
-        _project.c.cache_scope,
-        _credential.c.roster_limit,
+        *_OF_PROJECT,
     )
     .join(_member, _member.c.id == _key.c.membership_id)
     .join(_person, _person.c.id == _member.c.person_id)
@@ -102,6 +106,34 @@ _BY_TOKEN = (
     )
     .join(_person, _person.c.id == _token.c.person_id)
     .where(_token.c.id == sa.bindparam("id"), _token.c.revoked_us.is_(None), _person.c.retired_us.is_(None))
+)
+_BY_PLACE = (
+    sa.select(
+        sa.literal("").label("id"),
+        sa.null().label("expires_us"),
+        sa.func.coalesce(_member.c.id, "").label("member_id"),
+        _member.c.from_day,
+        _member.c.until_day,
+        sa.func.coalesce(_person.c.id, "").label("person_id"),
+        _person.c.roles,
+        *_OF_PROJECT,
+    )
+    .select_from(_project)
+    .join(_credential, _credential.c.id == _project.c.credential_id)
+    .outerjoin(
+        _member,
+        sa.and_(
+            _member.c.project_id == _project.c.id,
+            _member.c.person_id == sa.bindparam("person"),
+            _member.c.retired_us.is_(None),
+        ),
+    )
+    .outerjoin(_person, _person.c.id == _member.c.person_id)
+    .where(
+        _project.c.id == sa.bindparam("project"),
+        _project.c.retired_us.is_(None),
+        _credential.c.retired_us.is_(None),
+    )
 )
 _REVISION = sa.select(_head.c.revision)
 _TERMS = sa.select(_terms.c.version, _terms.c.in_force_from, _terms.c.grace_days).where(
@@ -177,6 +209,13 @@ class SqlDirectory:
                 self._tokens.keep(token, record, record.operator.revision)
         return record
 
+    async def caller_in(self, project: str, person: str | None) -> Caller | None:
+        """Whoever that person is in the project, with no key; None when they are not in it.
+
+        Without a person it is somebody whom no rule about persons touches.
+        """
+        return await self._database.read(lambda conn: _load_place(conn, project, person))
+
     def forget(self) -> None:
         """Read anew from now on: the directory has changed."""
         self._keys.clear()
@@ -198,6 +237,17 @@ def _load_key(conn: Connection, key: KeyId) -> KeyRecord | None:
     )
 
 
+def _load_place(conn: Connection, project: str, person: str | None) -> Caller | None:
+    row = conn.execute(_BY_PLACE, {"project": project, "person": person or ""}).mappings().one_or_none()
+    if row is None or (person is not None and not row["member_id"]):
+        return None
+    caller = _caller(conn, row)
+    if person is not None:
+        return caller
+    everything = frozenset(each.version for each in caller.terms.versions)
+    return replace(caller, terms=replace(caller.terms, accepted=everything))
+
+
 def _caller(conn: Connection, row: sa.RowMapping) -> Caller:
     accepted = conn.execute(_ACCEPTED, {"person": row["person_id"]}).scalars().all()
     return Caller(
@@ -207,7 +257,7 @@ def _caller(conn: Connection, row: sa.RowMapping) -> Caller:
         member_from=row["from_day"],
         member_until=row["until_day"],
         person=PersonId(row["person_id"]),
-        roles=frozenset(row["roles"]),
+        roles=frozenset(row["roles"] or ()),
         project=ProjectId(row["project_id"]),
         project_name=row["project_name"],
         credential=CredentialId(row["credential_id"]),

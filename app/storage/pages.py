@@ -1,6 +1,7 @@
 """Held pages and searches: sealed in the database, in the clear in this process's memory alone."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -9,7 +10,7 @@ from app.administration.credentials import data_key_aad
 from app.cache.pages import HeldPage, Holding, SearchState
 from app.clock import Clock
 from app.ids import SearchId
-from app.sealing import MasterKey, SealBroken, aad, open_sealed, seal, unwrap
+from app.sealing import MasterKey, SealBroken, aad, blinder, open_sealed, seal, unwrap
 from app.storage.engines import Database
 from app.storage.prepared import Prepared
 from app.storage.tables import CredentialRow, HeldPageRow, ProjectRow, SearchRow, table
@@ -55,6 +56,18 @@ class SqlPages:
         if page is not None and page.scope == scope and scope in self._data_keys:
             self._memory.move_to_end(key)
             return page
+        page = await self._load(key, scope)
+        if page is not None:
+            self.remember(page)
+        return page
+
+    async def look(self, key: bytes, scope: str) -> HeldPage | None:
+        """The page as `find` gives it, without having it at hand afterwards: for a look at many of them."""
+        page = self._memory.get(key)
+        is_at_hand = page is not None and page.scope == scope and scope in self._data_keys
+        return page if is_at_hand else await self._load(key, scope)
+
+    async def _load(self, key: bytes, scope: str) -> HeldPage | None:
         wanted = {"key": key, "scope": scope}
         rows = await self._database.read(lambda conn: _FIND.rows(conn, wanted))
         if not rows:
@@ -64,7 +77,7 @@ class SqlPages:
             data = open_sealed(await self._data_key(scope), sealed, _page_aad(key, scope))
         except SealBroken:
             return None
-        page = HeldPage(
+        return HeldPage(
             key=key,
             scope=scope,
             endpoint=endpoint,
@@ -73,8 +86,6 @@ class SqlPages:
             fetched_us=fetched_us,
             expires_us=expires_us,
         )
-        self.remember(page)
-        return page
 
     async def seal(self, page: HeldPage) -> Holding | None:
         """The page in the form in which the books keep it; None where its scope's data key is destroyed."""
@@ -92,6 +103,13 @@ class SqlPages:
             fetched_us=page.fetched_us,
             expires_us=page.expires_us,
         )
+
+    async def blinder(self, scope: str) -> Callable[[str], str] | None:
+        """Makes digests of texts that nobody can guess their way back from; see `Pages`."""
+        try:
+            return blinder(await self._data_key(scope))
+        except SealBroken:
+            return None
 
     def remember(self, page: HeldPage) -> None:
         """Have the page, which is durable by now, at hand for the next `find`."""

@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Index,
     Integer,
     LargeBinary,
     Table,
@@ -373,3 +374,37 @@ class QuotaRequestRow(SQLModel, table=True):
     decided_by: str | None = Field(default=None, max_length=64)
     decision_reason: str | None = _text(nullable=True)
     raise_id: str | None = Field(default=None, max_length=32)
+
+
+class TallyRow(SQLModel, table=True):
+    """What one question has brought so far, as counts; see `app.quota.tallies`.
+
+    `question` and `conditions` are digests keyed by the scope's data key. `place`, and what follows it, is of
+    the crawl that was begun last, what begins with `whole` of the last one that reached the end.
+    """
+
+    __tablename__ = "question_tally"
+    question: str = Field(primary_key=True, max_length=64)
+    conditions: str = Field(index=True, max_length=64)
+    scope: str = Field(max_length=64)
+    endpoint: str = Field(max_length=64)
+    first_day: dt.date | None = None
+    last_day: dt.date | None = None
+    calls: int = _big()
+    answers: int = _big()
+    fields: str = _text()
+    size: int | None = None
+    place: int | None = _big(nullable=True)
+    pages: int
+    positions: int = _big()
+    records: int = _big()
+    oldest_s: int | None = _big(nullable=True)
+    at_us: int = _big()
+    whole_fields: str = _text()
+    whole_size: int | None = None
+    whole_pages: int
+    whole_positions: int = _big()
+    whole_records: int = _big()
+    whole_oldest_s: int | None = _big(nullable=True)
+    whole_at_us: int = _big()
+    __table_args__ = (Index("ix_question_tally_history", "scope", "endpoint", "at_us"),)

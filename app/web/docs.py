@@ -39,7 +39,7 @@ HEADERS: Final[Mapping[str, str]] = {
 _INTRODUCTION: Final = """
 <p>Research endpoints under <code>/v2/</code> answer as the platform does, for keys that Bursar issued.
 Everything under <code>/api/v1/</code> is Bursar's own: send <code>Authorization: Bearer</code> with your own
-token; the <code>api_key</code> of a project opens <code>/api/v1/me</code> alone. Errors there are
+token; the <code>api_key</code> of a project opens <code>/api/v1/me</code> and <code>/api/v1/estimate</code> alone. Errors there are
 <code>application/problem+json</code>, and lists go on where <code>Link: rel="next"</code> points.
 The same as a document for programs: <a href="/openapi.json">/openapi.json</a>.</p>
 <pre>curl -H "Authorization: Bearer $TOKEN" $BURSAR/api/v1/me</pre>

@@ -37,6 +37,7 @@ MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "list_terms": ("GET", "/terms", (401, 403, 403, 200, 200, 200, 200, 200)),
     "get_terms": ("GET", "/terms/2024-10", (401, 403, 403, 200, 200, 200, 200, 200)),
     "get_usage": ("GET", "/usage?project=health", (401, 403, 403, 404, 200, 200, 200, 200)),
+    "estimate": ("POST", "/estimate", (401, 403, 404, 404, 200, 200, 200, 200)),
     "list_people": ("GET", "/people", (401, 403, 403, 200, 200, 200, 200, 200)),
     "list_projects": ("GET", "/projects", (401, 403, 403, 200, 200, 200, 200, 200)),
     "get_project": ("GET", "/projects/health", (401, 403, 403, 404, 200, 200, 200, 200)),
@@ -59,7 +60,13 @@ MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "list_entries": ("GET", "/audit/entries", (401, 403, 403, 403, 403, 403, 200, 200)),
     "get_entry": ("GET", "/audit/entries/ENTRY", (401, 403, 403, 404, 404, 404, 200, 200)),
 }
+QUERY = {
+    "query": {"and": [{"field_name": "region_code", "operation": "EQ", "field_values": ["US"]}]},
+    "start_date": "20260901",
+    "end_date": "20260930",
+}
 BODIES = {
+    "estimate": {"project": "health", "fields": "id", "query": QUERY},
     "issue_key": {"project": "health", "person": "grace@example.edu"},
     "rotate_key": {"overlap_s": 60},
     "set_rule": {"mode": "enforce"},

@@ -6,17 +6,23 @@ from types import MappingProxyType
 from typing import Final
 
 from app.identity.roles import Act, may
+from app.query import DEFAULT_LIMITS, BodyLimits
+
+SMALL_BODY: Final = BodyLimits(max_bytes=16_384, max_depth=8, max_nodes=200)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """Any of these acts opens the route; `with_key` lets the API key of a project in as well.
 
+    `body` is how large and how deep a request's body may be.
+
     What an answer then holds is for `sight` to say: most routes show everyone their own part.
     """
 
     acts: frozenset[Act]
     with_key: bool = False
+    body: BodyLimits = SMALL_BODY
 
     def is_open_to(self, roles: Collection[str]) -> bool:
         """Whether one of these roles covers one of the acts."""
@@ -37,6 +43,8 @@ ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
         "list_terms": _SELF,
         "get_terms": _SELF,
         "get_usage": _OWN_PART,
+        # It holds a body of the platform's, so it may be as large as one.
+        "estimate": Access(acts=frozenset({Act.SEE_OWN_PROJECTS}), with_key=True, body=DEFAULT_LIMITS),
         "list_people": _OWN_PART,
         "list_projects": _OWN_PART,
         "get_project": _OWN_PART,

@@ -6,11 +6,13 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import Request
 
+from app.administration.estimating import Estimator
 from app.administration.minting import Mint
 from app.administration.registry import Registry
 from app.bootstrap import Installation
 from app.sealing import MasterKey
 from app.storage.registry import SqlRegistry
+from app.storage.tallies import SqlTallies
 from app.web.api.sight import Sight
 from app.web.api.visitors import Identification, Visitor, visitor
 
@@ -22,6 +24,7 @@ class Desk:
     installation: Installation
     registry: Registry
     mint: Mint
+    estimator: Estimator
     identify: Identification = field(repr=False)
 
     async def sight(self, who: Visitor) -> Sight:
@@ -36,10 +39,18 @@ class Desk:
 def open_desk(installation: Installation) -> Desk:
     """The desk of an installation; raises BadSetting when the master key cannot be read."""
     master = MasterKey.from_file(installation.settings.master_key_path)
+    registry = SqlRegistry(database=installation.database, boot=installation.boot)
     return Desk(
         installation=installation,
-        registry=SqlRegistry(database=installation.database, boot=installation.boot),
+        registry=registry,
         mint=Mint.of(master),
+        estimator=Estimator(
+            registry=registry,
+            places=installation.directory,
+            pages=installation.pages,
+            tallies=SqlTallies(installation.database),
+            accept_url=installation.settings.public_url,
+        ),
         identify=Identification(installation),
     )
 

@@ -11,7 +11,7 @@ _MEANINGS: Final[Mapping[int, str]] = {
     403: "`not_permitted`: your roles do not cover this.",
     404: "`not_found`: no such object, or none that you may see.",
     409: "`conflict`: the object is not in a state that allows this.",
-    413: "`body_too_large`: more than 16 KiB.",
+    413: "`body_too_large`: more than 16 KiB, or than 256 KiB for an estimate.",
     503: "`audit_unavailable` or `store_unavailable`: try again after `Retry-After`; look before repeating a change.",
 }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
@@ -19,8 +19,6 @@ from app.web.api.access import ACCESS, Access
 from app.web.api.desk import desk_of
 from app.web.api.visitors import HOW_TO_SAY_WHO, roles_with_key
 from app.web.problems import PRIVATE, problem_of, visit_of
-
-BODY_LIMITS: Final = BodyLimits(max_bytes=16_384, max_depth=8, max_nodes=200)
 
 
 class GuardedRoute(APIRoute):
@@ -44,7 +42,7 @@ class GuardedRoute(APIRoute):
             try:
                 await _admit(request, self.access)
                 self._refuse_unknown_parameters(request)
-                response = await handler(await _with_body(request))
+                response = await handler(await _with_body(request, self.access.body))
             except Exception as error:  # noqa: BLE001 - a bug must not answer in the framework's shape
                 return problem_of(request, error)
             response.headers.update(PRIVATE)
@@ -79,7 +77,8 @@ async def _admit(request: Request, access: Access) -> None:
     if isinstance(who, Caller):
         if not access.with_key:
             raise NotPermitted(
-                "The api_key of a project opens /api/v1/me alone. " + HOW_TO_SAY_WHO, rule="roles"
+                "The api_key of a project opens /api/v1/me and /api/v1/estimate alone. " + HOW_TO_SAY_WHO,
+                rule="roles",
             )
         roles = roles_with_key(who)
     else:
@@ -88,15 +87,15 @@ async def _admit(request: Request, access: Access) -> None:
         raise NotPermitted("Your roles do not cover this. Ask an administrator.", rule="roles")
 
 
-async def _with_body(request: Request) -> Request:
+async def _with_body(request: Request, limits: BodyLimits) -> Request:
     """The request with its whole body at hand, if that is small and sound; raises what refuses it."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > BODY_LIMITS.max_bytes:
-            raise HTTPException(413, f"At most {BODY_LIMITS.max_bytes} bytes are read of a request body.")
+        if len(body) > limits.max_bytes:
+            raise HTTPException(413, f"At most {limits.max_bytes} bytes are read of a request body.")
     if body:
-        parse_body(bytes(body), BODY_LIMITS)
+        parse_body(bytes(body), limits)
 
     async def replay() -> Message:
         return {"type": "http.request", "body": bytes(body), "more_body": False}

@@ -28,7 +28,7 @@ Version = Annotated[str, Path(max_length=64, description="A version of the terms
 async def get_me(desk: AtDesk, who: Who) -> Me:
     """Your roles, projects, keys without secrets, the state of the terms, and what is left today.
 
-    The one route beside the terms that takes a project's `api_key` as well.
+    Beside the terms and estimates the one route that takes a project's `api_key` as well.
     """
     sight = await desk.sight(who)
     me = sight.me()
