@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from app.administration.key_files import read_log_key
 from app.administration.minting import PEPPER_PURPOSE
 from app.audit.calls import Scribe
+from app.audit.notes import Signer
 from app.clock import Clock, SystemClock
 from app.errors import BadSetting, BursarError, NotFound
 from app.gateway import Bounds, Gateway
@@ -57,9 +59,9 @@ class Installation:
     retention: Retention
 
 
-def new_boot() -> Boot:
+def new_boot(signer: Signer) -> Boot:
     """This run of this process, as its entries will name it."""
-    return Boot(replica=socket.gethostname()[:64], id=secrets.token_hex(8))
+    return Boot(replica=socket.gethostname()[:64], id=secrets.token_hex(8), signer=signer)
 
 
 @asynccontextmanager
@@ -69,11 +71,12 @@ async def open_installation(settings: Settings, *, processes: int = 1) -> AsyncI
     `processes` is how many serve beside this one, itself included, as far as is known. Raises BadSetting, NotReady and LogBroken when it must not start.
     """
     master = MasterKey.from_file(settings.master_key_path)
+    signer = read_log_key(settings.log_key_path)
     await require_current_schema(settings.database_url)
     database = open_database(settings.database_url, clock_offset_s=settings.clock_offset_s)
     try:
-        await database.read(check_log)
-        installation = _compose(settings, master, database, processes=processes)
+        await database.read(lambda conn: check_log(conn, signer))
+        installation = _compose(settings, master, signer, database, processes=processes)
         await _check_clock_offset(settings, installation.vault)
         await installation.books.start()
         installation.retention.start()
@@ -136,8 +139,10 @@ def _platform(settings: Settings, vault: SqlVault, clock: Clock) -> HttpPlatform
     )
 
 
-def _compose(settings: Settings, master: MasterKey, database: Database, *, processes: int) -> Installation:
-    clock, boot = SystemClock(offset_s=settings.clock_offset_s), new_boot()
+def _compose(
+    settings: Settings, master: MasterKey, signer: Signer, database: Database, *, processes: int
+) -> Installation:
+    clock, boot = SystemClock(offset_s=settings.clock_offset_s), new_boot(signer)
     pages = SqlPages(
         database=database, master=master, clock=clock, max_memory_bytes=settings.max_held_memory_bytes
     )

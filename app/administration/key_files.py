@@ -6,13 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from app.audit.notes import Signer
 from app.errors import BadSetting
 from app.sealing import MasterKey, is_exposed
 
@@ -49,7 +45,7 @@ def ensure_log_key(path: Path) -> None:
     Raises BadSetting.
     """
     if path.exists():
-        check_log_key(path)
+        read_log_key(path)
         return
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     _make_parent(path)
@@ -63,8 +59,8 @@ def ensure_log_key(path: Path) -> None:
         raise BadSetting(f"The key file {path} cannot be written: {error.strerror}.") from error
 
 
-def check_log_key(path: Path) -> None:
-    """Return if the log's key is there, readable by its owner alone and Ed25519; raises BadSetting."""
+def read_log_key(path: Path) -> Signer:
+    """The log's key, which must be readable by its owner alone; raises BadSetting."""
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
@@ -75,11 +71,9 @@ def check_log_key(path: Path) -> None:
         mode = stat.S_IMODE(status.st_mode)
         raise BadSetting(f"The key file {path} is open to others (mode {mode:04o}); run chmod 0400 on it.")
     try:
-        is_ours = isinstance(load_pem_private_key(pem, password=None), Ed25519PrivateKey)
-    except ValueError:
-        is_ours = False
-    if not is_ours:
-        raise BadSetting(f"The key file {path} holds no Ed25519 private key in PEM form.")
+        return Signer.from_pem(pem)
+    except BadSetting as error:
+        raise BadSetting(f"The key file {path} holds no Ed25519 private key in PEM form.") from error
 
 
 def _make_parent(path: Path) -> None:

@@ -26,10 +26,11 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """An entry's place in the log: it is leaf number `index` of a tree that then had `size` leaves."""
+    """An entry's place in the log of `origin`: leaf number `index` of a tree that then had `size` leaves."""
 
     id: EntryId
     index: int
     size: int
     leaf_hash: bytes
     ts_us: int
+    origin: str

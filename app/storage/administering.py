@@ -5,14 +5,16 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from app.administration.acts import ensure_admin
 from app.administration.changes import Actor
 from app.administration.doctor import Finding, Roster, examine, rosters
 from app.administration.estimating import Estimator
-from app.administration.key_files import check_log_key, ensure_data_dir, ensure_log_key, ensure_master_key
+from app.administration.key_files import ensure_data_dir, ensure_log_key, ensure_master_key, read_log_key
 from app.administration.keys import IssuedToken, issue_token
 from app.administration.minting import Mint
+from app.audit.notes import Signer
 from app.clock import SystemClock
 from app.errors import BadSetting, BursarError, NotReady
 from app.ids import CredentialId
@@ -20,7 +22,7 @@ from app.sealing import MasterKey
 from app.settings import Settings
 from app.storage.directory import SqlDirectory
 from app.storage.engines import open_database, parse_url
-from app.storage.log import Boot
+from app.storage.log import Boot, name_log
 from app.storage.pages import SqlPages
 from app.storage.registry import SqlRegistry
 from app.storage.schema import Ahead, Behind, Current, Missing, migrate, schema_state
@@ -110,10 +112,21 @@ async def initialise(
         )
     master = ensure_master_key(settings.master_key_path, may_create=True)
     ensure_log_key(settings.log_key_path)
+    await _name_log(settings)
     async with _opened(settings.owner_database_url, settings, master) as office:
         admin = await ensure_admin(office.registry, office.mint, actor, email=email)
         token = await issue_token(office.registry, office.mint, actor, email=admin) if wants_token else None
     return Installed(revision=revision, admin=admin, token=token)
+
+
+async def _name_log(settings: Settings) -> None:
+    """Give a log that has no entries yet an origin of its own (C2SP tlog-checkpoint: unique, without scheme)."""
+    host = urlsplit(settings.public_url).netloc or "localhost"
+    database = open_database(settings.owner_database_url)
+    try:
+        await database.write(lambda conn: name_log(conn, f"{host}/bursar/{secrets.token_hex(4)}"))
+    finally:
+        await database.close()
 
 
 async def diagnose(settings: Settings) -> Report:
@@ -142,7 +155,7 @@ def _of_files(settings: Settings) -> list[Finding]:
     except BursarError as error:
         found.append(_problem("master_key", error.message, "make it with `bursar init`, or restore it"))
     try:
-        check_log_key(settings.log_key_path)
+        read_log_key(settings.log_key_path)
     except BursarError as error:
         found.append(_problem("log_key", error.message, "make it with `bursar init`, or restore it"))
     if settings.data_dir.is_dir() and settings.data_dir.stat().st_mode & 0o077:
@@ -198,7 +211,7 @@ async def _holds_nothing_sealed(settings: Settings) -> bool:
 async def _opened(url: str, settings: Settings, master: MasterKey) -> AsyncIterator[Administration]:
     database = open_database(url, clock_offset_s=settings.clock_offset_s)
     try:
-        registry = SqlRegistry(database=database, boot=_boot())
+        registry = SqlRegistry(database=database, boot=_boot(read_log_key(settings.log_key_path)))
         clock = SystemClock(offset_s=settings.clock_offset_s)
         yield Administration(
             registry=registry,
@@ -225,5 +238,5 @@ async def _registry(url: str, settings: Settings) -> AsyncIterator[SqlRegistry]:
         await database.close()
 
 
-def _boot() -> Boot:
-    return Boot(replica=socket.gethostname()[:64], id=secrets.token_hex(8))
+def _boot(signer: Signer | None = None) -> Boot:
+    return Boot(replica=socket.gethostname()[:64], id=secrets.token_hex(8), signer=signer)

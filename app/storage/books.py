@@ -60,7 +60,12 @@ class SqlBooks:
     """The books' port over SQL. `start` before use; `stop` commits what is queued."""
 
     def __init__(
-        self, *, database: Database, clock: Clock, boot: Boot, reap_every_s: float = _REAP_EVERY_S
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        boot: Boot,
+        reap_every_s: float = _REAP_EVERY_S,
     ) -> None:
         self._database = database
         self._reap_every_s = reap_every_s
@@ -76,7 +81,8 @@ class SqlBooks:
 
     async def start(self) -> None:
         """Begin to commit, to watch deadlines and to end leases."""
-        self._tasks = [asyncio.create_task(job()) for job in (self._commit, self._watch, self._reap)]
+        jobs = (self._commit, self._watch, self._reap)
+        self._tasks = [asyncio.create_task(job()) for job in jobs]
 
     async def stop(self) -> None:
         """Commit what is queued, then end."""

@@ -9,21 +9,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
 from app.audit.canonical import encode
 from app.audit.entries import ENTRY_VERSION, Draft, Receipt
+from app.audit.notes import Checkpoint, Signer, open_checkpoint
 from app.audit.tree import Frontier, leaf_hash
-from app.errors import LogBroken, NotReady
+from app.errors import BadSetting, LogBroken, NotReady
 from app.ids import EntryId
 from app.storage.engines import Database
 from app.storage.prepared import Prepared
-from app.storage.tables import EntryRow, HeadRow, table
+from app.storage.tables import EntryRow, HeadRow, TreeNodeRow, table
 
 _HEAD = table(HeadRow)
 _ENTRY = table(EntryRow)
 _LOCK_HEAD = Prepared(
-    sa.select(_HEAD.c.size, _HEAD.c.frontier, _HEAD.c.last_ts_us, _HEAD.c.revision).with_for_update()
+    sa.select(
+        _HEAD.c.size, _HEAD.c.frontier, _HEAD.c.last_ts_us, _HEAD.c.revision, _HEAD.c.origin
+    ).with_for_update()
 )
 _MOVE_HEAD = Prepared(
     sa.update(_HEAD)
@@ -33,17 +37,32 @@ _MOVE_HEAD = Prepared(
         frontier=sa.bindparam("new_frontier"),
         last_ts_us=sa.bindparam("new_ts_us"),
         revision=sa.bindparam("new_revision"),
+        checkpoint=sa.bindparam("new_checkpoint"),
     )
 )
 _INSERT_ENTRY = Prepared(sa.insert(_ENTRY))
+_COLUMNS = ("ix", "id", "type", "ts_us", "leaf", "leaf_hash")
+_APPEND = Prepared(
+    sa.select(
+        sa.func.audit_append(
+            *(sa.cast(sa.bindparam(name), postgresql.ARRAY(_ENTRY.c[name].type)) for name in _COLUMNS)
+        )
+    )
+)
+"""On PostgreSQL the role that serves may append by this function alone; it checks and hashes again."""
+_KEEP_NODE = Prepared(sa.insert(table(TreeNodeRow)))
 
 
 @dataclass(slots=True)
 class Boot:
-    """One run of one process: its entries carry its id and a sequence without gaps."""
+    """One run of one process: its entries carry its id and a sequence without gaps.
+
+    `signer` is the log's key; without one nothing can be appended.
+    """
 
     replica: str
     id: str
+    signer: Signer | None = field(default=None, repr=False)
     next_rseq: int = 0
 
 
@@ -58,9 +77,11 @@ class LockedHead:
     last_ts_us: int
     revision: int
     now_us: int
+    origin: str
     _old_size: int
     _next_rseq: int
     _rows: list[dict[str, object]] = field(default_factory=list)
+    _nodes: list[dict[str, object]] = field(default_factory=list)
 
     @property
     def next_index(self) -> int:
@@ -94,19 +115,30 @@ class LockedHead:
         )
         self.size += 1
         self._next_rseq += 1
-        return Receipt(id=draft.id, index=index, size=self.size, leaf_hash=digest, ts_us=self.now_us)
+        return Receipt(
+            id=draft.id,
+            index=index,
+            size=self.size,
+            leaf_hash=digest,
+            ts_us=self.now_us,
+            origin=self.origin,
+        )
 
     def change_directory(self) -> None:
         """Make every decision that was taken on the directory as it was invalid."""
         self.revision += 1
 
     def write(self) -> None:
-        """Insert what was staged and move the head; raises LogBroken when somebody else moved it."""
+        """Insert what was staged, sign the new tree and move the head.
+
+        Raises LogBroken when somebody else moved it, BadSetting without the log's key.
+        """
         if self._rows:
             # Hash the bytes that are about to be stored, not those that were meant to be.
             hashes = [leaf_hash(row["leaf"]) for row in self._rows]  # type: ignore[arg-type]
-            self.frontier = self.frontier.extend(hashes)
-            _INSERT_ENTRY.run(self.conn, *self._rows)
+            self.frontier = self.frontier.extend(hashes, keep=self._keep)
+            self._insert()
+        note = self._signed()
         moved = _MOVE_HEAD.run(
             self.conn,
             {
@@ -115,10 +147,28 @@ class LockedHead:
                 "new_frontier": self.frontier.to_bytes(),
                 "new_ts_us": self.now_us,
                 "new_revision": self.revision,
+                "new_checkpoint": note,
             },
         )
         if moved != 1 or self.frontier.size != self.size:
             raise LogBroken("the head of the log was moved by somebody who does not hold its lock")
+
+    def _signed(self) -> bytes:
+        if self.boot.signer is None:
+            raise BadSetting("The log's key is not at hand, so nothing can be appended to the log.")
+        text = Checkpoint(self.origin, self.size, self.frontier.root()).text
+        return self.boot.signer.sign(text, self.origin)
+
+    def _insert(self) -> None:
+        if self.conn.dialect.name == "postgresql":
+            _APPEND.rows(self.conn, {name: [row[name] for row in self._rows] for name in _COLUMNS})
+        else:
+            _INSERT_ENTRY.run(self.conn, *self._rows)
+        if self._nodes:
+            _KEEP_NODE.run(self.conn, *self._nodes)
+
+    def _keep(self, level: int, index: int, root: bytes) -> None:
+        self._nodes.append({"level": level, "ix": index, "hash": root})
 
     def committed(self) -> None:
         """Tell the boot that its sequence numbers are used; call after the transaction has committed."""
@@ -133,7 +183,7 @@ def lock_head(conn: Connection, database: Database, boot: Boot) -> LockedHead:
     rows = _LOCK_HEAD.rows(conn)
     if not rows:
         raise NotReady("the database has no log yet: run `bursar init`")
-    size, frontier, last_ts_us, revision = rows[0]
+    size, frontier, last_ts_us, revision, origin = rows[0]
     return LockedHead(
         conn=conn,
         boot=boot,
@@ -142,6 +192,7 @@ def lock_head(conn: Connection, database: Database, boot: Boot) -> LockedHead:
         last_ts_us=last_ts_us,
         revision=revision,
         now_us=max(database.now_us(conn), last_ts_us),
+        origin=origin,
         _old_size=size,
         _next_rseq=boot.next_rseq,
     )
@@ -178,13 +229,15 @@ _HASHES = (
 )
 
 
-def check_log(conn: Connection) -> int:
-    """The number of entries, once head, hashes and the newest leaves agree; raises LogBroken.
+def check_log(conn: Connection, signer: Signer | None = None) -> int:
+    """The number of entries, once head, signature, hashes and the newest leaves agree; raises LogBroken.
 
     Every leaf hash is read (about a second for a million), and the newest thousand leaves are hashed
-    again. It finds a log that was cut or damaged; proving that nobody rewrote it takes a signed root.
+    again. It finds a log that was cut, damaged or, given the log's `signer`, signed by another key; the
+    audit's own verification reads all.
     """
-    head = conn.execute(sa.select(_HEAD.c.size, _HEAD.c.frontier)).one_or_none()
+    columns = (_HEAD.c.size, _HEAD.c.frontier, _HEAD.c.origin, _HEAD.c.checkpoint)
+    head = conn.execute(sa.select(*columns)).one_or_none()
     if head is None:
         raise NotReady("the database has no log yet: run `bursar init`")
     frontier = Frontier()
@@ -195,6 +248,10 @@ def check_log(conn: Connection) -> int:
             f"the log holds {frontier.size} entries that do not make up the head's tree of {head.size}: "
             "entries were lost or changed. Restore the database, and keep this one as evidence."
         )
+    if head.checkpoint and signer is not None:
+        signed = open_checkpoint(bytes(head.checkpoint), [signer.verifier(head.origin)])
+        if signed != Checkpoint(head.origin, frontier.size, frontier.root()):
+            raise LogBroken("the signed head of the log stands for another tree than its entries make up")
     newest = sa.select(_ENTRY.c.ix, _ENTRY.c.leaf, _ENTRY.c.leaf_hash).order_by(_ENTRY.c.ix.desc())
     for row in conn.execute(newest.limit(_NEWEST_CHECKED)):
         if leaf_hash(row.leaf) != row.leaf_hash or row.ix >= head.size:
@@ -205,3 +262,12 @@ def check_log(conn: Connection) -> int:
 def head_size(conn: Connection) -> int:
     """The number of entries, by the head alone."""
     return int(conn.execute(sa.select(_HEAD.c.size)).scalar_one())
+
+
+_NEVER_NAMED = "bursar"
+
+
+def name_log(conn: Connection, origin: str) -> None:
+    """Give the log its origin, if it has neither entries nor one of its own."""
+    unnamed = (_HEAD.c.size == 0) & (_HEAD.c.origin == _NEVER_NAMED)
+    conn.execute(sa.update(_HEAD).where(unnamed).values(origin=origin))

@@ -18,11 +18,18 @@ from sqlmodel import SQLModel
 
 from app.errors import NotReady
 from app.storage.engines import parse_url, sqlite_engine
-from app.storage.tables import EntryRow
+from app.storage.tables import EntryRow, HeadRow, TreeNodeRow
 
 T = TypeVar("T")
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_VERBS: Final = {
+    # Entries come in through audit_append alone, and what stands for them never changes.
+    EntryRow.__tablename__: "SELECT",
+    TreeNodeRow.__tablename__: "SELECT, INSERT",
+    HeadRow.__tablename__: "SELECT, UPDATE",
+}
+"""What the role that serves may do, where it may not do everything."""
 _CONNECT_TIMEOUT_S: Final = 5
 # Any number will do, as long as every process that migrates asks for the same lock.
 _MIGRATION_LOCK: Final = 0x62757273
@@ -97,10 +104,11 @@ def _grant(conn: Connection, app_role: str) -> None:
     quoted = conn.dialect.identifier_preparer.quote
     role = quoted(app_role)
     for name in SQLModel.metadata.tables:
-        verbs = "SELECT, INSERT" if name == EntryRow.__tablename__ else "SELECT, INSERT, UPDATE, DELETE"
+        verbs = _VERBS.get(name, "SELECT, INSERT, UPDATE, DELETE")
         conn.exec_driver_sql(f"REVOKE ALL ON {quoted(name)} FROM {role}")
         conn.exec_driver_sql(f"GRANT {verbs} ON {quoted(name)} TO {role}")
     conn.exec_driver_sql(f"GRANT SELECT ON alembic_version TO {role}")
+    conn.exec_driver_sql(f"GRANT EXECUTE ON FUNCTION audit_append TO {role}")
 
 
 def _state(conn: Connection) -> SchemaState:

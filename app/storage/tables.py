@@ -64,6 +64,9 @@ class HeadRow(SQLModel, table=True):
     frontier: bytes = _bytes()
     last_ts_us: int = _big()
     revision: int = _big()
+    origin: str = Field(max_length=200)
+    checkpoint: bytes = _bytes()
+    """The signed note over this size and its root; empty until the first entry."""
 
 
 class EntryRow(SQLModel, table=True):
@@ -76,6 +79,15 @@ class EntryRow(SQLModel, table=True):
     ts_us: int = _big()
     leaf: bytes = _bytes()
     leaf_hash: bytes = _bytes()
+
+
+class TreeNodeRow(SQLModel, table=True):
+    """The root of a complete subtree of 2^level leaves, for levels 8, 16, ...; `ix` counts from the left."""
+
+    __tablename__ = "tree_node"
+    level: int = Field(primary_key=True)
+    ix: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    hash: bytes = _bytes()
 
 
 class CounterRow(SQLModel, table=True):

@@ -63,6 +63,11 @@ class Accounted:
                     await entry.send(message)
 
 
+def place_of(receipt: Receipt) -> bytes:
+    """The value of `Audit-Entry`: which log, which leaf, and the size of the tree that first covered it."""
+    return b'origin="%b";index=%d;size=%d' % (receipt.origin.encode(), receipt.index, receipt.size)
+
+
 def is_research(path: str) -> bool:
     """Whether a path belongs to the research endpoints."""
     return path == RESEARCH_PREFIX or path.startswith(RESEARCH_PREFIX + "/")
@@ -99,8 +104,7 @@ class _Entry:
             for refusal in _UNLOGGED:
                 await self._send(refusal)
             return
-        place = b'origin="bursar";index=%d;size=%d' % (receipt.index, receipt.size)
-        headers = [*message.get("headers", []), (b"audit-entry", place)]
+        headers = [*message.get("headers", []), (b"audit-entry", place_of(receipt))]
         await self._send({**message, "headers": headers})
 
     def _draft(self, status: int) -> Draft:

@@ -26,12 +26,12 @@ from app.provider.endpoint import AnswerForm, Endpoint
 from app.provider.endpoints import endpoint_for_path
 from app.query import DEFAULT_LIMITS
 from app.quota.arithmetic import Standing, ratelimit_headers
+from app.web.accounted import place_of
 from app.web.errors import STATUS_OF_CODE, Spoken, envelope, in_platform_words, of_error, success_envelope
 from app.web.metrics import Metrics
 from app.web.patience import Patience
 
 TOKEN_PATHS = frozenset({"/v2/oauth/token", "/v2/oauth/token/"})
-_ORIGIN = b'origin="bursar"'
 _JSON = (b"content-type", b"application/json; charset=utf-8")
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 _NO_STORE = (b"cache-control", b"no-store")
@@ -278,7 +278,7 @@ def _token_refusal(status: int, code: str, message: str, receipt: Receipt) -> _R
 
 def _receipt_headers(receipt: Receipt) -> Headers:
     return [
-        (b"audit-entry", b"%b;index=%d;size=%d" % (_ORIGIN, receipt.index, receipt.size)),
+        (b"audit-entry", place_of(receipt)),
         (b"audit-leaf", b":%b:" % b64encode(receipt.leaf_hash)),
     ]
 

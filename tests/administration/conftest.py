@@ -11,10 +11,10 @@ from app.administration.minting import Mint
 from app.administration.wanted import read_state_file
 from app.sealing import MasterKey
 from app.storage.engines import Database, open_database
-from app.storage.log import Boot
 from app.storage.registry import SqlRegistry
 from app.storage.schema import migrate
 from tests.administration.scene import Scene
+from tests.signing import boot
 
 OPERATOR: Actor = local_operator(1000)
 
@@ -47,7 +47,7 @@ def scene(tmp_path: Path) -> Scene:
 async def office(database_url: str, scene: Scene) -> AsyncIterator[Office]:
     await migrate(database_url)
     database = open_database(database_url)
-    registry = SqlRegistry(database=database, boot=Boot("test", "0" * 16))
+    registry = SqlRegistry(database=database, boot=boot("test", "0" * 16))
     mint = Mint(master=MasterKey(bytes(range(32))), pepper=b"p" * 32)
     yield Office(database, registry, mint, scene)
     await database.close()

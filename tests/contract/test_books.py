@@ -19,9 +19,10 @@ from app.quota.arithmetic import Exhausted, ScopeKind
 from app.quota.limits import Owners, wants_of
 from app.storage.books import SqlBooks
 from app.storage.engines import Database, open_database
-from app.storage.log import Boot, append, check_log
+from app.storage.log import append, check_log
 from app.storage.schema import migrate
 from app.storage.tables import CounterRow, EntryRow, LimitRow, ReservationRow, table
+from tests.signing import boot
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +47,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def books(database: Database) -> AsyncIterator[SqlBooks]:
-    opened = SqlBooks(database=database, clock=SystemClock(), boot=Boot("replica", "boot"))
+    opened = SqlBooks(database=database, clock=SystemClock(), boot=boot("replica", "boot"))
     await opened.start()
     yield opened
     await opened.stop()
@@ -158,7 +159,7 @@ async def test_a_receipt_names_the_leaf_that_is_stored(books: SqlBooks, database
 async def test_a_decision_on_an_old_directory_is_neither_logged_nor_reserved(
     books: SqlBooks, database: Database
 ) -> None:
-    await append(database, Boot("cli", "b2"), [Draft(type="admin", fields={})], changes_directory=True)
+    await append(database, boot("cli", "b2"), [Draft(type="admin", fields={})], changes_directory=True)
     assert await books.note(Draft(type="decision", fields={}), revision=1) == Superseded(revision=2)
     old = await books.open_call(
         wants_of(QuotaFamily.MAIN, requests=1, records=1, **OWNERS), intent(revision=1)
@@ -235,7 +236,7 @@ async def test_entries_that_were_changed_or_lost_are_found_at_start(
 
 
 async def test_after_the_end_nothing_more_is_promised(database: Database) -> None:
-    ended = SqlBooks(database=database, clock=SystemClock(), boot=Boot("replica", "ended"))
+    ended = SqlBooks(database=database, clock=SystemClock(), boot=boot("replica", "ended"))
     await ended.start()
     await ended.stop()
     with pytest.raises(AuditUnavailable):

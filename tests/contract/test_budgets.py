@@ -18,7 +18,6 @@ from app.quota.arithmetic import Exhausted, Standing
 from app.quota.limits import Owners, wants_of
 from app.storage.books import SqlBooks
 from app.storage.engines import Database, open_database
-from app.storage.log import Boot
 from app.storage.schema import migrate
 from app.storage.tables import (
     CredentialRow,
@@ -29,6 +28,7 @@ from app.storage.tables import (
     RaiseRow,
     table,
 )
+from tests.signing import boot
 
 pytestmark = pytest.mark.anyio
 
@@ -78,7 +78,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def books(database: Database) -> AsyncIterator[SqlBooks]:
-    opened = SqlBooks(database=database, clock=SystemClock(), boot=Boot("replica", "boot"))
+    opened = SqlBooks(database=database, clock=SystemClock(), boot=boot("replica", "boot"))
     await opened.start()
     yield opened
     await opened.stop()
@@ -193,7 +193,7 @@ async def test_a_raise_counts_while_it_lasts_and_no_longer(books: SqlBooks, data
 
 
 async def _standings(books: SqlBooks, database: Database) -> tuple[Standing, ...]:
-    fresh = SqlBooks(database=database, clock=SystemClock(), boot=Boot("replica", "boot"))
+    fresh = SqlBooks(database=database, clock=SystemClock(), boot=boot("replica", "boot"))
     return await fresh.standings(**owners("greedy"))
 
 

@@ -19,9 +19,10 @@ from app.quota.limits import HeldTo, Owners, own_wants, wants_of
 from app.storage.books import SqlBooks
 from app.storage.engines import Database, open_database
 from app.storage.limits import SqlLimits
-from app.storage.log import Boot, append
+from app.storage.log import append
 from app.storage.schema import migrate
 from app.storage.tables import CounterRow, EntryRow, LimitRow, RaiseRow, table
+from tests.signing import boot
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +50,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def books(database: Database) -> AsyncIterator[SqlBooks]:
-    opened = SqlBooks(database=database, clock=SystemClock(), boot=Boot("replica", "boot"))
+    opened = SqlBooks(database=database, clock=SystemClock(), boot=boot("replica", "boot"))
     await opened.start()
     yield opened
     await opened.stop()
@@ -125,7 +126,7 @@ async def test_many_at_once_are_served_no_more_than_the_budget(books: SqlBooks, 
 
 async def test_on_a_directory_that_has_changed_nothing_is_served(books: SqlBooks, database: Database) -> None:
     asked = await wants(database, delivered=20)
-    await append(database, Boot("cli", "b2"), [Draft(type="admin", fields={})], changes_directory=True)
+    await append(database, boot("cli", "b2"), [Draft(type="admin", fields={})], changes_directory=True)
     answer = await books.serve(Draft(type="decision", fields={}), asked, owners=OWNERS, revision=1)
     assert answer == Superseded(revision=2)
     assert await counted(database) == {}
@@ -197,7 +198,7 @@ async def test_limits_are_read_anew_when_the_directory_has_changed_and_only_then
 
     await database.write(change)
     assert await limits.held_to(OWNERS, revision=1) is first
-    await append(database, Boot("cli", "b2"), [Draft(type="admin", fields={})], changes_directory=True)
+    await append(database, boot("cli", "b2"), [Draft(type="admin", fields={})], changes_directory=True)
     second = await limits.held_to(OWNERS, revision=2)
     assert {each.amount for each in second.short} == {5, 2}
 

@@ -21,7 +21,7 @@ from app.quota.arithmetic import Exhausted, Limit, Standing, Want
 from app.quota.limits import wants_of
 from app.storage.books import SqlBooks
 from app.storage.engines import open_database
-from app.storage.log import Boot, append, check_log
+from app.storage.log import append, check_log
 from app.storage.tables import LimitRow, RaiseRow, table
 from tests.quota import plain_ledger as plain
 from tests.quota.clocked import ClockedDatabase, SetClock, us_of
@@ -37,6 +37,7 @@ from tests.quota.ledger_scene import (
     read_written,
 )
 from tests.quota.plain_ledger import Call, Owners, PlainLedger, Raise, Slot, Verdict
+from tests.signing import boot
 
 T = TypeVar("T")
 
@@ -314,7 +315,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(owners=A_CALLER)
     def one_looks_at_its_limits(self, owners: Owners) -> None:
-        fresh = SqlBooks(database=self.database, clock=self.clock, boot=Boot("replica", "looks"))
+        fresh = SqlBooks(database=self.database, clock=self.clock, boot=boot("replica", "looks"))
         found = self.run(fresh.standings(**named(owners)))
         self._check_standings(found, owners, now=self.clock.us)
 
@@ -389,7 +390,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.books = SqlBooks(
             database=self.database,
             clock=self.clock,
-            boot=Boot("replica", f"boot{self.boots}"),
+            boot=boot("replica", f"boot{self.boots}"),
             reap_every_s=NEVER_S,
         )
         self.run(self.books.start())
@@ -455,7 +456,7 @@ class LedgerMachine(RuleBasedStateMachine):
         async def work() -> None:
             await self.database.write(lambda conn: conn.execute(change))
             admin = Draft(type="admin", fields={})
-            await append(self.database, Boot("cli", "cli"), [admin], changes_directory=True)
+            await append(self.database, boot("cli", "cli"), [admin], changes_directory=True)
 
         self.run(work())
         self.plain.tick(self.clock.us)

@@ -13,9 +13,10 @@ from app.audit.entries import Draft
 from app.audit.tree import Frontier
 from app.errors import BadSetting, NotReady, StoreUnavailable
 from app.storage.engines import open_database
-from app.storage.log import Boot, append
+from app.storage.log import append
 from app.storage.schema import Ahead, Current, Missing, migrate, schema_state
 from app.storage.tables import HeadRow, table
+from tests.signing import boot
 
 pytestmark = pytest.mark.anyio
 
@@ -85,7 +86,7 @@ async def test_the_log_begins_empty(database_url: str) -> None:
 async def test_the_database_itself_refuses_to_change_or_drop_an_entry(database_url: str) -> None:
     await migrate(database_url)
     database = open_database(database_url)
-    await append(database, Boot("r", "b"), [Draft(type="admin", fields={"op": "test"})])
+    await append(database, boot("r", "b"), [Draft(type="admin", fields={"op": "test"})])
     statements = ["UPDATE entry SET type = 'x'", "DELETE FROM entry"]
     if database.dialect == "postgresql":
         statements.append("TRUNCATE entry")

@@ -12,10 +12,10 @@ from app.errors import Conflict, NotReady
 from app.quota.arithmetic import Dimension, Use, Window
 from app.quota.limits import StoredLimit
 from app.storage.engines import Database, open_database
-from app.storage.log import Boot
 from app.storage.registry import SqlRegistry
 from app.storage.schema import migrate
 from app.storage.tables import CounterRow, HeadRow, table
+from tests.signing import boot
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +31,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 def registry(database: Database) -> SqlRegistry:
-    return SqlRegistry(database=database, boot=Boot("test", "0" * 16))
+    return SqlRegistry(database=database, boot=boot("test", "0" * 16))
 
 
 def person(number: int, email: str | None = None) -> Person:

@@ -20,18 +20,19 @@ from app.cache.pages import HeldPage
 from app.clock import SystemClock
 from app.sealing import MasterKey
 from app.storage.engines import Database, open_database
-from app.storage.log import Boot, check_log
+from app.storage.log import check_log
 from app.storage.pages import SqlPages
 from app.storage.registry import SqlRegistry
 from app.storage.retention import Retention
 from app.storage.schema import migrate
 from app.storage.tables import EntryRow, HeldPageRow, table
 from tests.administration.scene import Scene
+from tests.signing import boot
 
 pytestmark = pytest.mark.anyio
 
 ACTOR: Actor = local_operator(7)
-BOOT = Boot("test", "0" * 16)
+BOOT = boot()
 DAY = dt.timedelta(days=1)
 
 

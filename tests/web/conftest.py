@@ -19,10 +19,10 @@ from app.bootstrap import Installation
 from app.sealing import MasterKey
 from app.settings import Settings
 from app.storage.engines import open_database
-from app.storage.log import Boot
 from app.storage.registry import SqlRegistry
 from app.storage.schema import migrate
 from app.web.factory import create_app
+from tests.signing import boot
 
 OPERATOR: Actor = local_operator(1000)
 STATE = """
@@ -101,7 +101,7 @@ async def opened_house(directory: Path, database_url: str) -> AsyncIterator[Hous
     master = MasterKey.write_new(settings.master_key_path)
     await migrate(settings.database_url)
     elsewhere = open_database(settings.database_url)
-    office = SqlRegistry(database=elsewhere, boot=Boot("office", "0" * 16))
+    office = SqlRegistry(database=elsewhere, boot=boot("office", "0" * 16))
     mint = Mint.of(master)
     await apply_state(office, mint, OPERATOR, read_state_file(directory / "state.yaml", {}))
     app = create_app(settings).app

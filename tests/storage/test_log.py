@@ -1,0 +1,157 @@
+"""The signed log in the database: each commit has its checkpoint, and nobody appends past it."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy.engine import Connection
+
+from app.audit.entries import Draft
+from app.audit.notes import Checkpoint, Signer, open_checkpoint
+from app.audit.proofs import root_of
+from app.audit.tree import Frontier, leaf_hash
+from app.errors import BadSetting, LogBroken, StoreUnavailable
+from app.storage.engines import Database, open_database
+from app.storage.log import Boot, append, check_log, name_log
+from app.storage.schema import migrate
+from app.storage.tables import EntryRow, HeadRow, TreeNodeRow, table
+from tests.signing import SIGNER, boot
+
+pytestmark = pytest.mark.anyio
+
+_head, _entry, _node = table(HeadRow), table(EntryRow), table(TreeNodeRow)
+ORIGIN = "example.edu/bursar/1"
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    await migrate(database_url)
+    opened = open_database(database_url)
+    await opened.write(lambda conn: name_log(conn, ORIGIN))
+    yield opened
+    await opened.close()
+
+
+def drafts(count: int) -> list[Draft]:
+    return [Draft(type="admin", fields={"op": "test"}) for _ in range(count)]
+
+
+async def execute(database: Database, statement: Any, *values: Any) -> Any:
+    return await database.write(lambda conn: conn.execute(statement, *values).rowcount)
+
+
+async def checkpoint(database: Database) -> Checkpoint:
+    def work(conn: Connection) -> bytes:
+        return bytes(conn.execute(sa.select(_head.c.checkpoint)).scalar_one())
+
+    return open_checkpoint(await database.read(work), [SIGNER.verifier(ORIGIN)])
+
+
+async def test_every_commit_signs_the_tree_as_it_then_is(database: Database) -> None:
+    run = boot()
+    hashes: list[bytes] = []
+    for count in (1, 3, 60):
+        receipts = await append(database, run, drafts(count))
+        hashes += [receipt.leaf_hash for receipt in receipts]
+        assert {receipt.origin for receipt in receipts} == {ORIGIN}
+        assert await checkpoint(database) == Checkpoint(ORIGIN, len(hashes), Frontier().extend(hashes).root())
+    assert await database.read(lambda conn: check_log(conn, SIGNER)) == 64
+
+
+async def test_subtrees_are_kept_as_they_are_completed(database: Database) -> None:
+    run = boot()
+    for count in (250, 250, 100):
+        await append(database, run, drafts(count))
+
+    class Stored:
+        def __init__(self, conn: Connection) -> None:
+            self._conn = conn
+
+        def nodes(self, level: int, start: int, end: int) -> list[bytes]:
+            if level == 0:
+                asked = sa.select(_entry.c.leaf_hash).where(_entry.c.ix >= start, _entry.c.ix < end)
+                return [bytes(row[0]) for row in self._conn.execute(asked.order_by(_entry.c.ix))]
+            asked = sa.select(_node.c.hash).where(
+                _node.c.level == level, _node.c.ix >= start, _node.c.ix < end
+            )
+            return [bytes(row[0]) for row in self._conn.execute(asked.order_by(_node.c.ix))]
+
+    def work(conn: Connection) -> tuple[int, bytes]:
+        kept = conn.execute(sa.select(sa.func.count()).select_from(_node)).scalar_one()
+        return kept, root_of(Stored(conn), 0, 600)
+
+    assert await database.read(work) == (2, (await checkpoint(database)).root)
+
+
+async def test_without_the_logs_key_nothing_is_appended(database: Database) -> None:
+    with pytest.raises(BadSetting, match="key"):
+        await append(database, Boot("r", "b"), drafts(1))
+    assert await database.read(check_log) == 0
+
+
+async def test_a_log_signed_by_another_key_is_refused(database: Database) -> None:
+    await append(database, boot(), drafts(3))
+    with pytest.raises(LogBroken):
+        await database.read(lambda conn: check_log(conn, Signer(Ed25519PrivateKey.generate())))
+
+
+async def test_a_checkpoint_of_another_tree_is_refused(database: Database) -> None:
+    await append(database, boot(), drafts(3))
+    other = Checkpoint(ORIGIN, 3, leaf_hash(b"another"))
+    await execute(database, sa.update(_head).values(checkpoint=SIGNER.sign(other.text, ORIGIN)))
+    with pytest.raises(LogBroken, match="another tree"):
+        await database.read(lambda conn: check_log(conn, SIGNER))
+
+
+async def test_a_log_keeps_its_name(database: Database) -> None:
+    await database.write(lambda conn: name_log(conn, "other"))
+    await append(database, boot(), drafts(1))
+    assert (await checkpoint(database)).origin == ORIGIN
+
+
+def _row(index: int, leaf: bytes, digest: bytes) -> dict[str, list[object]]:
+    return {
+        "ixs": [index],
+        "ids": ["f" * 32],
+        "types": ["admin"],
+        "tss": [1],
+        "leaves": [leaf],
+        "hashes": [digest],
+    }
+
+
+_CALL = sa.text(
+    "SELECT audit_append(CAST(:ixs AS bigint[]), CAST(:ids AS text[]), CAST(:types AS text[]), "
+    "CAST(:tss AS bigint[]), CAST(:leaves AS bytea[]), CAST(:hashes AS bytea[]))"
+)
+
+
+@pytest.mark.parametrize(
+    ("index", "hashed", "says"),
+    [
+        (3, b"{}", None),
+        (4, b"{}", "does not follow"),
+        (2, b"{}", "does not follow"),
+        (3, b"{ }", "hash of entry"),
+    ],
+)
+async def test_postgresql_itself_checks_what_is_appended(
+    postgres_url: str, index: int, hashed: bytes, says: str | None
+) -> None:
+    await migrate(postgres_url)
+    database = open_database(postgres_url)
+    try:
+        await append(database, boot(), drafts(3))
+        call: Callable[[Connection], object] = lambda conn: conn.execute(  # noqa: E731
+            _CALL, _row(index, b"{}", leaf_hash(hashed))
+        ).scalar_one()
+        if says is None:
+            assert await database.write(call) == 1
+            return
+        with pytest.raises((StoreUnavailable, sa.exc.DBAPIError)) as refused:
+            await database.write(call)
+        assert says in str(refused.value) + str(refused.value.__cause__)
+    finally:
+        await database.close()
