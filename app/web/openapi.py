@@ -170,6 +170,7 @@ def _token_operation() -> dict[str, Any]:
             "200": _json("An access token, good for two hours.", token),
             "400": _json("A malformed request.", refusal),
             "401": _json("`invalid_client`: the key or the secret does not hold.", refusal),
-            "503": _json("The log or the database cannot be reached.", _ERROR),
+            "500": _json("`server_error`: something is wrong.", refusal),
+            "503": _json("`temporarily_unavailable`: the log or the database cannot be reached.", refusal),
         },
     }

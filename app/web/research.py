@@ -79,7 +79,7 @@ class ResearchApi:
             reply = await self._reply(scope, receive)
         except Exception:  # noqa: BLE001 - a bug must not answer in the framework's shape
             _log.exception("a research request failed", path=scope["path"])
-            reply = _error_reply(_SOMETHING_WRONG, new_entry_id(), [])
+            reply = _broken_reply(scope["path"], _SOMETHING_WRONG)
         await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
         await send({"type": "http.response.body", "body": reply.body})
 
@@ -108,7 +108,7 @@ class ResearchApi:
                 )
             return await self._research(scope, headers, body, endpoint, origin)
         except BursarError as error:
-            return _error_reply(of_error(error), new_entry_id(), [])
+            return _broken_reply(path, of_error(error))
 
     async def _research(
         self, scope: Scope, headers: dict[bytes, bytes], body: bytes, endpoint: Endpoint, origin: Origin
@@ -293,6 +293,18 @@ def _warning_headers(warned: Sequence[Objection]) -> Headers:
 
 def _cost_header(cost: Charge) -> tuple[bytes, bytes]:
     return (b"bursar-cost", b"requests=%d, records=%d" % (cost.requests, cost.records))
+
+
+def _broken_reply(path: str, spoken: Spoken) -> _Reply:
+    """The answer when no entry could be made, in the shape of whatever was asked."""
+    if path not in TOKEN_PATHS:
+        return _error_reply(spoken, new_entry_id(), [])
+    # Flat as every token refusal: a client that finds an object under `error` tries again for an hour. The codes
+    # are those of RFC 6749, section 4.1.2.1, which the platform's own list breaks off before.
+    code = "temporarily_unavailable" if spoken.status == 503 else "server_error"
+    body = {"error": code, "error_description": spoken.message, "log_id": new_entry_id()}
+    wait = [] if spoken.retry_after_s is None else [(b"retry-after", b"%d" % spoken.retry_after_s)]
+    return _reply(spoken.status, orjson.dumps(body), [_NO_STORE, *wait])
 
 
 def _error_reply(spoken: Spoken, log_id: str, headers: Headers) -> _Reply:

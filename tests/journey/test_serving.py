@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -83,7 +84,8 @@ async def test_without_its_database_it_refuses_in_the_platforms_words_and_recove
     tmp_path: Path, postgres_url: str, postgres_server: PrivatePostgres
 ) -> None:
     with Installation(tmp_path, database_url=postgres_url) as installation:
-        key = installation.key()["api_key"]
+        issued = installation.key()
+        key = issued["api_key"]
         installation.start()
         headers = {"Authorization": f"Bearer {key}"}
         assert call(installation.port, "POST", VIDEO_QUERY, body=video_query(), headers=headers)[0] == 200
@@ -98,6 +100,16 @@ async def test_without_its_database_it_refuses_in_the_platforms_words_and_recove
             error = json.loads(answer)["error"]
             assert (status, error["code"]) == (503, "internal_error")
             assert error["message"].startswith("audit_unavailable:")
+            assert 5 <= int(found["retry-after"]) <= 30
+            form = {"grant_type": "client_credentials"} | {
+                name: issued[name] for name in ("client_key", "client_secret")
+            }
+            status, found, answer = call(
+                installation.port, "POST", "/v2/oauth/token/", body=urlencode(form).encode()
+            )
+            refusal = json.loads(answer)
+            assert (status, refusal["error"]) == (503, "temporarily_unavailable")
+            assert refusal["error_description"].startswith("audit_unavailable:")
             assert 5 <= int(found["retry-after"]) <= 30
             assert call(installation.port, "GET", "/readyz")[0] == 503
             assert call(installation.port, "GET", "/livez")[0] == 200
