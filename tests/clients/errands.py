@@ -15,11 +15,15 @@ class Search:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
-    """Everything there is on `subject`, in pages of `page`; subjects are a search, a handle or an id."""
+    """Everything there is on `subject`, in pages of `page`; subjects are a search, a handle or an id.
+
+    With `search_id`, a search goes on from its second page, as after a crash.
+    """
 
     endpoint: str
     subject: Search | str | int
     page: int = 100
+    search_id: str | None = None
 
     @property
     def search(self) -> Search:

@@ -10,6 +10,7 @@ from tiktok_research_api_helper.api_client import (
     TikTokApiClient,
     TikTokApiRequestClient,
     TikTokCredentials,
+    TikTokVideoRequest,
     VideoQueryConfig,
 )
 from tiktok_research_api_helper.query import Condition, Fields, Operations, VideoQuery
@@ -47,6 +48,11 @@ def question_of(errand: Errand) -> VideoQueryConfig:
 
 
 def _fetch_all(client: TikTokApiClient, errand: Errand) -> Any:
+    if errand.search_id is not None:
+        page = TikTokVideoRequest.from_config(
+            question_of(errand), search_id=errand.search_id, cursor=errand.page
+        )
+        return client._request_client.fetch_videos(page).videos
     found = client.fetch_all(question_of(errand))
     crawl = found.crawl
     return found.videos, crawl and (crawl.cursor, crawl.has_more, crawl.extra_data)

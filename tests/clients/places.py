@@ -63,6 +63,10 @@ class Place:
         environ["BURSAR_CLOCK_OFFSET_S"] = str(offset_s)
         self.installation.start()
 
+    def turn(self, **knobs: Any) -> None:
+        """Let the simulator behave so until it starts anew."""
+        self.installation.control("POST", "knobs", **knobs)
+
     def journal(self) -> list[dict[str, Any]]:
         """What the simulator was asked since its start, and how it answered."""
         body = call(self.installation.simulator_port, "GET", "/_sim/journal")[2]

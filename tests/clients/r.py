@@ -35,7 +35,10 @@ def _search(errand: Errand) -> dict[str, Any]:
     search = errand.search
     regions = {"field_name": "region_code", "operation": "IN", "field_values": search.regions}
     tag = {"field_name": "hashtag_name", "operation": "EQ", "field_values": [search.hashtag]}
-    return {"query": {"and": [regions, tag]}, "start_date": search.start, "end_date": search.end}
+    body = {"query": {"and": [regions, tag]}, "start_date": search.start, "end_date": search.end}
+    if errand.search_id is None:
+        return body
+    return {**body, "search_id": errand.search_id, "cursor": errand.page}
 
 
 def _of_somebody(errand: Errand) -> dict[str, Any]:
@@ -44,7 +47,8 @@ def _of_somebody(errand: Errand) -> dict[str, Any]:
 
 def _period(key: str) -> Callable[[Errand], dict[str, Any]]:
     def body(errand: Errand) -> dict[str, Any]:
-        return {"filters": {key: {"min": errand.search.start, "max": errand.search.end}}}
+        asked: dict[str, Any] = {"filters": {key: {"min": errand.search.start, "max": errand.search.end}}}
+        return asked if errand.search_id is None else {**asked, "search_id": errand.search_id}
 
     return body
 

@@ -38,6 +38,8 @@ def query_of(errand: Errand) -> Query:
 def _query_videos(api: TikTokResearchAPI, errand: Errand) -> Answer:
     search = errand.search
     request = QueryVideoRequest(query_of(errand), search.start, search.end, errand.page)
+    if errand.search_id is not None:
+        request.search_id, request.cursor = errand.search_id, errand.page
     videos, search_id, *rest = api.query_videos(request, fetch_all_pages=True)
     return videos, search_id is None, *rest
 
