@@ -126,6 +126,11 @@ class Settings(BaseSettings):
         default=True,
         description="Whether refusals that repeat are answered late, so that a looping script does no harm.",
     )
+    two_person_control: bool = Field(
+        default=False,
+        description="Whether raising a credential's limit or roster waits until a second administrator confirms "
+        "it (`bursar proposal`).",
+    )
     page_ttl_s: Annotated[int, Field(ge=0, le=2_592_000)] = Field(
         default=86_400,
         description="Seconds for which a held answer may be served again; never longer than the terms' interval "

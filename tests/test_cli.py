@@ -298,6 +298,7 @@ def test_doctor_names_each_fault_and_its_mend(shell: Shell) -> None:
         "log_key",
         "data_dir_open",
         "approval_ended",
+        "held_after_end",
         "terms_not_accepted",
         "limit_not_enforced",
     }
@@ -359,7 +360,8 @@ def test_each_kind_of_error_has_its_exit_code(error: Any, code: int) -> None:
 COMMANDS = """
 demo serve simulator init migrate apply doctor usage estimate | token issue | key issue | key list | key rotate | key revoke
 | credential add | credential list | credential rotate | project list | person list | person add | limit list
-| limit set | limit remove | terms list | terms record | terms accept
+| limit set | limit remove | terms list | terms record | terms accept | rule list | rule set | rule value
+| proposal list | proposal confirm | proposal refuse
 """
 
 
@@ -399,3 +401,49 @@ def test_a_limit_is_raised_listed_and_ended(shell: Shell) -> None:
     )
     assert code == 2
     assert "limit set" in err
+
+
+def test_a_rule_is_shown_and_set_and_a_value_is_stated(shell: Shell) -> None:
+    shell.applied()
+    assert shell.json("rule", "set", "date-span", "shadow") == {
+        "rule": "date-span",
+        "mode": "shadow",
+        "changed": True,
+    }
+    stated = ("refresh_interval_days", "30", "--from", "2026-01-22", "--source", "III.3.e")
+    assert shell.json("rule", "value", *stated)["changed"] is True
+    found = shell.json("rule", "list")
+    modes = {each["rule"]: each["mode"] for each in found["rules"]}
+    assert (modes["date-span/1"], modes["page-size/1"]) == ("shadow", "enforce")
+    assert {each["name"]: each["amount"] for each in found["values"]}["refresh_interval_days"] == 30
+    _, out, _ = shell.run("rule", "list")
+    assert "30 from 2026-01-22 (III.3.e)" in out
+    for wrong in (("set", "date-span", "off"), ("set", "pi", "warn"), ("value", "pi", "3", "--source", "x")):
+        assert shell.run("rule", *wrong)[0] == 2
+
+
+def test_under_two_person_control_a_raise_waits_and_its_author_cannot_confirm_it(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.applied()
+    monkeypatch.setenv("BURSAR_TWO_PERSON_CONTROL", "true")
+    done = shell.json("limit", "set", "credential:main", "requests/day", "5000")
+    (waiting,) = done["waiting"]
+    assert (done["changed"], waiting["before"], waiting["after"]) == (False, 1000, 5000)
+    shell.scene.edit("records/day: 100000,", "records/day: 200000,")
+    shell.scene.edit("requests/day: 1000,", "requests/day: 5000,")
+    applied = shell.json("apply", str(shell.scene.path))
+    assert sorted(each["what"] for each in applied["waiting"]) == ["records/day", "requests/day"]
+    _, out, _ = shell.run("apply", str(shell.scene.path))
+    assert f"waits for another administrator (bursar proposal confirm {waiting['id']})" in out
+    code, _, err = shell.run("proposal", "confirm", waiting["id"])
+    assert (code, "another administrator" in err) == (2, True)
+    amounts = {
+        each["key"]: each["amount"]
+        for each in shell.json("limit", "list")["limits"]
+        if "credential" in each["scope"]
+    }
+    assert (amounts["requests/day"], amounts["records/day"]) == (1000, 100000)
+    assert shell.json("proposal", "refuse", waiting["id"])["outcome"] == "refused"
+    outcomes = [each["outcome"] for each in shell.json("proposal", "list")["proposals"]]
+    assert outcomes == ["open", "refused"]

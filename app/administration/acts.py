@@ -3,7 +3,7 @@
 import dataclasses
 import datetime as dt
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from app.administration.changes import Actor, Change, Plan
 from app.administration.credentials import check_base_url
@@ -18,10 +18,12 @@ from app.administration.facing import acceptance_face, differences, person_face
 from app.administration.floors import after, check_floors
 from app.administration.minting import Mint
 from app.administration.registry import Registry
-from app.administration.state import Acceptance, Credential, Person, Project, State, slot_of
+from app.administration.second_person import HeldBack, hold_back
+from app.administration.state import Acceptance, Credential, Person, Project, Proposal, State, slot_of
 from app.administration.wanted import Wanted, WantedCredential, check_secret
 from app.errors import Conflict, InvalidParams, NotFound
 from app.identity.roles import Act, Role
+from app.ids import new_object_id
 from app.quota.arithmetic import ScopeKind
 from app.quota.limits import EACH_MEMBER, FLOOR, StoredLimit
 
@@ -43,14 +45,19 @@ async def apply_state(
     Raises InvalidParams, naming the place in the file, and NotPermitted.
     """
     actor.require(Act.MANAGE_DIRECTORY)
-    if is_dry_run:
-        return difference(await registry.state(), wanted, mint, prune=prune)
+
+    def compare(state: State) -> Difference:
+        found = difference(state, wanted, mint, prune=prune)
+        if not registry.needs_second_person:
+            return found
+        held = hold_back(state, found.plan, actor, new_id=mint.object_id)
+        return dataclasses.replace(found, plan=held.plan, waiting=held.waiting)
 
     def decide(state: State) -> tuple[Plan, Difference]:
-        found = difference(state, wanted, mint, prune=prune)
+        found = compare(state)
         return found.plan, found
 
-    return await registry.change(actor, decide)
+    return compare(await registry.state()) if is_dry_run else await registry.change(actor, decide)
 
 
 async def ensure_admin(registry: Registry, mint: Mint, actor: Actor, *, email: str | None) -> str:
@@ -112,19 +119,30 @@ async def add_person(
     return await registry.change(actor, decide)
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsSet:
+    """What setting limits came to: true where anything changed; `waiting` is for a second person to confirm."""
+
+    has_changed: bool
+    waiting: Sequence[Proposal] = ()
+
+    def __bool__(self) -> bool:
+        return self.has_changed
+
+
 async def set_limits(
     registry: Registry, actor: Actor, *, scope: str, amounts: Mapping[LimitKey, int | None]
-) -> bool:
-    """Set limits of one scope, or end those whose amount is None; whether anything changed.
+) -> LimitsSet:
+    """Set limits of one scope, or end those whose amount is None.
 
-    `scope` is written as `usage` shows it, `project:elections` or `member:elections/ada@example.edu`, or
+    Under two-person control what raises a credential becomes a proposal. `scope` is written as `usage` shows it, `project:elections` or `member:elections/ada@example.edu`, or
     `each_member:elections`. What was used is never touched. Raises NotFound, InvalidParams, NotPermitted.
     """
     actor.require(Act.SET_LIMITS)
     if any(amount is not None and amount < 0 for amount in amounts.values()):
         raise InvalidParams("A limit is a whole number from 0 on.")
 
-    def decide(state: State) -> tuple[Plan, bool]:
+    def decide(state: State) -> tuple[Plan, LimitsSet]:
         kind, scope_id = find_scope(state, scope)
         present = {slot_of(each): each for each in state.limits}
         changes: list[Change] = []
@@ -145,7 +163,11 @@ async def set_limits(
             projects=state.projects,
             limits=after(state.limits, puts=puts, dropped=dropped),
         )
-        return Plan(changes=changes, puts=puts, dropped=dropped), bool(changes)
+        held = HeldBack(plan=Plan(changes=changes, puts=puts, dropped=dropped))
+        if registry.needs_second_person:
+            held = hold_back(state, held.plan, actor, new_id=new_object_id)
+        has_changed = any(each.kind == "limit" for each in held.plan.changes)
+        return held.plan, LimitsSet(has_changed=has_changed, waiting=held.waiting)
 
     return await registry.change(actor, decide)
 

@@ -15,6 +15,7 @@ _WHOLE: Final = frozenset(
     {
         *("added", "retired", "restored", "dropped", "issued", "rotated", "revoked", "accepted", "recorded"),
         *("frozen", "unfrozen", "requested", "granted", "refused", "withdrawn"),
+        *("proposed", "confirmed", "superseded"),
     }
 )
 """What can happen to an object as a whole; any other `what` names an attribute that was set."""

@@ -38,6 +38,7 @@ from app.administration.state import (
     Membership,
     Person,
     Project,
+    Proposal,
     Record,
     State,
     TermsVersion,
@@ -52,10 +53,14 @@ _Named = TypeVar("_Named", Credential, Person, TermsVersion, Project)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """What to change, and what the file does not name: `left` is (kind, object) of what stays as it is."""
+    """What to change, and what the file does not name: `left` is (kind, object) of what stays as it is.
+
+    `waiting` are raises that the file asks for and that a second person has to confirm.
+    """
 
     plan: Plan
     left: Sequence[tuple[str, str]]
+    waiting: Sequence[Proposal] = ()
 
 
 def difference(state: State, wanted: Wanted, mint: Mint, *, prune: bool = False) -> Difference:

@@ -10,6 +10,7 @@ from app.administration.freezing import shown_freezes
 from app.administration.registry import LogSize
 from app.administration.retention import is_over
 from app.administration.rosters import roster_sizes
+from app.administration.second_person import OPEN
 from app.administration.state import Project, State
 from app.audit.entries import Value
 from app.identity.callers import Policy
@@ -184,6 +185,14 @@ def _of_rules(state: State) -> Iterator[Finding]:
                 code="rule_not_enforced",
                 what=f"rule {each.id} does not refuse (mode {mode})",
                 mend=f"run `bursar rule set {each.id} enforce`",
+            )
+    for proposal in state.proposals:
+        if proposal.outcome == OPEN:
+            yield Finding(
+                severity="warning",
+                code="proposal_waiting",
+                what=f"proposal {proposal.id} ({proposal.what}) waits for a second administrator",
+                mend=f"have another administrator run `bursar proposal confirm {proposal.id}`, or refuse it",
             )
     for stored in state.rule_modes:
         if stored.rule not in known and stored.mode != Mode.ENFORCE:

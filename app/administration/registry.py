@@ -28,7 +28,13 @@ class LogSize:
 
 
 class Registry(Protocol):
-    """The directory, for people who change it. Everything here raises StoreUnavailable or NotReady."""
+    """The directory, for people who change it. Everything here raises StoreUnavailable or NotReady.
+
+    Where it `needs_second_person`, a plan that raises a credential's limit or roster without a confirmation
+    is refused; whoever plans holds it back as a proposal (`second_person`).
+    """
+
+    needs_second_person: bool
 
     async def state(self) -> State:
         """The whole directory, from one snapshot."""

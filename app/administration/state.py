@@ -207,6 +207,28 @@ class QuotaRequest:
     raise_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A raise of a credential's limit or roster that waits for a second person, or did.
+
+    `what` is roster_limit or a limit such as requests/day, `after` is None where a limit shall end.
+    `proposed_by` and `decided_by` are kind and principal: `cli:os:0`, `person:<id>`. `outcome` is open,
+    confirmed, refused or superseded.
+    """
+
+    id: str
+    credential_id: str
+    what: str
+    before: int
+    after: int | None
+    permission: Mapping[str, Any]
+    proposed_by: str
+    proposed_us: int
+    outcome: str
+    decided_by: str | None = None
+    decided_us: int | None = None
+
+
 Record = (
     Credential
     | Person
@@ -222,6 +244,7 @@ Record = (
     | StatedValue
     | Freeze
     | QuotaRequest
+    | Proposal
 )
 
 
@@ -267,6 +290,7 @@ class State:
     stated_values: Sequence[StatedValue] = ()
     freezes: Sequence[Freeze] = ()
     requests: Sequence[QuotaRequest] = ()
+    proposals: Sequence[Proposal] = ()
 
     @property
     def policy(self) -> Policy:

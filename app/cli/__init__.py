@@ -11,7 +11,19 @@ from typing import NoReturn
 
 import typer
 
-from app.cli import asking, directory, estimating, freezing, keys, quota, rules, running, setting_up, terms
+from app.cli import (
+    asking,
+    directory,
+    estimating,
+    freezing,
+    keys,
+    proposals,
+    quota,
+    rules,
+    running,
+    setting_up,
+    terms,
+)
 from app.cli.speaking import printable
 from app.errors import BursarError, Misconfigured, Unavailable
 
@@ -37,6 +49,7 @@ for name, group in (
     ("terms", terms.terms),
     ("rule", rules.rules),
     ("request", asking.requests),
+    ("proposal", proposals.proposals),
     ("freeze", freezing.freezes),
     ("unfreeze", freezing.unfreezes),
 ):

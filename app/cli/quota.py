@@ -1,10 +1,11 @@
 """usage and limit."""
 
 import datetime as dt
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli.proposals import waits
 from app.cli.speaking import AsJson, Day, day_of, note, office, operator, run, say, say_json, table
 
 if TYPE_CHECKING:
@@ -198,15 +199,20 @@ def _limit_key(key: str) -> "LimitKey":
 
 def _change(scope: str, key: str, amount: int | None, *, as_json: bool) -> None:
     from app.administration.acts import set_limits  # noqa: PLC0415
+    from app.administration.proposals import shown_proposals  # noqa: PLC0415
 
     limit_key = _limit_key(key)
 
-    async def work() -> bool:
+    async def work() -> tuple[bool, list[dict[str, Any]]]:
         async with office() as here:
-            return await set_limits(here.registry, operator(), scope=scope, amounts={limit_key: amount})
+            done = await set_limits(here.registry, operator(), scope=scope, amounts={limit_key: amount})
+            waiting = shown_proposals(await here.registry.state(), done.waiting) if done.waiting else []
+            return done.has_changed, waiting
 
-    has_changed = run(work())
+    has_changed, waiting = run(work())
     if as_json:
-        say_json({"scope": scope, "key": key, "amount": amount, "changed": has_changed})
+        say_json({"scope": scope, "key": key, "amount": amount, "changed": has_changed, "waiting": waiting})
+    elif waiting:
+        say(*(waits(each) for each in waiting))
     else:
         say("Done." if has_changed else "Nothing to change.")

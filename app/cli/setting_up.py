@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli.proposals import waits
 from app.cli.speaking import AsJson, office, operator, run, say, say_json, table
 
 if TYPE_CHECKING:
@@ -79,21 +80,24 @@ def apply(
 ) -> None:
     """Make the directory what FILE says, and print the difference."""
     from app.administration.acts import apply_state  # noqa: PLC0415
+    from app.administration.proposals import shown_proposals  # noqa: PLC0415
     from app.administration.wanted import read_state_file  # noqa: PLC0415
 
-    async def work() -> "Difference":
+    async def work() -> tuple["Difference", list[dict[str, Any]]]:
         wanted = read_state_file(file)
         async with office() as here:
-            return await apply_state(
+            found = await apply_state(
                 here.registry, here.mint, operator(), wanted, is_dry_run=dry_run, prune=prune
             )
+            return found, shown_proposals(await here.registry.state(), found.waiting)
 
-    found = run(work())
+    found, waiting = run(work())
     if as_json:
         say_json(
             {
                 "changes": [change.shown() for change in found.plan.changes],
                 "left": [{"kind": kind, "object": name} for kind, name in found.left],
+                "waiting": waiting,
                 "applied": not dry_run,
             }
         )
@@ -102,6 +106,7 @@ def apply(
         say(_line(change))
     for kind, name in found.left:
         say(f"  {kind} {name}: not in the file, left as it is (--prune retires it)")
+    say(*(waits(each) for each in waiting))
     count = len(found.plan.changes)
     said = f"{count} change{'' if count == 1 else 's'}" if count else "Nothing to change"
     say(said + (", not made (--dry-run)." if dry_run and count else "."))
@@ -137,7 +142,14 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 def _line(change: "Change") -> str:
-    sign = {"added": "+", "restored": "+", "retired": "-", "revoked": "-"}.get(change.what)
+    sign = {
+        "added": "+",
+        "restored": "+",
+        "retired": "-",
+        "revoked": "-",
+        "proposed": "+",
+        "superseded": "-",
+    }.get(change.what)
     if sign is not None:
         return f"{sign} {change.kind} {change.object}" + (f" {change.what}" if change.what != "added" else "")
     if change.before is None and change.after == "changed":

@@ -33,6 +33,8 @@ class Act(StrEnum):
     FREEZE = "freeze"
     """Stopping a credential, a project or a person, and letting them go on."""
     SEE_FREEZES = "see_freezes"
+    DECIDE_PROPOSALS = "decide_proposals"
+    """Confirm, as a second person, what raises a credential's limit or roster."""
     MANAGE_KEYS = "manage_keys"
     """Keys and tokens of other people."""
     RECORD_ACCEPTANCE = "record_acceptance"
@@ -57,6 +59,7 @@ _MAY: Mapping[Act, frozenset[Role]] = MappingProxyType(
         Act.MANAGE_RULES: frozenset({Role.ADMIN}),
         Act.FREEZE: frozenset({Role.ADMIN}),
         Act.SEE_FREEZES: frozenset({Role.ADMIN, Role.COMPLIANCE}),
+        Act.DECIDE_PROPOSALS: frozenset({Role.ADMIN}),
         Act.MANAGE_KEYS: frozenset({Role.ADMIN}),
         Act.RECORD_ACCEPTANCE: frozenset({Role.ADMIN, Role.COMPLIANCE}),
         Act.READ_LOG: frozenset({Role.COMPLIANCE}),

@@ -82,7 +82,10 @@ OBLIGATIONS: Final[Sequence[Obligation]] = (
         what="Principal and at most nine collaborators, each reviewed; leavers are removed.",
         sure=HIGH,
         rules=("roster-limit/1", "named-collaborator/1"),
-        records=("member.added", "member.set", "member.retired", "credential.set", "key.revoked"),
+        records=(
+            *("member.added", "member.set", "member.retired", "credential.set", "key.revoked"),
+            *("proposal.proposed", "proposal.confirmed"),
+        ),
         people="The platform's review, and each person's account there, are not visible from here.",
     ),
     Obligation(
@@ -113,8 +116,8 @@ OBLIGATIONS: Final[Sequence[Obligation]] = (
         id="R11",
         what="One identity; no second account or other way round limits.",
         sure=f"{HIGH} for the site, {MEDIUM} for research",
-        rules=("quota/1", "platform-quota/1", "roster-limit/1"),
-        records=("intent", "outcome"),
+        rules=("quota/1", "platform-quota/1", "roster-limit/1", "two-person/1"),
+        records=("intent", "outcome", "limit.set", "proposal.confirmed"),
         people="By construction a project has one credential, and quota is never pooled. Who else applies in "
         "the institution is not known here.",
     ),
@@ -145,7 +148,7 @@ OBLIGATIONS: Final[Sequence[Obligation]] = (
         id="R15",
         what="Security: roles, few people, internal audits, high safeguards.",
         sure=MEDIUM,
-        rules=("identify/1", "roles/1", "sight/1"),
+        rules=("identify/1", "roles/1", "sight/1", "two-person/1"),
         records=("auth", "admin", "audit_read"),
         people="The attestation, a second factor at sign-in and reviews of who still needs access are the "
         "institution's.",
@@ -154,9 +157,10 @@ OBLIGATIONS: Final[Sequence[Obligation]] = (
         id="R16",
         what="Report a compromise at once, and disconnect.",
         sure=f"{HIGH} for developers, {MEDIUM} for research",
-        records=("key.revoked", "credential.retired", "auth"),
-        people="Revoking a key or ending a project counts for the next call; whom to tell, and when, is decided "
-        "by people.",
+        rules=("not-frozen/1",),
+        records=("project.frozen", "credential.frozen", "person.frozen", "key.revoked", "auth"),
+        people="Stopping a credential, a project or a person, and revoking a key, count for the next call; whom "
+        "to tell, and when, is decided by people.",
     ),
     Obligation(
         id="R17",

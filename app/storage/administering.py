@@ -211,7 +211,11 @@ async def _holds_nothing_sealed(settings: Settings) -> bool:
 async def _opened(url: str, settings: Settings, master: MasterKey) -> AsyncIterator[Administration]:
     database = open_database(url, clock_offset_s=settings.clock_offset_s)
     try:
-        registry = SqlRegistry(database=database, boot=_boot(read_log_key(settings.log_key_path)))
+        registry = SqlRegistry(
+            database=database,
+            boot=_boot(read_log_key(settings.log_key_path)),
+            needs_second_person=settings.two_person_control,
+        )
         clock = SystemClock(offset_s=settings.clock_offset_s)
         yield Administration(
             registry=registry,

@@ -11,6 +11,7 @@ from sqlmodel import SQLModel
 
 from app.administration.changes import Actor, Plan
 from app.administration.registry import EARLIER, CounterSlot, LogSize
+from app.administration.second_person import require_second_person
 from app.administration.state import (
     Acceptance,
     Credential,
@@ -20,6 +21,7 @@ from app.administration.state import (
     Person,
     PersonToken,
     Project,
+    Proposal,
     QuotaRequest,
     Record,
     RuleMode,
@@ -49,6 +51,7 @@ from app.storage.tables import (
     PersonRow,
     PersonTokenRow,
     ProjectRow,
+    ProposalRow,
     QuotaRequestRow,
     RaiseRow,
     RuleModeRow,
@@ -76,6 +79,7 @@ _ROWS: Final[Mapping[type[Any], type[SQLModel]]] = {
     StatedValue: StatedValueRow,
     Freeze: FreezeRow,
     QuotaRequest: QuotaRequestRow,
+    Proposal: ProposalRow,
 }
 _TABLES: Final = {kind: table(row) for kind, row in _ROWS.items()}
 _head, _entry = table(HeadRow), table(EntryRow)
@@ -91,9 +95,10 @@ _DROPS: Final = {
 class SqlRegistry:
     """The registry's port over SQL; see `app.administration.registry`."""
 
-    def __init__(self, *, database: Database, boot: Boot) -> None:
+    def __init__(self, *, database: Database, boot: Boot, needs_second_person: bool = False) -> None:
         self._database = database
         self._boot = boot
+        self.needs_second_person = needs_second_person
 
     async def state(self) -> State:
         """The whole directory, from one snapshot."""
@@ -104,7 +109,10 @@ class SqlRegistry:
 
         def work(conn: Connection) -> tuple[LockedHead, T]:
             head = lock_head(conn, self._database, self._boot)
-            plan, answer = decide(_state(conn, now_us=head.now_us, revision=head.revision))
+            state = _state(conn, now_us=head.now_us, revision=head.revision)
+            plan, answer = decide(state)
+            if self.needs_second_person:
+                require_second_person(state, plan)
             if plan.changes:
                 self._carry_out(conn, plan)
                 for change in plan.changes:
@@ -174,6 +182,7 @@ def _state(conn: Connection, *, now_us: int, revision: int) -> State:
         stated_values=_all(conn, StatedValue),
         freezes=_all(conn, Freeze),
         requests=_all(conn, QuotaRequest),
+        proposals=_all(conn, Proposal),
     )
 
 

@@ -215,6 +215,23 @@ class StatedValueRow(SQLModel, table=True):
     stated_us: int = _big()
 
 
+class ProposalRow(SQLModel, table=True):
+    """A raise of a credential's limit or roster that one person asked for and another decides."""
+
+    __tablename__ = "proposal"
+    id: str = Field(primary_key=True, max_length=32)
+    credential_id: str = Field(max_length=32)
+    what: str = Field(max_length=64)
+    before: int = _big()
+    after: int | None = _big(nullable=True)
+    permission: dict[str, Any] = _json()
+    proposed_by: str = Field(max_length=64)
+    proposed_us: int = _big()
+    outcome: str = Field(max_length=16)
+    decided_by: str | None = Field(default=None, max_length=64)
+    decided_us: int | None = _big(nullable=True)
+
+
 class MembershipRow(SQLModel, table=True):
     """A person in a project, from one day to another, both included; open ended where None."""
 

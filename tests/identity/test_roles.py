@@ -18,12 +18,18 @@ def test_everybody_sees_themselves_and_accepts_terms(role: Role) -> None:
 def test_compliance_reads_the_log_and_changes_no_quota() -> None:
     assert may({"compliance"}, Act.READ_LOG)
     assert may({"compliance"}, Act.EXPORT_LOG)
-    for act in (Act.SET_LIMITS, Act.MANAGE_DIRECTORY, Act.MANAGE_KEYS):
+    for act in (
+        Act.SET_LIMITS,
+        Act.MANAGE_DIRECTORY,
+        Act.MANAGE_RULES,
+        Act.MANAGE_KEYS,
+        Act.DECIDE_PROPOSALS,
+    ):
         assert not may({"compliance"}, act)
 
 
-def test_only_administrators_manage_people_and_their_keys() -> None:
-    for act in (Act.MANAGE_DIRECTORY, Act.MANAGE_KEYS):
+def test_only_administrators_manage_people_their_keys_and_rules_and_decide_what_waits() -> None:
+    for act in (Act.MANAGE_DIRECTORY, Act.MANAGE_KEYS, Act.MANAGE_RULES, Act.DECIDE_PROPOSALS):
         assert [role for role in Role if may({role}, act)] == [Role.ADMIN]
 
 

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from app.administration.acts import apply_state
 from app.administration.changes import Actor, local_operator
+from app.administration.key_files import ensure_log_key
 from app.administration.keys import IssuedKey, issue_key, issue_token
 from app.administration.minting import Mint
 from app.administration.wanted import read_state_file
@@ -92,13 +93,14 @@ class House:
 
 
 @asynccontextmanager
-async def opened_house(directory: Path, database_url: str) -> AsyncIterator[House]:
+async def opened_house(directory: Path, database_url: str, **options: bool) -> AsyncIterator[House]:
     (directory / "secret").write_text("from-the-platform-4c7a\n")
     (directory / "terms.md").write_text("# Terms\n\nBe good & kind.\n")
     (directory / "state.yaml").write_text(STATE)
-    settings = Settings(data_dir=directory / "data", database_url=database_url)
+    settings = Settings(data_dir=directory / "data", database_url=database_url, **options)  # type: ignore[arg-type]
     settings.data_dir.mkdir(mode=0o700)
     master = MasterKey.write_new(settings.master_key_path)
+    ensure_log_key(settings.log_key_path)
     await migrate(settings.database_url)
     elsewhere = open_database(settings.database_url)
     office = SqlRegistry(database=elsewhere, boot=boot("office", "0" * 16))

@@ -21,6 +21,7 @@ COLUMNS = {
     "admin": "it",
     "compliance": "dpo",
 }
+NONE = "0" * 20
 MORE = {
     "limit": "requests/day",
     "amount": 5,
@@ -42,6 +43,10 @@ MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "list_projects": ("GET", "/projects", (401, 403, 403, 200, 200, 200, 200, 200)),
     "get_project": ("GET", "/projects/health", (401, 403, 403, 404, 200, 200, 200, 200)),
     "list_limits": ("GET", "/limits", (401, 403, 403, 200, 200, 200, 200, 200)),
+    "set_limit": ("PUT", "/limits", (401, 403, 403, 403, 403, 200, 200, 403)),
+    "list_proposals": ("GET", "/proposals", (401, 403, 403, 403, 403, 200, 200, 200)),
+    "confirm_proposal": ("POST", f"/proposals/{NONE}/confirmation", (401, 403, 403, 403, 403, 403, 404, 403)),
+    "refuse_proposal": ("POST", f"/proposals/{NONE}/refusal", (401, 403, 403, 403, 403, 403, 404, 403)),
     "list_rules": ("GET", "/rules", (401, 403, 403, 200, 200, 200, 200, 200)),
     "set_rule": ("PUT", "/rules/date-span/1", (401, 403, 403, 403, 403, 403, 200, 403)),
     "list_keys": ("GET", "/keys", (401, 403, 403, 200, 200, 200, 200, 200)),
@@ -70,6 +75,7 @@ BODIES = {
     "issue_key": {"project": "health", "person": "grace@example.edu"},
     "rotate_key": {"overlap_s": 60},
     "set_rule": {"mode": "enforce"},
+    "set_limit": {"scope": "project:health", "key": "requests/day", "amount": 200},
     "freeze": {"reason": "a test"},
     "ask_for_more": MORE,
     "refuse_request": {"reason": "a test"},

@@ -39,7 +39,11 @@ class Desk:
 def open_desk(installation: Installation) -> Desk:
     """The desk of an installation; raises BadSetting when the master key cannot be read."""
     master = MasterKey.from_file(installation.settings.master_key_path)
-    registry = SqlRegistry(database=installation.database, boot=installation.boot)
+    registry = SqlRegistry(
+        database=installation.database,
+        boot=installation.boot,
+        needs_second_person=installation.settings.two_person_control,
+    )
     return Desk(
         installation=installation,
         registry=registry,

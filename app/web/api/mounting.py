@@ -7,13 +7,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.web.api import asking, directory, estimates, freezes, keys, log, me, rules
+from app.web.api import asking, directory, estimates, freezes, keys, limits, log, me, rules
 from app.web.api.guard import GuardedRoute
 from app.web.problems import add_problem_handlers, problem_of
 
 _ROUTERS: Final = (
     me.router,
     directory.router,
+    limits.router,
     rules.router,
     estimates.router,
     keys.router,

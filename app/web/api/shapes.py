@@ -93,6 +93,55 @@ class Limits(BaseModel):
     items: list[LimitShape]
 
 
+class LimitWanted(BaseModel):
+    """One limit of a scope, as the state file writes it; without an amount it ends."""
+
+    model_config = example(scope="project:elections", key="requests/day", amount=300)
+    scope: Annotated[str, Field(max_length=500)]
+    key: Annotated[str, Field(max_length=64)]
+    amount: Annotated[int | None, Field(strict=True, ge=0, le=2**53 - 1)]
+
+
+class ProposalShape(BaseModel):
+    """A raise that waits for a second administrator, or did; `after` is None where a limit shall end."""
+
+    model_config = example(
+        id="5f0c1e9a7b3d2486ac90",
+        credential="main",
+        what="requests/day",
+        before=1000,
+        after=2000,
+        outcome="open",
+        proposed_by="it@example.edu",
+        proposed_at="2026-11-23T06:00:00Z",
+        decided_by=None,
+        decided_at=None,
+    )
+    id: str
+    credential: str
+    what: str
+    before: int
+    after: int | None
+    outcome: str
+    proposed_by: str
+    proposed_at: dt.datetime
+    decided_by: str | None
+    decided_at: dt.datetime | None
+
+
+class Proposals(BaseModel):
+    """A part of the list of proposals."""
+
+    items: list[ProposalShape]
+
+
+class LimitSetShape(BaseModel):
+    """Whether a limit changed, and what waits for a second administrator instead."""
+
+    has_changed: bool
+    waiting: list[ProposalShape]
+
+
 class UsedShape(BaseModel):
     """Where one limit stands; `reserved` is promised to calls under way."""
 

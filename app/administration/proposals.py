@@ -1,0 +1,157 @@
+"""What waits for a second administrator: confirmed by somebody else, or refused by anybody who may."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from app.administration.changes import Actor, Change, Dropped, Plan
+from app.administration.difference import limit_change
+from app.administration.facing import credential_face, differences
+from app.administration.floors import after, check_floors
+from app.administration.registry import Registry
+from app.administration.second_person import (
+    CONFIRMED,
+    OPEN,
+    REFUSED,
+    ROSTER,
+    RULE,
+    proposal_change,
+    what_of,
+    whoever,
+)
+from app.administration.state import Credential, Proposal, Record, State
+from app.errors import Conflict, NotFound, NotPermitted
+from app.identity.roles import Act
+from app.quota.arithmetic import ScopeKind
+from app.quota.limits import StoredLimit
+
+
+async def confirm(registry: Registry, actor: Actor, *, proposal_id: str) -> Proposal:
+    """Make a proposal true, as a second person.
+
+    Raises NotFound, Conflict where it is decided or what it would raise has changed since, NotPermitted for
+    whoever proposed it and whoever is no administrator.
+    """
+    actor.require(Act.DECIDE_PROPOSALS)
+
+    def decide(state: State) -> tuple[Plan, Proposal]:
+        proposal, credential = _open(state, proposal_id)
+        if whoever(actor) == proposal.proposed_by:
+            raise NotPermitted(
+                "You proposed this yourself. Ask another administrator to confirm it.", rule=RULE
+            )
+        done = replace(proposal, outcome=CONFIRMED, decided_by=whoever(actor), decided_us=state.now_us)
+        plan = (
+            _roster(proposal, credential) if proposal.what == ROSTER else _limit(state, proposal, credential)
+        )
+        changes = [*plan.changes, proposal_change(proposal, credential.name, CONFIRMED)]
+        return Plan(changes=changes, puts=(*plan.puts, done), dropped=plan.dropped), done
+
+    return await registry.change(actor, decide)
+
+
+async def refuse(registry: Registry, actor: Actor, *, proposal_id: str) -> Proposal:
+    """End a proposal without making it true; whoever made it may as well.
+
+    Raises NotFound, Conflict where it is decided, NotPermitted.
+    """
+    actor.require(Act.DECIDE_PROPOSALS)
+
+    def decide(state: State) -> tuple[Plan, Proposal]:
+        proposal, credential = _open(state, proposal_id)
+        done = replace(proposal, outcome=REFUSED, decided_by=whoever(actor), decided_us=state.now_us)
+        return Plan(changes=(proposal_change(proposal, credential.name, REFUSED),), puts=(done,)), done
+
+    return await registry.change(actor, decide)
+
+
+def shown_proposals(state: State, only: Sequence[Proposal] | None = None) -> list[dict[str, Any]]:
+    """Every proposal, or these alone, under names that people know: the open ones first, then the newest."""
+    names = {each.id: each.name for each in state.credentials}
+    emails = {each.id: each.email for each in state.people}
+    wanted = state.proposals if only is None else only
+    return [
+        {
+            "id": each.id,
+            "credential": names.get(each.credential_id, each.credential_id),
+            "what": each.what,
+            "before": each.before,
+            "after": each.after,
+            "outcome": each.outcome,
+            "proposed_by": _who(each.proposed_by, emails),
+            "proposed_at": _moment(each.proposed_us),
+            "decided_by": None if each.decided_by is None else _who(each.decided_by, emails),
+            "decided_at": None if each.decided_us is None else _moment(each.decided_us),
+        }
+        for each in sorted(wanted, key=lambda one: (one.outcome != OPEN, -one.proposed_us, one.id))
+    ]
+
+
+def _moment(us: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(us / 1_000_000, dt.UTC)
+
+
+def _who(by: str, emails: Mapping[str, str]) -> str:
+    kind, _, principal = by.partition(":")
+    return emails.get(principal, principal) if kind == "person" else principal
+
+
+def _open(state: State, proposal_id: str) -> tuple[Proposal, Credential]:
+    proposal = next((each for each in state.proposals if each.id == proposal_id), None)
+    if proposal is None:
+        raise NotFound(f"There is no proposal {proposal_id!a}; `bursar proposal list` shows all.")
+    if proposal.outcome != OPEN:
+        raise Conflict(f"This proposal is {proposal.outcome} already.")
+    credential = next((each for each in state.credentials if each.id == proposal.credential_id), None)
+    if credential is None or credential.retired_us is not None:
+        raise Conflict("The credential of this proposal has been retired; refuse it.")
+    return proposal, credential
+
+
+def _roster(proposal: Proposal, credential: Credential) -> Plan:
+    _require_as_before(proposal, credential.roster_limit)
+    new = replace(credential, roster_limit=proposal.after or 0, permission=proposal.permission)
+    changes = differences(
+        "credential", credential.name, credential.id, credential_face(credential), credential_face(new)
+    )
+    return Plan(changes=[_confirmed(each, proposal) for each in changes], puts=(new,))
+
+
+def _limit(state: State, proposal: Proposal, credential: Credential) -> Plan:
+    old = next(
+        (
+            each
+            for each in state.limits
+            if (each.scope_kind, each.scope_id, what_of(each))
+            == (ScopeKind.CREDENTIAL, credential.id, proposal.what)
+        ),
+        None,
+    )
+    if old is None:
+        raise Conflict(f"There is no limit {proposal.what} any more. Refuse this proposal.")
+    _require_as_before(proposal, old.amount)
+    new: StoredLimit | None = None if proposal.after is None else replace(old, amount=proposal.after)
+    puts: tuple[Record, ...] = () if new is None else (new,)
+    dropped: tuple[Dropped, ...] = (old,) if new is None else ()
+    check_floors(
+        credentials=state.credentials,
+        projects=state.projects,
+        limits=after(state.limits, puts=puts, dropped=dropped),
+    )
+    change = limit_change(f"credential:{credential.name}", old, old.amount, proposal.after)
+    return Plan(changes=(_confirmed(change, proposal),), puts=puts, dropped=dropped)
+
+
+def _require_as_before(proposal: Proposal, current: int) -> None:
+    if current != proposal.before:
+        raise Conflict(
+            f"{proposal.what} is {current} now, and was {proposal.before} when "
+            "this was proposed. Refuse it, and propose again what you want."
+        )
+
+
+def _confirmed(change: Change, proposal: Proposal) -> Change:
+    """The change with the proposal that asked for it, so that the log shows both people."""
+    said = change.logged if change.logged is not None else {"before": change.before, "after": change.after}
+    return replace(change, logged={**said, "proposal": proposal.id, "proposed_by": proposal.proposed_by})

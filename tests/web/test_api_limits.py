@@ -1,0 +1,99 @@
+"""Limits over the API, with and without two-person control."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from app.administration.acts import add_person
+from app.administration.keys import issue_token
+from tests.web.conftest import OPERATOR, House, opened_house
+
+pytestmark = pytest.mark.anyio
+
+RAISE = {"scope": "credential:main", "key": "requests/day", "amount": 2_000}
+
+
+@pytest.fixture
+async def guarded(tmp_path: Path) -> AsyncIterator[House]:
+    """A house under two-person control, with a second administrator."""
+    async with opened_house(
+        tmp_path, f"sqlite+aiosqlite:///{tmp_path / 'bursar.db'}", two_person_control=True
+    ) as opened:
+        email = "second@example.edu"
+        await add_person(
+            opened.office, opened.mint, OPERATOR, email=email, name="Second", roles=frozenset({"admin"})
+        )
+        opened.tokens["second"] = (await issue_token(opened.office, opened.mint, OPERATOR, email=email)).token
+        yield opened
+
+
+async def limit(house: House) -> int:
+    items = (await house.get("it", "/api/v1/limits")).json()["items"]
+    amount: int = next(
+        each["amount"]
+        for each in items
+        if (each["scope"], each["dimension"]) == ("credential:main", "requests")
+    )
+    return amount
+
+
+async def test_a_limit_is_set_and_ended(house: House) -> None:
+    answer = await house.ask("quota", "PUT", "/api/v1/limits", json={**RAISE, "scope": "project:health"})
+    assert (answer.status_code, answer.json()) == (200, {"has_changed": True, "waiting": []})
+    assert (await house.ask("it", "PUT", "/api/v1/limits", json=RAISE)).json()["has_changed"]
+    assert await limit(house) == 2_000
+    ended = await house.ask("it", "PUT", "/api/v1/limits", json={**RAISE, "amount": None})
+    assert ended.json() == {"has_changed": True, "waiting": []}
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"key": "request/day"}, 400),
+        ({"amount": -1}, 400),
+        ({"amount": True}, 400),
+        ({"amount": "5"}, 400),
+        ({"scope": "world:x"}, 400),
+        ({"scope": "project:nowhere"}, 404),
+    ],
+)
+async def test_what_is_no_limit_is_refused(
+    shared_house: House, change: dict[str, object], status: int
+) -> None:
+    answer = await shared_house.ask("it", "PUT", "/api/v1/limits", json={**RAISE, **change})
+    assert answer.status_code == status, answer.text
+
+
+async def test_under_two_person_control_the_raise_waits_for_another_administrator(guarded: House) -> None:
+    answer = (await guarded.ask("it", "PUT", "/api/v1/limits", json=RAISE)).json()
+    (waiting,) = answer["waiting"]
+    assert (answer["has_changed"], waiting["outcome"], waiting["proposed_by"]) == (
+        False,
+        "open",
+        "it@example.edu",
+    )
+    assert await limit(guarded) == 1_000
+    path = f"/api/v1/proposals/{waiting['id']}/confirmation"
+    own = await guarded.ask("it", "POST", path)
+    assert (own.status_code, own.json()["code"]) == (403, "not_permitted")
+    for who in ("quota", "dpo", "ada"):
+        assert (await guarded.ask(who, "POST", path)).status_code == 403
+    assert await limit(guarded) == 1_000
+    done = await guarded.ask("second", "POST", path)
+    assert (done.status_code, done.json()["outcome"], done.json()["decided_by"]) == (
+        200,
+        "confirmed",
+        "second@example.edu",
+    )
+    assert await limit(guarded) == 2_000
+    assert (await guarded.ask("second", "POST", path)).status_code == 409
+    shown = (await guarded.get("dpo", "/api/v1/proposals")).json()["items"]
+    assert [each["outcome"] for each in shown] == ["confirmed"]
+
+
+async def test_a_refused_proposal_changes_nothing(guarded: House) -> None:
+    (waiting,) = (await guarded.ask("quota", "PUT", "/api/v1/limits", json=RAISE)).json()["waiting"]
+    done = await guarded.ask("it", "POST", f"/api/v1/proposals/{waiting['id']}/refusal")
+    assert done.json()["outcome"] == "refused"
+    assert await limit(guarded) == 1_000
