@@ -37,12 +37,14 @@ class Reservation:
 
     `ends_s` is the end of the lease on this process's monotonic clock. A call that could outlast it must
     not be sent: a process that was stopped and goes on would otherwise spend what was settled long ago.
+    Nor may one be sent at `days_end_s` or later, when the platform may count it on a day that was not charged.
     """
 
     receipt: Receipt
     wants: tuple[Want, ...]
     standings: tuple[Standing, ...]
     ends_s: float
+    days_end_s: float
     is_probe: bool = False
     """Whether the call asks the platform if it still calls its day used up."""
 

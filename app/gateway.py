@@ -48,7 +48,7 @@ from app.provider.charge import FREE, Charge, charge_for
 from app.provider.endpoint import AnswerForm, Endpoint, TaskUse
 from app.provider.normalise import read_request
 from app.provider.outgoing import outgoing
-from app.provider.platform import NotDispatched, OutcomeUnknown, Paced, Platform, paced_message
+from app.provider.platform import NotDispatched, OutcomeUnknown, Paced, Platform, TooLate, paced_message
 from app.query import ResearchQuery
 from app.quota.arithmetic import LONGEST_RETRY_AFTER_S, Exhausted, ScopeKind, Standing, retry_after_s
 from app.quota.limits import (
@@ -237,7 +237,14 @@ class Gateway:
                 assert_never(never)
 
     async def _go_upstream(self, call: _Call) -> _Landed | _NoRoom | PlatformSpent | Superseded:
-        """One call to the platform: reserve, fetch, settle, record."""
+        """One call to the platform; reserved anew, once, where it came to be sent too late for its day or lease."""
+        landed = await self._attempt(call)
+        if isinstance(landed, _Landed) and isinstance(landed.outcome, TooLate):
+            return await self._attempt(call)
+        return landed
+
+    async def _attempt(self, call: _Call) -> _Landed | _NoRoom | PlatformSpent | Superseded:
+        """Reserve, fetch, settle, record."""
         topic = await self._topic(call)
         crowded = self._pacer.outlook(call.caller.credential)
         if crowded is not None:
@@ -443,14 +450,15 @@ class Gateway:
         crowded = await self._pacer.turn(credential)
         if crowded is not None:
             return Paced(retry_after_s=crowded.retry_after_s)
-        left_s = reservation.ends_s - self._clock.monotonic_s()
-        if left_s <= self._bounds.read_timeout_s(endpoint):
-            return NotDispatched("the call waited too long to be sent within its lease")
+        lease_s = reservation.ends_s - self._clock.monotonic_s()
+        send_by_s = min(reservation.ends_s - self._bounds.read_timeout_s(endpoint), reservation.days_end_s)
+        if self._clock.monotonic_s() >= send_by_s:
+            return TooLate("the call waited too long for its turn")
         upstream_id = None if call.search is None else call.search.upstream_id
         body = outgoing(endpoint, query, search_id=upstream_id)
         try:
-            async with asyncio.timeout(left_s):
-                reply = await self._platform.fetch(credential, query, endpoint, body)
+            async with asyncio.timeout(lease_s):
+                reply = await self._platform.fetch(credential, query, endpoint, body, send_by_s=send_by_s)
         except TimeoutError:
             return OutcomeUnknown("its lease ended")
         except (NotDispatched, OutcomeUnknown) as error:

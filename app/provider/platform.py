@@ -26,6 +26,10 @@ class NotDispatched(UpstreamUnavailable):
         return self._reason
 
 
+class TooLate(NotDispatched):
+    """What was reserved for the call held no longer when it was about to be sent."""
+
+
 class Paced(NotDispatched):
     """Too many calls wait for their turn to go to the platform, or it has asked for a pause."""
 
@@ -65,14 +69,21 @@ class Platform(Protocol):
     """The research API of the platform, reached with a sealed credential."""
 
     async def fetch(
-        self, credential: CredentialId, query: ResearchQuery, endpoint: Endpoint, body: Outgoing
+        self,
+        credential: CredentialId,
+        query: ResearchQuery,
+        endpoint: Endpoint,
+        body: Outgoing,
+        *,
+        send_by_s: float,
     ) -> UpstreamReply:
         """The platform's answer to one call: `body` posted to `endpoint.path` with `query.query_string()`.
 
         One call is dispatched, and never again once a byte of it was written: each one is counted. The
         exception is a 401, which costs nothing: the adapter renews the token silently once and repeats; a
         second 401 is returned as it is. Any complete answer is returned, whatever its status; redirects are
-        not followed. The body is bounded and decoded.
+        not followed. The body is bounded and decoded. The first byte is written before `send_by_s` of the
+        monotonic clock, whatever was waited for before, or TooLate is raised.
 
         Raises NotDispatched when nothing was written (nothing is charged), OutcomeUnknown when something was
         and no complete answer came within `endpoint.read_timeout_s` (stays charged), nothing else.

@@ -168,6 +168,11 @@ def days_at(now: datetime) -> tuple[date, ...]:
     return (earliest,) if earliest == latest else (earliest, latest)
 
 
+def counts_until(days: Sequence[date]) -> datetime:
+    """The moment from which a call that is sent may count on a day beside `days`."""
+    return _midnight(max(days) + timedelta(days=1)) - MIDNIGHT_MARGIN
+
+
 def first_day(window: Window | None, now: datetime) -> date | None:
     """The first UTC day whose row belongs to the window at `now`; None: all rows do.
 

@@ -271,7 +271,8 @@ class _Batch:
             receipt=receipt,
             wants=operation.wants,
             standings=self._ledger.standings(limits),
-            ends_s=0.0,
+            ends_s=intent.lease_s,
+            days_end_s=self._ledger.days_left_s(),
             is_probe=isinstance(seen, Probe),
         )
 

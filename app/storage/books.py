@@ -8,7 +8,7 @@ be cancelled, its entry is not.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Unpack
 
 import structlog
@@ -103,14 +103,8 @@ class SqlBooks:
         if not isinstance(outcome, Reservation):
             return outcome  # type: ignore[return-value]
         self._keep_standings(intent.owners["key"], outcome.standings)
-        # Counted from before the queue, so this process lets go earlier than the database does.
-        return Reservation(
-            receipt=outcome.receipt,
-            wants=outcome.wants,
-            standings=outcome.standings,
-            ends_s=asked_s + intent.lease_s,
-            is_probe=outcome.is_probe,
-        )
+        # The batch counts from the grant. From before the queue, this process lets go earlier than the database.
+        return replace(outcome, ends_s=asked_s + outcome.ends_s, days_end_s=asked_s + outcome.days_end_s)
 
     async def close_call(
         self,

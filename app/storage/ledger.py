@@ -17,6 +17,7 @@ from app.quota.arithmetic import (
     Use,
     Want,
     Window,
+    counts_until,
     days_at,
     decide,
     first_day,
@@ -204,6 +205,10 @@ class Ledger:
         """What the credential's counter has of one dimension on one day, reservations included."""
         rows = self._rows.get((ScopeKind.CREDENTIAL, credential, dimension), {})
         return rows.get(day, Use()).taken
+
+    def days_left_s(self) -> float:
+        """Seconds for which a call that is granted now counts on its days and on no other."""
+        return (counts_until(self._days) - self._now).total_seconds()
 
     def takings(self, wants: Sequence[Want]) -> list[list[object]]:
         """What `decide` took, as the reservation's row keeps it."""

@@ -8,6 +8,7 @@ the HTTP client, so that replacing it is one line.
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +21,7 @@ from app.ids import CredentialId
 from app.provider.answers import UpstreamReply
 from app.provider.endpoint import Endpoint
 from app.provider.outgoing import Outgoing
-from app.provider.platform import NotDispatched, OutcomeUnknown
+from app.provider.platform import NotDispatched, OutcomeUnknown, TooLate
 from app.query import ResearchQuery
 from app.upstream.tokens import AccessToken, TokenKeeper
 
@@ -29,6 +30,8 @@ MAX_ANSWER_BYTES = 32 * 1024 * 1024
 _TOKEN_TIMEOUT_S = 30.0
 _CONNECT_ATTEMPTS = 2
 _MAX_RETRY_AFTER_S = 86_400
+_ABOUT_TO_WRITE = "http11.send_request_headers.started"
+"""The client's name for the last moment at which nothing of a request has been written."""
 
 
 class OpenedCredential(Protocol):
@@ -84,6 +87,7 @@ class HttpPlatform:
         ca_file: str | None = None,
     ) -> None:
         self._vault = vault
+        self._clock = clock
         self._timeouts = timeouts
         self._tokens = TokenKeeper(clock=clock, ask=self._ask_token)
         verify = ssl.create_default_context(cafile=ca_file) if ca_file else True
@@ -102,15 +106,23 @@ class HttpPlatform:
         )
 
     async def fetch(
-        self, credential: CredentialId, query: ResearchQuery, endpoint: Endpoint, body: Outgoing
+        self,
+        credential: CredentialId,
+        query: ResearchQuery,
+        endpoint: Endpoint,
+        body: Outgoing,
+        *,
+        send_by_s: float,
     ) -> UpstreamReply:
         """The platform's answer to one call; see `Platform`."""
         try:
             token = await self._tokens.current(credential)
-            reply = await self._send(token, query, endpoint, body)
+            reply = await self._send(token, query, endpoint, body, send_by_s)
             if reply.status == 401 and b"scope_not_authorized" not in reply.body:
                 token = await self._tokens.replace(credential, rejected=token)
-                reply = await self._send(token, query, endpoint, body)
+                reply = await self._send(token, query, endpoint, body, send_by_s)
+        except TooLate:
+            raise
         except NotDispatched:
             self._tokens.forget(credential)
             raise
@@ -126,7 +138,12 @@ class HttpPlatform:
         await self._client.aclose()
 
     async def _send(
-        self, token: AccessToken, query: ResearchQuery, endpoint: Endpoint, body: Outgoing
+        self,
+        token: AccessToken,
+        query: ResearchQuery,
+        endpoint: Endpoint,
+        body: Outgoing,
+        send_by_s: float,
     ) -> UpstreamReply:
         read_s = self._timeouts.read_for(endpoint)
         query_string = query.query_string()
@@ -136,6 +153,7 @@ class HttpPlatform:
             content=body.content,
             headers={"Authorization": f"Bearer {token.value}", "Content-Type": body.content_type},
             timeout=httpx.Timeout(read_s, connect=self._timeouts.connect_s, pool=10.0),
+            extensions={"trace": self._stop_at(send_by_s)},
         )
         for attempt in range(1, _CONNECT_ATTEMPTS + 1):
             try:
@@ -149,6 +167,18 @@ class HttpPlatform:
                     f"the platform did not finish its answer: {type(error).__name__}"
                 ) from error
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _stop_at(self, send_by_s: float) -> Callable[[str, object], Awaitable[None]]:
+        """A trace of the client that raises TooLate instead of letting a request be written too late.
+
+        Token, pool and connection have been waited for by then, and perhaps the whole process was stopped.
+        """
+
+        async def trace(event: str, _: object) -> None:
+            if event == _ABOUT_TO_WRITE and self._clock.monotonic_s() >= send_by_s:
+                raise TooLate("what was reserved for the call held no longer when it could be sent")
+
+        return trace
 
     async def _answer_to(self, request: httpx.Request, *, total_s: float) -> UpstreamReply:
         started_s = asyncio.get_running_loop().time()

@@ -340,6 +340,8 @@ class LedgerMachine(RuleBasedStateMachine):
             assert isinstance(answer, Reservation)
             assert answer.is_probe is verdict.call.is_probe
             self._check_standings(answer.standings, ask.owners, now=self.plain.now)
+            to_send_s = (plain.days_end(verdict.call.days) - self.plain.now) / plain.SECOND
+            assert abs(answer.days_end_s - self.clock.monotonic_s() - to_send_s) < 0.001
             self.ids[answer.receipt.id] = verdict.call
             self.open.append(Promised(answer, verdict.call, ask.family))
         elif verdict.platform_says_spent:

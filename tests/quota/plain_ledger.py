@@ -42,6 +42,11 @@ def days_of(now: int) -> tuple[int, ...]:
     return (today,)
 
 
+def days_end(days: tuple[int, ...]) -> int:
+    """The moment at which the platform may begin to count what is sent on a day after these."""
+    return (max(days) + 1 - FIRST_OF_1970) * DAY - NEAR_MIDNIGHT
+
+
 def month_of(day: int) -> tuple[int, int]:
     """Year and month."""
     there = date.fromordinal(day)

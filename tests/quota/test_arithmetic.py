@@ -17,6 +17,7 @@ from app.quota.arithmetic import (
     Use,
     Want,
     Window,
+    counts_until,
     days_at,
     decide,
     fetch_size,
@@ -123,6 +124,22 @@ def test_only_utc_matters_whatever_zone_a_moment_is_written_in(hours: int) -> No
     for window in (*Window, None):
         assert resets_at(window, now.astimezone(zone)) == resets_at(window, now)
     assert first_day(Window.MONTH, now.astimezone(zone)) == date(2026, 12, 1)
+
+
+@given(
+    st.integers(0, 4 * 86_400 * 10**6).map(
+        lambda us: datetime(2028, 2, 27, tzinfo=UTC) + timedelta(microseconds=us)
+    ),
+    st.integers(-10_000_000, 10_000_000),
+)
+def test_a_call_may_be_sent_for_as_long_as_it_counts_on_the_days_that_it_was_reserved_for(
+    reserved: datetime, off_us: int
+) -> None:
+    days = days_at(reserved)
+    until = counts_until(days)
+    assert reserved < until
+    sent = max(reserved, until + timedelta(microseconds=off_us))
+    assert (set(days_at(sent)) <= set(days)) is (sent < until)
 
 
 def test_a_moment_without_a_zone_is_never_guessed_at() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from app.ids import CredentialId
 from app.provider.answers import UpstreamReply
 from app.provider.endpoints import ENDPOINTS
 from app.provider.outgoing import outgoing
-from app.provider.platform import NotDispatched, OutcomeUnknown
+from app.provider.platform import NotDispatched, OutcomeUnknown, TooLate
 from app.query import Page, ResearchQuery
 from app.upstream.http import HttpPlatform, Timeouts
 from tests.servers.programs import free_port
@@ -48,6 +49,7 @@ class Upstream:
     token: bytes = _TOKEN
     heads: list[str] = field(default_factory=list)
     tokens_asked: int = 0
+    token_takes_s: float = 0.0
     port: int = 0
     serving: list["asyncio.Task[None] | None"] = field(default_factory=list)
 
@@ -60,6 +62,7 @@ class Upstream:
                 await reader.readexactly(length)
                 if "/v2/oauth/token/" in head:
                     self.tokens_asked += 1
+                    await asyncio.sleep(self.token_takes_s)
                     await says(200, self.token)(writer)
                 else:
                     self.heads.append(head)
@@ -115,8 +118,10 @@ async def platform(upstream: Upstream) -> AsyncIterator[HttpPlatform]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def fetch(adapter: HttpPlatform) -> UpstreamReply:
-    return await adapter.fetch(MAIN, QUERY, ENDPOINTS["user/info"], outgoing(ENDPOINTS["user/info"], QUERY))
+async def fetch(adapter: HttpPlatform, *, within_s: float = 60.0) -> UpstreamReply:
+    endpoint = ENDPOINTS["user/info"]
+    send_by_s = time.monotonic() + within_s
+    return await adapter.fetch(MAIN, QUERY, endpoint, outgoing(endpoint, QUERY), send_by_s=send_by_s)
 
 
 async def test_a_call_carries_what_was_allowed_and_nothing_else() -> None:
@@ -194,6 +199,25 @@ async def test_a_rejected_token_is_replaced_once_and_the_second_rejection_is_ret
         assert (await fetch(adapter)).status == 401
     assert len(upstream.heads) == 4
     assert upstream.tokens_asked == 3
+
+
+async def test_a_call_whose_time_ran_out_while_it_waited_for_a_token_is_not_sent() -> None:
+    upstream = Upstream([says(200, GOOD)], token_takes_s=0.3)
+    async with platform(upstream) as adapter:
+        with pytest.raises(TooLate):
+            await fetch(adapter, within_s=0.2)
+        assert upstream.heads == []
+        assert (await fetch(adapter)).status == 200
+    assert upstream.tokens_asked == 1
+
+
+async def test_a_call_whose_time_runs_out_before_it_can_be_repeated_costs_nothing() -> None:
+    rejection = b'{"error":{"code":"access_token_invalid","message":"no","log_id":"2"}}'
+    upstream = Upstream([says(401, rejection)], token_takes_s=0.3)
+    async with platform(upstream) as adapter:
+        with pytest.raises(TooLate):
+            await fetch(adapter, within_s=0.5)
+    assert len(upstream.heads) == 1
 
 
 async def test_a_missing_scope_is_not_a_rejected_token() -> None:
