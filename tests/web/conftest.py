@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from app.administration.acts import apply_state
 from app.administration.changes import Actor, local_operator
-from app.administration.key_files import ensure_log_key
+from app.administration.key_files import ensure_log_key, read_log_key
 from app.administration.keys import IssuedKey, issue_key, issue_token
 from app.administration.minting import Mint
 from app.administration.wanted import read_state_file
@@ -20,10 +20,10 @@ from app.bootstrap import Installation
 from app.sealing import MasterKey
 from app.settings import Settings
 from app.storage.engines import open_database
+from app.storage.log import Boot
 from app.storage.registry import SqlRegistry
 from app.storage.schema import migrate
 from app.web.factory import create_app
-from tests.signing import boot
 
 OPERATOR: Actor = local_operator(1000)
 STATE = """
@@ -103,7 +103,9 @@ async def opened_house(directory: Path, database_url: str, **options: bool) -> A
     ensure_log_key(settings.log_key_path)
     await migrate(settings.database_url)
     elsewhere = open_database(settings.database_url)
-    office = SqlRegistry(database=elsewhere, boot=boot("office", "0" * 16))
+    office = SqlRegistry(
+        database=elsewhere, boot=Boot("office", "0" * 16, read_log_key(settings.log_key_path))
+    )
     mint = Mint.of(master)
     await apply_state(office, mint, OPERATOR, read_state_file(directory / "state.yaml", {}))
     app = create_app(settings).app
