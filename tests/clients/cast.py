@@ -58,3 +58,8 @@ ACTS: tuple[Actor, ...] = tuple(
     for act, endpoint in client.acts.items()
     if endpoint in _THERE
 )
+
+
+def actor_named(name: str) -> Actor:
+    """The actor of that name, such as `R.playlist/info`."""
+    return next(actor for actor in ACTS if str(actor) == name)

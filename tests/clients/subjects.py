@@ -26,8 +26,8 @@ class Subjects:
         self._token = self.fresh_token()
         named = json.loads(call(installation.simulator_port, "GET", "/_sim/accounts")[2])
         self.accounts: Mapping[str, list[Any]] = named
-        videos = self._ask("video/query", "id,username,comment_count", _body(_FEW_DAYS))["videos"]
-        self.discussed: int = max(videos, key=lambda video: video.get("comment_count", 0))["id"]
+        videos = self._ask("video/query", "id", _body(_FEW_DAYS))["videos"]
+        self.discussed: int = self._ask("video/query", "id", _discussed())["videos"][0]["id"]
         shops = self._ask("tts/shop", "shop_id,shop_review_count", {"shop_name": "Sim"})["shop_data"]
         shop: int = max(shops, key=lambda each: each["shop_review_count"])["shop_id"]
         products = self._ask("tts/product", "product_id,product_review_count", {"shop_id": shop})
@@ -43,7 +43,7 @@ class Subjects:
                 Errand(endpoint="video/query", subject=ELECTION),
                 Errand(endpoint="video/query", subject=_FEW_DAYS, page=20),
             ],
-            "video/comment/list": [Errand(endpoint="video/comment/list", subject=self.discussed, page=20)],
+            "video/comment/list": [Errand(endpoint="video/comment/list", subject=self.discussed, page=50)],
             "user/info": self._of("user/info", "with_followers", 10),
             "user/liked_videos": self._of("user/liked_videos", "likes_public", 1),
             "user/pinned_videos": self._of("user/pinned_videos", "with_pins", 3),
@@ -114,3 +114,10 @@ class Subjects:
 def _body(search: Search) -> dict[str, Any]:
     tag = {"field_name": "hashtag_name", "operation": "EQ", "field_values": [search.hashtag]}
     return {"query": {"and": [tag]}, "start_date": search.start, "end_date": search.end, "max_count": 100}
+
+
+def _discussed() -> dict[str, Any]:
+    """A query for videos whose comments fill several pages of 100, of which one client has no smaller ones."""
+    bounds = [("GTE", "250"), ("LTE", "350")]
+    some = [{"field_name": "comment_count", "operation": how, "field_values": [many]} for how, many in bounds]
+    return {"query": {"and": some}, "start_date": _FEW_DAYS.start, "end_date": _FEW_DAYS.end, "max_count": 1}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.cast import ACTS, Actor
+from tests.clients.cast import ACTS, Actor, actor_named
 from tests.clients.places import Place
 from tests.clients.runs import Run
 from tests.clients.tables import cells_of
@@ -94,7 +94,7 @@ def test_a_client_meets_a_fault_of_the_platform_as_it_would_without_bursar(
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_told_in_json_and_a_throttle_says_for_how_long(fault: str, place: Place) -> None:
-    actor = next(each for each in ACTS if str(each) == "TikTokResearchApi.query_user_info")
+    actor = actor_named("TikTokResearchApi.query_user_info")
     told = run_into(fault, place, actor, actor.endpoint, is_direct=False).research[0]
     assert told.status == FAULTS[fault]["status"]
     assert told.headers["content-type"].startswith("application/json")
