@@ -11,9 +11,11 @@ from app.administration.key_files import read_log_key
 from app.administration.minting import PEPPER_PURPOSE
 from app.audit.calls import Scribe
 from app.audit.notes import Signer
+from app.calls import Bounds
 from app.clock import Clock, SystemClock
 from app.errors import BadSetting, BursarError, NotFound
-from app.gateway import Bounds, Gateway
+from app.fetching import Upstream
+from app.gateway import Gateway
 from app.identity.bearers import Bearers
 from app.identity.keys import AccessTokens
 from app.ids import CredentialId
@@ -172,8 +174,15 @@ def _compose(
         books=books,
         limits=SqlLimits(database, clock),
         windows=shared.windows,
-        pacer=_pacer(settings, vault, clock, shared),
-        platform=platform,
+        upstream=Upstream(
+            pages=pages,
+            books=books,
+            pacer=_pacer(settings, vault, clock, shared),
+            platform=platform,
+            scribe=scribe,
+            clock=clock,
+            bounds=bounds,
+        ),
         scribe=scribe,
         clock=clock,
         bounds=bounds,

@@ -5,28 +5,37 @@ fetch, settle, record. No rule is written here; each step asks the package that 
 exactly one receipt, and nothing is answered before the books have given it.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar, assert_never
 
-from app.audit.calls import Origin, Scribe, upstream_facts
+from app.audit.calls import Origin, Scribe
 from app.audit.entries import Draft, Receipt, Value
-from app.books import Books, Intent, PlatformSays, PlatformSpent, Reservation, Served, Superseded
+from app.books import Books, PlatformSpent, Reservation, Served, Superseded
 from app.cache.flights import Flights
 from app.cache.pages import (
-    TASKS_LAST_S,
     Fresh,
     HeldPage,
     Missing,
     Pages,
-    SearchState,
     Stale,
     is_reusable,
     may_serve,
-    page_of,
-    search_behind,
-    task_behind,
+)
+from app.calls import (
+    Answer,
+    Bounds,
+    Call,
+    Delivered,
+    Landed,
+    NoRoom,
+    Request,
+    TooFast,
+    TurnedDown,
+    came_to,
+    most_of,
+    owners_of,
+    reserved_for,
 )
 from app.clock import Clock
 from app.errors import (
@@ -38,141 +47,32 @@ from app.errors import (
     Refusal,
     StoreUnavailable,
 )
+from app.fetching import Upstream
 from app.identity.bearers import Bearers, Grant
 from app.identity.callers import Caller, Directory, Freeze
 from app.ids import new_entry_id
-from app.policy.engine import Allowed, Objection, Refused, judge, judge_held
+from app.policy.engine import Allowed, Refused, judge, judge_held
 from app.policy.rules import NOT_FROZEN, Circumstances, Reuse
-from app.provider.answers import Failure, FailureKind, Success, read_reply
-from app.provider.charge import FREE, Charge, charge_for
-from app.provider.endpoint import AnswerForm, Endpoint, TaskUse
+from app.provider.answers import Failure
+from app.provider.charge import FREE, charge_for
+from app.provider.endpoint import TaskUse
 from app.provider.normalise import read_request
-from app.provider.outgoing import outgoing
-from app.provider.platform import NotDispatched, OutcomeUnknown, Paced, Platform, TooLate, paced_message
+from app.provider.platform import NotDispatched, OutcomeUnknown, TooLate, paced_message
 from app.query import ResearchQuery
-from app.quota.arithmetic import LONGEST_RETRY_AFTER_S, Exhausted, ScopeKind, Standing, retry_after_s
+from app.quota.arithmetic import LONGEST_RETRY_AFTER_S, Exhausted, retry_after_s
 from app.quota.limits import (
-    HeldTo,
     LimitSource,
-    Owners,
     amounts_at_door,
-    amounts_upstream,
     explain,
     own_wants,
     platform_says,
-    wants_of,
 )
-from app.quota.pacing import Pacer
-from app.quota.tallies import Topic, mark_of, topic_of
 from app.quota.windows import NOT_HELD, Amounts, Busy, Hold, ShortWindows, explain_busy, wanted_of
 
 T = TypeVar("T")
 
 _DECISIONS = 5
 """How often a decision is taken anew because the directory changed meanwhile, before giving up."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """A research request as it came in, unread."""
-
-    endpoint: Endpoint
-    query_string: str
-    body: bytes
-    authorization: str | None
-    origin: Origin
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivered:
-    """Records for the client: `data` is JSON, or a file where the endpoint gives one, exactly as it goes out.
-
-    `how` is hit, miss, bypass (fetched, and not kept) or collapsed (a fetch shared with others); `age_s` counts
-    from the platform.
-    """
-
-    data: bytes
-    form: AnswerForm
-    how: str
-    age_s: int
-    cost: Charge
-    receipt: Receipt
-    standings: tuple[Standing, ...]
-    warned: tuple[Objection, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnedDown:
-    """No records, and why: a refusal of Bursar's own, or what the platform said or failed to say."""
-
-    error: Refusal | NotDispatched | OutcomeUnknown | Failure
-    cost: Charge
-    receipt: Receipt
-    standings: tuple[Standing, ...] = ()
-    warned: tuple[Objection, ...] = ()
-
-
-Answer = Delivered | TurnedDown
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """What an administrator sets: how long things hold, in seconds, and where people accept the terms."""
-
-    page_ttl_s: int
-    search_ttl_s: int
-    lease_margin_s: float
-    read_timeout_s: Callable[[Endpoint], float]
-    accept_url: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Call:
-    """A call that is identified, admitted and permitted."""
-
-    request: Request
-    caller: Caller
-    query: ResearchQuery
-    permit: Allowed
-    search: SearchState | None
-    key: bytes
-    limits: HeldTo
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Landed:
-    """What a call upstream brought, settled and logged."""
-
-    outcome: HeldPage | Failure | NotDispatched | OutcomeUnknown
-    cost: Charge
-    receipt: Receipt
-    standings: tuple[Standing, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _NoRoom:
-    """A limit of `caller` had no room, so nothing was taken; `busy` where it is a short one.
-
-    `short` is where the short limits stood.
-    """
-
-    exhausted: Exhausted
-    caller: Caller
-    short: tuple[Standing, ...] = ()
-    busy: Busy | None = None
-
-    def holds_for(self, other: Caller) -> bool:
-        """Whether the limit that ran out is one of this caller's too."""
-        shared = self.exhausted.limit.scope.kind in {ScopeKind.CREDENTIAL, ScopeKind.PROJECT}
-        return shared or other.key == self.caller.key
-
-
-class _TooFast(RateLimited):
-    """A short limit had no room; `standings` are those of the short limits."""
-
-    def __init__(self, message: str, *, retry_after_s: int, standings: tuple[Standing, ...]) -> None:
-        super().__init__(message, rule="quota", retry_after_s=retry_after_s)
-        self.standings = standings
 
 
 class Gateway:
@@ -190,8 +90,7 @@ class Gateway:
         books: Books,
         limits: LimitSource,
         windows: ShortWindows,
-        pacer: Pacer,
-        platform: Platform,
+        upstream: Upstream,
         scribe: Scribe,
         clock: Clock,
         bounds: Bounds,
@@ -202,12 +101,11 @@ class Gateway:
         self._books = books
         self._limits = limits
         self._windows = windows
-        self._pacer = pacer
-        self._platform = platform
+        self._upstream = upstream
         self._scribe = scribe
         self._clock = clock
         self._bounds = bounds
-        self._flights: Flights[_Landed | _NoRoom | PlatformSpent | Superseded] = Flights()
+        self._flights: Flights[Landed | NoRoom | PlatformSpent | Superseded] = Flights()
 
     async def research(self, request: Request) -> Answer:
         """Records, or why there are none."""
@@ -226,7 +124,7 @@ class Gateway:
         except Refusal as refusal:
             return await self._turn_down(request, refusal, caller, query, verdict)
 
-    async def _reuse_or_fetch(self, call: _Call) -> Answer | Superseded:
+    async def _reuse_or_fetch(self, call: Call) -> Answer | Superseded:
         match await self._held(call):
             case Fresh(page=page) if (reusing := self._reusing(call, page)) is not None:
                 with await self._enter(reusing, amounts_at_door(delivered=page.records)) as hold:
@@ -236,33 +134,33 @@ class Gateway:
             case never:
                 assert_never(never)
 
-    async def _go_upstream(self, call: _Call) -> _Landed | _NoRoom | PlatformSpent | Superseded:
+    async def _go_upstream(self, call: Call) -> Landed | NoRoom | PlatformSpent | Superseded:
         """One call to the platform; reserved anew, once, where it came to be sent too late for its day or lease."""
         landed = await self._attempt(call)
-        if isinstance(landed, _Landed) and isinstance(landed.outcome, TooLate):
+        if isinstance(landed, Landed) and isinstance(landed.outcome, TooLate):
             return await self._attempt(call)
         return landed
 
-    async def _attempt(self, call: _Call) -> _Landed | _NoRoom | PlatformSpent | Superseded:
+    async def _attempt(self, call: Call) -> Landed | NoRoom | PlatformSpent | Superseded:
         """Reserve, fetch, settle, record."""
-        topic = await self._topic(call)
-        crowded = self._pacer.outlook(call.caller.credential)
+        topic = await self._upstream.topic(call)
+        crowded = self._upstream.outlook(call)
         if crowded is not None:
             message = paced_message(crowded.retry_after_s)
             raise RateLimited(message, rule="pacing", retry_after_s=crowded.retry_after_s)
-        taken = await self._take(call, _most(call))
+        taken = await self._take(call, most_of(call))
         if isinstance(taken, Busy):
-            return _NoRoom(exhausted=taken.exhausted, caller=call.caller, busy=taken)
+            return NoRoom(exhausted=taken.exhausted, caller=call.caller, busy=taken)
         with taken as hold:
-            opened = await self._reserve(call, hold)
+            opened = await self._upstream.reserve(call, hold)
             if not isinstance(opened, Reservation):
                 return opened
             # The intent is durable here: a crash below is an unfinished call, never an unlogged one.
-            outcome = await self._dispatch(call, opened)
-            charge = charge_for(outcome, reserved=_reserved(call))
+            outcome = await self._upstream.dispatch(call, opened)
+            charge = charge_for(outcome, reserved=reserved_for(call))
             if not isinstance(outcome, NotDispatched):
-                hold.keep(_came_to(call, outcome, charge))
-            landed = await self._record(call, opened, outcome, charge, topic)
+                hold.keep(came_to(call, outcome, charge))
+            landed = await self._upstream.record(call, opened, outcome, charge, topic)
             return replace(landed, standings=(*landed.standings, *hold.standings))
 
     async def token(
@@ -314,7 +212,7 @@ class Gateway:
 
     async def _permit(
         self, request: Request, caller: Caller, query: ResearchQuery, verdict: Allowed | Refused
-    ) -> _Call:
+    ) -> Call:
         """The call, if the rules allow it and its search id is one that this caller's scope was given."""
         if isinstance(verdict, Refused):
             raise InvalidParams(f"Refused by rule {verdict.rule}: {verdict.reason}", rule=verdict.rule)
@@ -330,14 +228,14 @@ class Gateway:
         key = query.key(scope=caller.reuse_scope, search=None if search is None else search.id)
         if not is_reusable(request.endpoint, query):
             key = new_entry_id().encode()
-        return _Call(
+        return Call(
             request=request,
             caller=caller,
             query=query,
             permit=verdict,
             search=search,
             key=key,
-            limits=await self._limits.held_to(_owners(caller), revision=caller.revision),
+            limits=await self._limits.held_to(owners_of(caller), revision=caller.revision),
         )
 
     async def _require_own_task(self, query: ResearchQuery, caller: Caller) -> None:
@@ -348,20 +246,20 @@ class Gateway:
             message = f"task_id {named} is invalid or expired: it names no task that your project began here."
             raise InvalidParams(message, rule="task")
 
-    async def _held(self, call: _Call) -> Fresh | Stale | Missing:
+    async def _held(self, call: Call) -> Fresh | Stale | Missing:
         if not is_reusable(call.request.endpoint, call.query):
             return Missing()
         page = await self._pages.find(call.key, call.caller.reuse_scope)
         return may_serve(page, now_us=self._now_us())
 
-    def _reusing(self, call: _Call, page: HeldPage) -> _Call | None:
+    def _reusing(self, call: Call, page: HeldPage) -> Call | None:
         """The call as the held page answers it; None where a rule forbids that this page is served."""
         now_us = self._now_us()
         reuse = Reuse(caller=call.caller, age_s=page.age_s(now_us), now=self._clock.now())
         verdict = judge_held(reuse)
         return None if isinstance(verdict, Refused) else replace(call, permit=call.permit.but(verdict))
 
-    async def _fetch_together(self, call: _Call) -> Answer | Superseded:
+    async def _fetch_together(self, call: Call) -> Answer | Superseded:
         """The answer of one call upstream, shared with whoever asks the same while it is under way."""
         if self._flights.is_under_way(call.key):
             return await self._follow(call)
@@ -369,18 +267,18 @@ class Gateway:
         match landed.result:
             case Superseded() as superseded:
                 return superseded
-            case PlatformSpent() | _NoRoom() as nothing:
+            case PlatformSpent() | NoRoom() as nothing:
                 raise await self._refusal(call, nothing)
-            case _Landed() as fetched:
+            case Landed() as fetched:
                 return _of_leader(call, fetched)
             case never:
                 assert_never(never)
 
-    async def _follow(self, call: _Call) -> Answer | Superseded:
+    async def _follow(self, call: Call) -> Answer | Superseded:
         """The answer that somebody else's call brings, with an entry of this caller's own."""
-        with await self._enter(call, amounts_at_door(delivered=_reserved(call).records)) as hold:
+        with await self._enter(call, amounts_at_door(delivered=reserved_for(call).records)) as hold:
             result = await self._flights.follow(call.key)
-            if isinstance(result, _Landed):
+            if isinstance(result, Landed):
                 if isinstance(result.outcome, HeldPage):
                     index = result.receipt.index
                     return await self._deliver(
@@ -389,12 +287,12 @@ class Gateway:
                 return await self._pass_on(call, result.outcome, result, hold)
         if isinstance(result, Superseded):
             return result
-        if result is None or (isinstance(result, _NoRoom) and not result.holds_for(call.caller)):
+        if result is None or (isinstance(result, NoRoom) and not result.holds_for(call.caller)):
             # It has landed meanwhile, or was refused for what does not bind this caller.
             return await self._reuse_or_fetch(call)
         raise await self._refusal(call, result)
 
-    async def _refusal(self, call: _Call, nothing: PlatformSpent | _NoRoom) -> Refusal:
+    async def _refusal(self, call: Call, nothing: PlatformSpent | NoRoom) -> Refusal:
         now = self._clock.now()
         if isinstance(nothing, PlatformSpent):
             message = platform_says(nothing.mirror, call.request.endpoint.family, now)
@@ -405,167 +303,24 @@ class Gateway:
         wait_s = retry_after_s(nothing.exhausted, now)
         return QuotaExhausted(message, rule="quota", retry_after_s=wait_s)
 
-    async def _enter(self, call: _Call, amounts: Amounts) -> Hold:
+    async def _enter(self, call: Call, amounts: Amounts) -> Hold:
         """What the call takes of its short limits; raises RateLimited when one has no room."""
         taken = await self._take(call, amounts)
         if isinstance(taken, Busy):
             raise await self._too_fast(call, taken)
         return taken
 
-    async def _take(self, call: _Call, amounts: Amounts) -> Hold | Busy:
+    async def _take(self, call: Call, amounts: Amounts) -> Hold | Busy:
         wanted = wanted_of(call.limits.short, amounts)
         return await self._windows.take(wanted) if wanted else NOT_HELD
 
-    async def _too_fast(self, call: _Call, busy: Busy) -> RateLimited:
-        budgets = await self._books.standings(**_owners(call.caller))
+    async def _too_fast(self, call: Call, busy: Busy) -> RateLimited:
+        budgets = await self._books.standings(**owners_of(call.caller))
         wait_s = retry_after_s(busy.exhausted, self._clock.now(), frees_in_s=busy.frees_in_s)
-        return _TooFast(explain_busy(busy, budgets), retry_after_s=wait_s, standings=busy.standings)
-
-    async def _reserve(self, call: _Call, hold: Hold) -> Reservation | _NoRoom | PlatformSpent | Superseded:
-        caller, reserved = call.caller, _reserved(call)
-        owners = _owners(caller)
-        family = call.request.endpoint.family
-        intent = Intent(
-            draft=self._scribe.intent(call.request.origin, caller, call.query, call.permit.decision()),
-            lease_s=self._bounds.read_timeout_s(call.request.endpoint)
-            + self._bounds.lease_margin_s
-            + self._pacer.longest_wait_s,
-            revision=caller.revision,
-            owners=owners,
-            family=family,
-        )
-        wants = wants_of(family, requests=reserved.requests, records=reserved.records, **owners)
-        wants += own_wants(call.limits, calls=1, delivered=reserved.records)
-        opened = await self._books.open_call(wants, intent)
-        if isinstance(opened, Exhausted):
-            return _NoRoom(exhausted=opened, caller=caller, short=hold.standings)
-        return opened
-
-    async def _dispatch(
-        self, call: _Call, reservation: Reservation
-    ) -> Success | Failure | NotDispatched | OutcomeUnknown:
-        endpoint, query = call.request.endpoint, call.query
-        credential = call.caller.credential
-        # Not before the reservation: what a budget refuses must wait for no turn, and waste none.
-        crowded = await self._pacer.turn(credential)
-        if crowded is not None:
-            return Paced(retry_after_s=crowded.retry_after_s)
-        lease_s = reservation.ends_s - self._clock.monotonic_s()
-        send_by_s = min(reservation.ends_s - self._bounds.read_timeout_s(endpoint), reservation.days_end_s)
-        if self._clock.monotonic_s() >= send_by_s:
-            return TooLate("the call waited too long for its turn")
-        upstream_id = None if call.search is None else call.search.upstream_id
-        body = outgoing(endpoint, query, search_id=upstream_id)
-        try:
-            async with asyncio.timeout(lease_s):
-                reply = await self._platform.fetch(credential, query, endpoint, body, send_by_s=send_by_s)
-        except TimeoutError:
-            return OutcomeUnknown("its lease ended")
-        except (NotDispatched, OutcomeUnknown) as error:
-            return error
-        outcome = read_reply(endpoint, query, reply)
-        if isinstance(outcome, Failure) and outcome.kind is FailureKind.THROTTLED:
-            self._pacer.throttled(credential, retry_after_s=outcome.retry_after_s)
-        else:
-            self._pacer.answered(credential)
-        return outcome
-
-    async def _record(
-        self,
-        call: _Call,
-        opened: Reservation,
-        outcome: Success | Failure | NotDispatched | OutcomeUnknown,
-        charge: Charge,
-        topic: Topic | None,
-    ) -> _Landed:
-        """The call's end: charge, outcome entry, the page to hold and its mark, in one transaction."""
-        if not isinstance(outcome, Success):
-            draft = self._outcome_entry(call, opened, outcome)
-            mark = mark_of(topic, call.request.endpoint, call.query, None, calls=charge.requests)
-            says = _budget_said(outcome)
-            receipt = await self._books.close_call(opened, charge, draft, says=says, mark=mark)
-            error = _in_clients_words(outcome, call.search)
-            return _Landed(outcome=error, cost=charge, receipt=receipt, standings=opened.standings)
-        page, search = self._page(call, outcome)
-        draft = self._outcome_entry(call, opened, outcome, resp_sha256=page.sha256)
-        may_hold = is_reusable(call.request.endpoint, call.query)
-        holding = await self._pages.seal(page) if may_hold else None
-        mark = mark_of(
-            topic,
-            call.request.endpoint,
-            call.query,
-            outcome,
-            calls=charge.requests,
-            next_id=None if search is None else search.id,
-        )
-        receipt = await self._books.close_call(
-            opened,
-            charge,
-            draft,
-            holding=holding,
-            search=search,
-            says=PlatformSays.ROOM,
-            delivered=page.records,
-            mark=mark,
-        )
-        if holding is not None:
-            self._pages.remember(page)
-        return _Landed(outcome=page, cost=charge, receipt=receipt, standings=opened.standings)
-
-    async def _topic(self, call: _Call) -> Topic | None:
-        """The question as tallies know it; None for one whose answers are not kept."""
-        endpoint, query, scope = call.request.endpoint, call.query, call.caller.reuse_scope
-        blind = await self._pages.blinder(scope) if is_reusable(endpoint, query) else None
-        return None if blind is None else topic_of(endpoint, query, scope, blind=blind)
-
-    def _page(self, call: _Call, success: Success) -> tuple[HeldPage, SearchState | None]:
-        scope, now_us = call.caller.reuse_scope, self._now_us()
-        search = search_behind(
-            success,
-            known=call.search,
-            endpoint=call.request.endpoint,
-            query=call.query,
-            scope=scope,
-            credential=call.caller.credential,
-            expires_us=now_us + self._bounds.search_ttl_s * 1_000_000,
-        )
-        task = task_behind(
-            success,
-            query=call.query,
-            scope=scope,
-            credential=call.caller.credential,
-            expires_us=now_us + TASKS_LAST_S * 1_000_000,
-        )
-        page = page_of(
-            success,
-            key=call.key,
-            scope=scope,
-            endpoint=call.query.endpoint,
-            search_id=None if search is None else search.id,
-            fetched_us=now_us,
-            expires_us=now_us + self._bounds.page_ttl_s * 1_000_000,
-        )
-        return page, search or task
-
-    def _outcome_entry(
-        self,
-        call: _Call,
-        opened: Reservation,
-        outcome: Success | Failure | NotDispatched | OutcomeUnknown,
-        **more: Value,
-    ) -> Draft:
-        return self._scribe.outcome(
-            call.request.origin,
-            call.caller,
-            call.query,
-            call.permit.decision(),
-            intent_ix=opened.receipt.index,
-            upstream=upstream_facts(outcome),
-            **more,
-        )
+        return TooFast(explain_busy(busy, budgets), retry_after_s=wait_s, standings=busy.standings)
 
     async def _deliver(
-        self, call: _Call, page: HeldPage, hold: Hold, *, how: str, **more: Value
+        self, call: Call, page: HeldPage, hold: Hold, *, how: str, **more: Value
     ) -> Delivered | Superseded:
         """Records that cost this caller nothing, if the directory still is as it was decided on."""
         age_s = page.age_s(self._now_us())
@@ -592,14 +347,14 @@ class Gateway:
             warned=call.permit.warned,
         )
 
-    async def _serve(self, call: _Call, draft: Draft, hold: Hold, *, delivered: int) -> Served | Superseded:
+    async def _serve(self, call: Call, draft: Draft, hold: Hold, *, delivered: int) -> Served | Superseded:
         """The entry of a call that did not go upstream itself, counted in the budgets that it is held to."""
-        owners, revision = _owners(call.caller), call.caller.revision
+        owners, revision = owners_of(call.caller), call.caller.revision
         wants = own_wants(call.limits, calls=1, delivered=delivered)
         if wants:
             served = await self._books.serve(draft, wants, owners=owners, revision=revision)
             if isinstance(served, Exhausted):
-                no_room = _NoRoom(exhausted=served, caller=call.caller, short=hold.standings)
+                no_room = NoRoom(exhausted=served, caller=call.caller, short=hold.standings)
                 raise await self._refusal(call, no_room)
             if isinstance(served, Superseded):
                 return served
@@ -612,7 +367,7 @@ class Gateway:
         return replace(served, standings=(*served.standings, *hold.standings)) if hold.standings else served
 
     async def _pass_on(
-        self, call: _Call, error: Failure | NotDispatched | OutcomeUnknown, fetched: _Landed, hold: Hold
+        self, call: Call, error: Failure | NotDispatched | OutcomeUnknown, fetched: Landed, hold: Hold
     ) -> TurnedDown | Superseded:
         """What the platform said to somebody else's call, to one who shared it, with an entry of their own."""
         draft = self._scribe.refused(
@@ -655,8 +410,8 @@ class Gateway:
         receipt = await self._books.note(draft, revision=decided_on if caller is None else caller.revision)
         if isinstance(receipt, Superseded):
             return receipt
-        standings = () if caller is None else await self._books.standings(**_owners(caller))
-        if isinstance(refusal, _TooFast):
+        standings = () if caller is None else await self._books.standings(**owners_of(caller))
+        if isinstance(refusal, TooFast):
             standings = (*standings, *refusal.standings)
         warned = () if verdict is None else verdict.warned
         return TurnedDown(error=refusal, cost=FREE, receipt=receipt, standings=standings, warned=warned)
@@ -681,12 +436,7 @@ def _warned(answer: Answer | Superseded, permit: Allowed) -> Answer | Superseded
     return replace(answer, warned=permit.warned)
 
 
-def _reserved(call: _Call) -> Charge:
-    """The most that the call may cost: one request, and a full page of the size asked for."""
-    return Charge(requests=1, records=call.request.endpoint.most_records(call.query.page.size))
-
-
-def _of_leader(call: _Call, fetched: _Landed) -> Answer:
+def _of_leader(call: Call, fetched: Landed) -> Answer:
     """What a fetch brought, for the one who pays for it."""
     cost, receipt, standings = fetched.cost, fetched.receipt, fetched.standings
     if not isinstance(fetched.outcome, HeldPage):
@@ -700,44 +450,3 @@ def _of_leader(call: _Call, fetched: _Landed) -> Answer:
         receipt=receipt,
         standings=standings,
     )
-
-
-def _most(call: _Call) -> Amounts:
-    """The most that the call may take of short limits when it goes upstream."""
-    most = _reserved(call)
-    upstream = amounts_upstream(call.request.endpoint.family, requests=most.requests, records=most.records)
-    return {**amounts_at_door(delivered=most.records), **upstream}
-
-
-def _came_to(call: _Call, outcome: Success | Failure | OutcomeUnknown, charge: Charge) -> Amounts:
-    """What it took of them."""
-    delivered = outcome.records if isinstance(outcome, Success) else 0
-    upstream = amounts_upstream(
-        call.request.endpoint.family, requests=charge.requests, records=charge.records
-    )
-    return {**amounts_at_door(delivered=delivered), **upstream}
-
-
-def _owners(caller: Caller) -> Owners:
-    """Whose limits a call of this caller is counted against."""
-    return {
-        "credential": caller.credential,
-        "project": caller.project,
-        "membership": caller.membership,
-        "key": caller.key,
-    }
-
-
-def _budget_said(outcome: Failure | NotDispatched | OutcomeUnknown) -> PlatformSays | None:
-    """What a failure tells of the platform's own budget."""
-    is_spent = isinstance(outcome, Failure) and outcome.kind is FailureKind.QUOTA
-    return PlatformSays.SPENT if is_spent else None
-
-
-def _in_clients_words(
-    error: Failure | NotDispatched | OutcomeUnknown, search: SearchState | None
-) -> Failure | NotDispatched | OutcomeUnknown:
-    """The failure with the client's search id where the platform's message names its own."""
-    if search is None or not isinstance(error, Failure):
-        return error
-    return replace(error, message=error.message.replace(search.upstream_id, search.id))

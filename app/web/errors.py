@@ -7,8 +7,8 @@ from typing import assert_never
 
 import orjson
 
+from app.calls import TurnedDown
 from app.errors import BursarError, Misconfigured, Refusal, Unavailable
-from app.gateway import TurnedDown
 from app.provider.answers import Failure, FailureKind
 from app.provider.platform import NotDispatched, OutcomeUnknown, Paced
 

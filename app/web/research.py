@@ -16,9 +16,10 @@ from starlette.types import Receive, Scope, Send
 
 from app.audit.calls import Origin, Scribe
 from app.audit.entries import Receipt
+from app.calls import Delivered, Request, TurnedDown
 from app.clock import Clock
 from app.errors import BursarError, InvalidParams, InvalidTokenRequest, NotFound, Refusal
-from app.gateway import Delivered, Gateway, Request, TurnedDown
+from app.gateway import Gateway
 from app.ids import new_entry_id
 from app.policy.engine import Objection
 from app.provider.charge import FREE, Charge

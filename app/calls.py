@@ -1,0 +1,153 @@
+"""A research call on its way through the gateway: as it came in, once it is permitted, and what came of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.audit.calls import Origin
+from app.audit.entries import Receipt
+from app.cache.pages import HeldPage, SearchState
+from app.errors import RateLimited, Refusal
+from app.identity.callers import Caller
+from app.policy.engine import Allowed, Objection
+from app.provider.answers import Failure, Success
+from app.provider.charge import Charge
+from app.provider.endpoint import AnswerForm, Endpoint
+from app.provider.platform import NotDispatched, OutcomeUnknown
+from app.query import ResearchQuery
+from app.quota.arithmetic import Exhausted, ScopeKind, Standing
+from app.quota.limits import HeldTo, Owners, amounts_at_door, amounts_upstream
+from app.quota.windows import Amounts, Busy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A research request as it came in, unread."""
+
+    endpoint: Endpoint
+    query_string: str
+    body: bytes
+    authorization: str | None
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """Records for the client: `data` is JSON, or a file where the endpoint gives one, exactly as it goes out.
+
+    `how` is hit, miss, bypass (fetched, and not kept) or collapsed (a fetch shared with others); `age_s` counts
+    from the platform.
+    """
+
+    data: bytes
+    form: AnswerForm
+    how: str
+    age_s: int
+    cost: Charge
+    receipt: Receipt
+    standings: tuple[Standing, ...]
+    warned: tuple[Objection, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnedDown:
+    """No records, and why: a refusal of Bursar's own, or what the platform said or failed to say."""
+
+    error: Refusal | NotDispatched | OutcomeUnknown | Failure
+    cost: Charge
+    receipt: Receipt
+    standings: tuple[Standing, ...] = ()
+    warned: tuple[Objection, ...] = ()
+
+
+Answer = Delivered | TurnedDown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What an administrator sets: how long things hold, in seconds, and where people accept the terms."""
+
+    page_ttl_s: int
+    search_ttl_s: int
+    lease_margin_s: float
+    read_timeout_s: Callable[[Endpoint], float]
+    accept_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call that is identified, admitted and permitted."""
+
+    request: Request
+    caller: Caller
+    query: ResearchQuery
+    permit: Allowed
+    search: SearchState | None
+    key: bytes
+    limits: HeldTo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed:
+    """What a call upstream brought, settled and logged."""
+
+    outcome: HeldPage | Failure | NotDispatched | OutcomeUnknown
+    cost: Charge
+    receipt: Receipt
+    standings: tuple[Standing, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoRoom:
+    """A limit of `caller` had no room, so nothing was taken; `busy` where it is a short one.
+
+    `short` is where the short limits stood.
+    """
+
+    exhausted: Exhausted
+    caller: Caller
+    short: tuple[Standing, ...] = ()
+    busy: Busy | None = None
+
+    def holds_for(self, other: Caller) -> bool:
+        """Whether the limit that ran out is one of this caller's too."""
+        shared = self.exhausted.limit.scope.kind in {ScopeKind.CREDENTIAL, ScopeKind.PROJECT}
+        return shared or other.key == self.caller.key
+
+
+class TooFast(RateLimited):
+    """A short limit had no room; `standings` are those of the short limits."""
+
+    def __init__(self, message: str, *, retry_after_s: int, standings: tuple[Standing, ...]) -> None:
+        super().__init__(message, rule="quota", retry_after_s=retry_after_s)
+        self.standings = standings
+
+
+def reserved_for(call: Call) -> Charge:
+    """The most that the call may cost: one request, and a full page of the size asked for."""
+    return Charge(requests=1, records=call.request.endpoint.most_records(call.query.page.size))
+
+
+def most_of(call: Call) -> Amounts:
+    """The most that the call may take of short limits when it goes upstream."""
+    most = reserved_for(call)
+    upstream = amounts_upstream(call.request.endpoint.family, requests=most.requests, records=most.records)
+    return {**amounts_at_door(delivered=most.records), **upstream}
+
+
+def came_to(call: Call, outcome: Success | Failure | OutcomeUnknown, charge: Charge) -> Amounts:
+    """What it took of them."""
+    delivered = outcome.records if isinstance(outcome, Success) else 0
+    upstream = amounts_upstream(
+        call.request.endpoint.family, requests=charge.requests, records=charge.records
+    )
+    return {**amounts_at_door(delivered=delivered), **upstream}
+
+
+def owners_of(caller: Caller) -> Owners:
+    """Whose limits a call of this caller is counted against."""
+    return {
+        "credential": caller.credential,
+        "project": caller.project,
+        "membership": caller.membership,
+        "key": caller.key,
+    }
