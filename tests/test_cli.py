@@ -214,6 +214,57 @@ def test_usage_has_the_contracts_shape(shell: Shell) -> None:
     } in found["limits"]
 
 
+def estimate_file(shell: Shell, **changes: Any) -> str:
+    condition = {"field_name": "region_code", "operation": "EQ", "field_values": ["US"]}
+    body = {"query": {"and": [condition]}, "start_date": "20260901", "end_date": "20261020", "max_count": 100}
+    path = shell.scene.directory / "query.json"
+    path.write_text(json.dumps({**body, **changes}))
+    return str(path)
+
+
+def test_an_estimate_is_a_document_or_a_table_with_sentences(shell: Shell) -> None:
+    shell.applied()
+    asked = ["estimate", "--project", "elections", "--file", estimate_file(shell)]
+    document = shell.json(*asked, "--person", "ada@example.edu", "--fields", "id, create_time")
+    assert (document["person"], document["fields"]) == ("ada@example.edu", ["create_time", "id"])
+    assert [each["end_date"] for each in document["windows"]] == ["2026-09-30", "2026-10-20"]
+    assert document["would_be_refused_by"] is None
+    assert document["days_at_todays_limits"]["limited_by"] == "member-requests-day"
+    code, out, _ = shell.run(*asked)
+    assert code == 0
+    assert "2026-10-01 to 2026-10-20" in out
+    assert "together" in out
+    assert "Confidence: low. Nothing is known about this" in out
+    assert "as project-records-day allows" in out
+
+
+def test_an_estimate_says_what_would_refuse_the_query(shell: Shell) -> None:
+    shell.applied()
+    asked = ["estimate", "--project", "elections", "--file", estimate_file(shell)]
+    assert shell.json(*asked)["would_be_refused_by"] is None
+    condition = {"field_name": "region_code", "operation": "EQ", "field_values": ["FR"]}
+    estimate_file(shell, query={"and": [condition]})
+    assert shell.json(*asked)["would_be_refused_by"]["rule"].startswith("conditions-approved/")
+    assert "It would be refused now by conditions-approved/" in shell.run(*asked)[1]
+
+
+def test_an_estimate_of_nothing_that_can_be_asked_is_wrong_usage(shell: Shell) -> None:
+    shell.applied()
+    good = estimate_file(shell)
+    for wrong in (
+        ["--project", "elections", "--file", str(shell.scene.directory / "nowhere.json")],
+        ["--project", "elections", "--file", str(shell.scene.directory / "terms-2024-10.md")],
+        ["--project", "nowhere", "--file", good],
+        ["--project", "elections", "--file", good, "--person", "it@example.edu"],
+        ["--project", "elections", "--file", good, "--endpoint", "video/like"],
+        ["--project", "elections", "--file", good, "--window-days", "31"],
+        ["--project", "elections"],
+    ):
+        code, out, err = shell.run("estimate", *wrong)
+        assert (code, out) == (2, ""), wrong
+        assert err
+
+
 def test_limits_people_and_terms_can_be_changed_alone(shell: Shell) -> None:
     shell.applied()
     assert shell.json("limit", "set", "project:elections", "requests/month", "5")["changed"] is True

@@ -253,8 +253,8 @@ def _notes(
         yield "What was published in the last two days is found late, and days to come bring nothing yet."
     if endpoint.fields and not asking.names_fields:
         yield (
-            f"No fields were named, so these were taken: {', '.join(query.fields)}. What is held under other "
-            "fields is not counted."
+            "No fields were named, so those were taken with which this was asked last, or else all that the project "
+            "may ask for. What is held under other fields is not counted."
         )
     if len(windows) > 1:
         yield f"The range is asked for in {len(windows)} windows, each a query of its own."

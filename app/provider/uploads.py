@@ -119,5 +119,5 @@ def write_upload(parts: Mapping[str, object]) -> tuple[bytes, str]:
 
 
 def _boundary(content: bytes) -> bytes:
-    # A digest of what it separates cannot stand in it by chance, nor be put there.
-    return b"bursar-" + hashlib.sha256(content).hexdigest().encode()
+    # A digest of what it separates cannot stand in it by chance, nor be put there. Whole it would be too long.
+    return b"bursar-" + hashlib.sha256(content).hexdigest()[:48].encode()

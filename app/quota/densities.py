@@ -19,6 +19,9 @@ _NEAR_DAYS: Final = 45.0
 """Half as far again as a window is long: what lies further away counts for little."""
 _SHORTEST_DAYS: Final = 0.01
 _SIGMAS: Final = 2.0
+_FEW_SAY_LITTLE: Final = 16
+"""Of n values that were seen, the next lies outside their range twice in n + 1 times; chosen so that it lies inside
+the widened range nine times in ten for the simulator's questions."""
 _INSIDE: Final = 1.35
 """How much more or less a part of a stretch may have than its share of it."""
 
@@ -113,7 +116,7 @@ def by_days(span: Span, stretches: Sequence[Stretch], now_s: float) -> Amount:
 
 def by_density(seen: Sequence[float]) -> Amount:
     """The range of what was seen, wider the less often something was seen."""
-    factor = 1 + 8 / len(seen)
+    factor = 1 + _FEW_SAY_LITTLE / len(seen)
     return Amount(min(seen) / factor, median(seen), max(seen) * factor)
 
 
@@ -137,7 +140,7 @@ def _around(without: Sequence[tuple[float, float]], stretches: Sequence[Stretch]
     weights = [exp(-(distance - nearest) / _NEAR_DAYS) for distance in apart]
     counted = sum(weight * each.positions for weight, each in zip(weights, stretches, strict=True))
     days = sum(weight * each.days for weight, each in zip(weights, stretches, strict=True))
-    hits = (counted + 0.5) / days * open_days
+    hits = counted / days * open_days
     factor = 1.25 + min(nearest, 400.0) / 120
     # A short time says little of a long one: hours and weekdays differ.
     factor *= 1.4 if days < 1 else 1.2 if days < 7 else 1.0

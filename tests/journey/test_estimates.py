@@ -2,8 +2,11 @@
 
 import json
 import random
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import date, timedelta
+from statistics import median
 from typing import Any
 
 import pytest
@@ -14,6 +17,18 @@ FIELDS = "id,username,create_time"
 REGIONS = ("US", "DE", "FR", "GB", "ES", "IT", "PL", "NL", "SE")
 HASHTAGS = ("election", "climate", "dance", "football", "news", "health", "music", "comedy")
 MOST_PAGES = 200
+LIMITS = {"requests/day": 100_000, "records/day": 10_000_000}
+PROMISED = 0.9
+"""Of all prices that rest on more than a default, so many hold."""
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    home = tmp_path_factory.mktemp("estimates")
+    simulator = ("--videos", "50000", "--requests-per-day", "100000", "--records-per-day", "10000000")
+    with Installation(home, limits=LIMITS, simulator=simulator) as opened:
+        opened.start()
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +65,20 @@ class Spent:
     records: int
 
 
-def crawl(installation: Installation, key: str, body: dict[str, Any], *, pages: int = MOST_PAGES) -> Spent:
-    """Fetch a query to its end, or so many pages of it, and say what Bursar charged."""
+def crawl(
+    installation: Installation,
+    key: str,
+    body: dict[str, Any],
+    *,
+    path: str = f"/v2/research/video/query/?fields={FIELDS}",
+    pages: int = MOST_PAGES,
+) -> Spent:
+    """Fetch a question to its end, or so many pages of it, and say what Bursar charged."""
     requests = records = 0
     onward: dict[str, Any] = {}
     for _ in range(pages):
         for _attempt in range(8):
-            status, headers, answer = post(
-                installation, key, f"/v2/research/video/query/?fields={FIELDS}", {**body, **onward}
-            )
+            status, headers, answer = post(installation, key, path, {**body, **onward})
             cost = dict(part.split("=") for part in headers["bursar-cost"].split(", "))
             requests, records = requests + int(cost["requests"]), records + int(cost["records"])
             if status == 200:
@@ -67,22 +87,22 @@ def crawl(installation: Installation, key: str, body: dict[str, Any], *, pages: 
         data = answer["data"]
         if not data["has_more"]:
             break
-        onward = {"cursor": data["cursor"], "search_id": data["search_id"]}
+        onward = {name: data[name] for name in ("cursor", "search_id") if name in data}
     return Spent(requests, records)
 
 
-def question(rng: random.Random, *, size: int | None = None) -> dict[str, Any]:
+def question(rng: random.Random) -> dict[str, Any]:
     """A query as researchers write them, about up to 30 days of the simulator's last ten months."""
     conditions = [
+        {"field_name": "hashtag_name", "operation": "EQ", "field_values": [rng.choice(HASHTAGS)]},
         {
             "field_name": "region_code",
             "operation": "IN",
             "field_values": rng.sample(REGIONS, rng.randint(1, 3)),
         },
-        {"field_name": "hashtag_name", "operation": "EQ", "field_values": [rng.choice(HASHTAGS)]},
     ]
-    asked = conditions[: rng.randint(1, 2)] if rng.random() < 0.7 else conditions[1:]
-    return {"query": {"and": asked}, **days(rng), "max_count": size or rng.choice((20, 50, 100))}
+    asked = conditions if rng.random() < 0.5 else [rng.choice(conditions)]
+    return {"query": {"and": asked}, **days(rng), "max_count": rng.choice((50, 100))}
 
 
 def days(rng: random.Random) -> dict[str, str]:
@@ -91,11 +111,30 @@ def days(rng: random.Random) -> dict[str, str]:
     return {"start_date": f"{first:%Y%m%d}", "end_date": f"{last:%Y%m%d}"}
 
 
-def holds(told: dict[str, Any], spent: Spent) -> bool:
-    def within(amount: int, told_range: dict[str, int]) -> bool:
-        return told_range["low"] <= amount <= told_range["high"]
+@dataclass
+class Trial:
+    """Prices and what became of them."""
 
-    return within(spent.requests, told["requests"]) and within(spent.records, told["records"])
+    held: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
+    off: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    misses: list[object] = field(default_factory=list)
+
+    def note(self, told: dict[str, Any], spent: Spent) -> None:
+        def is_within(amount: int, told_range: dict[str, int]) -> bool:
+            assert told_range["low"] <= told_range["likely"] <= told_range["high"]
+            return told_range["low"] <= amount <= told_range["high"]
+
+        holds = is_within(spent.requests, told["requests"]) and is_within(spent.records, told["records"])
+        self.held[told["basis"]].append(holds)
+        self.off[told["basis"]].append(abs(told["requests"]["likely"] - spent.requests) / spent.requests)
+        if not holds:
+            self.misses.append((told["basis"], told["requests"], told["records"], spent))
+
+    def keeps_the_promise(self, *bases: str) -> None:
+        """What is promised holds, for each basis that was meant to come up and for all of them together."""
+        assert set(bases) <= set(self.held), self.held.keys()
+        together = [each for basis in bases for each in self.held[basis]]
+        assert sum(together) >= PROMISED * len(together), self.misses
 
 
 def test_a_question_that_is_wholly_held_is_said_to_cost_nothing_and_costs_nothing(
@@ -103,7 +142,7 @@ def test_a_question_that_is_wholly_held_is_said_to_cost_nothing_and_costs_nothin
 ) -> None:
     rng = random.Random(11)
     for _ in range(5):
-        body = question(rng, size=100)
+        body = question(rng)
         crawl(installation, key, body)
         told = estimate(installation, key, body)
         assert (told["basis"], told["confidence"]) == ("held", "high")
@@ -113,3 +152,129 @@ def test_a_question_that_is_wholly_held_is_said_to_cost_nothing_and_costs_nothin
         before = installation.upstream()["requests"]
         assert crawl(installation, key, body) == Spent(0, 0)
         assert installation.upstream()["requests"] == before
+
+
+def test_prices_hold_after_a_page_or_two_and_for_other_days_and_other_pages(
+    installation: Installation, key: str
+) -> None:
+    rng, trial = random.Random(5), Trial()
+    for _ in range(24):
+        body = question(rng)
+        crawl(installation, key, body, pages=rng.randint(1, 2))
+        told = estimate(installation, key, body)
+        if told["basis"] == "held":
+            continue
+        assert told["held"]["requests_saved"] >= 1
+        trial.note(told, crawl(installation, key, body))
+        elsewhere = {**body, **days(rng)}
+        trial.note(estimate(installation, key, elsewhere), crawl(installation, key, elsewhere))
+        other_pages = {**body, "max_count": 150 - body["max_count"]}
+        trial.note(estimate(installation, key, other_pages), crawl(installation, key, other_pages))
+    trial.keeps_the_promise("same question", "same conditions other dates")
+    assert median(trial.off["same question"]) <= 0.25
+    assert median(trial.off["same conditions other dates"]) <= 0.5
+
+
+def test_prices_hold_where_pages_come_short_and_calls_fail(installation: Installation) -> None:
+    # A project of its own, so that what it knows of failures and of short pages is its own as well.
+    key, rng, trial = installation.key("cleo@example.edu", "climate")["api_key"], random.Random(7), Trial()
+    installation.control("POST", "knobs", short_page_p=0.7, empty_page_p=0.02, error_500_p=0.05)
+    for _ in range(16):
+        body = question(rng)
+        crawl(installation, key, body, pages=2)
+        told = estimate(installation, key, body)
+        if told["basis"] != "held":
+            trial.note(told, crawl(installation, key, body))
+        elsewhere = {**body, **days(rng)}
+        trial.note(estimate(installation, key, elsewhere), crawl(installation, key, elsewhere))
+    trial.keeps_the_promise("same question", "same conditions other dates")
+
+
+def test_a_new_question_is_priced_by_the_projects_other_ones_and_says_that_it_is_unsure(
+    installation: Installation, key: str
+) -> None:
+    rng, trial = random.Random(23), Trial()
+    for _ in range(12):  # what a project has asked before
+        crawl(installation, key, question(rng))
+    for music in range(20):
+        asked = {"field_name": "music_id", "operation": "EQ", "field_values": [str(9_973 * music)]}
+        body = question(rng)
+        body["query"] = {"and": body["query"]["and"], "not": [asked]}
+        told = estimate(installation, key, body)
+        assert (told["basis"], told["confidence"]) == ("project history", "low")
+        assert "first page" in told["because"]
+        trial.note(told, crawl(installation, key, body))
+    trial.keeps_the_promise("project history")
+
+
+def test_a_long_range_is_priced_window_by_window_as_clients_walk_it(
+    installation: Installation, key: str
+) -> None:
+    body = {
+        "query": {"and": [{"field_name": "hashtag_name", "operation": "EQ", "field_values": ["books"]}]},
+        "start_date": "20260301",
+        "end_date": "20260619",
+        "max_count": 100,
+    }
+    windows = [("2026-03-01", "2026-03-30"), ("2026-03-31", "2026-04-29"), ("2026-04-30", "2026-05-29")]
+    windows.append(("2026-05-30", "2026-06-19"))
+    crawl(installation, key, {**body, "start_date": "20260331", "end_date": "20260429"})
+    told = estimate(installation, key, body)
+    assert [(each["start_date"], each["end_date"]) for each in told["windows"]] == windows
+    assert [each["basis"] == "held" for each in told["windows"]] == [False, True, False, False]
+    assert told["basis"] == "same conditions other dates"
+    spent = [
+        crawl(
+            installation,
+            key,
+            {**body, "start_date": first.replace("-", ""), "end_date": last.replace("-", "")},
+        )
+        for first, last in windows
+    ]
+    for name in ("requests", "records"):
+        together = sum(getattr(each, name) for each in spent)
+        assert told[name]["low"] <= together <= told[name]["high"]
+        assert told[name]["likely"] == sum(each[name]["likely"] for each in told["windows"])
+
+
+def test_a_list_of_followers_is_priced_by_the_profile_that_is_held(
+    installation: Installation, key: str
+) -> None:
+    trial = Trial()
+    for number in range(1, 8):
+        body = {"username": f"sim_user_{number}", "max_count": 100}
+        unknown = estimate(installation, key, body, endpoint="user/followers", fields=[])
+        assert unknown["basis"] != "held profile"
+        profile = "/v2/research/user/info/?fields=display_name,follower_count"
+        post(installation, key, profile, {"username": body["username"]})
+        told = estimate(installation, key, body, endpoint="user/followers", fields=[])
+        assert told["basis"] == "held profile"
+        trial.note(told, crawl(installation, key, body, path="/v2/research/user/followers/"))
+    trial.keeps_the_promise("held profile")
+
+
+def test_asking_for_a_price_is_one_entry_of_the_log_and_changes_nothing(
+    installation: Installation, key: str
+) -> None:
+    body = question(random.Random(99))
+    first, second = estimate(installation, key, body), estimate(installation, key, body)
+    assert first == second
+    usage = installation.bursar("usage", "--project", "elections")["limits"]
+    estimate(installation, key, body)
+    assert installation.bursar("usage", "--project", "elections")["limits"] == usage
+    _, headers, _ = post(installation, key, "/api/v1/estimate", {"query": body, "fields": FIELDS})
+    again = post(installation, key, "/api/v1/estimate", {"query": body, "fields": FIELDS})[1]
+
+    def index(of: dict[str, str]) -> int:
+        return int(of["audit-entry"].split("index=")[1].split(";")[0])
+
+    assert index(again) == index(headers) + 1
+
+
+def test_the_command_says_what_the_api_says(installation: Installation, key: str) -> None:
+    body = question(random.Random(98))
+    crawl(installation, key, body, pages=1)
+    (installation.home / "query.json").write_text(json.dumps(body))
+    asked = ("--project", "elections", "--person", "ada@example.edu", "--file", "query.json")
+    told = installation.bursar("estimate", *asked, "--fields", FIELDS)
+    assert told == estimate(installation, key, body)

@@ -231,6 +231,13 @@ def test_an_upload_goes_out_as_a_form_of_bursars_own() -> None:
     assert b"passwd" not in outgoing(CREATE, read_request(CREATE, "", body)).content
 
 
+def test_a_form_of_bursars_own_can_be_read_like_any_other() -> None:
+    body = form([("file_data", b"1\n2\n"), ("category", b"video")])
+    query = read_request(CREATE, "", body)
+    # Its boundary has to keep to RFC 2046 as well: at most 70 characters.
+    assert read_request(CREATE, "", outgoing(CREATE, query).content) == query
+
+
 def test_two_spellings_of_one_upload_are_one_question() -> None:
     one = form([("file_data", b"1\n2\n"), ("category", b"video")])
     other = form([("category", b"video"), ("file_data", b"1\n2\n")], boundary="x")

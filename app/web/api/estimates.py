@@ -147,7 +147,10 @@ class EstimateShape(BaseModel):
                 "confidence": "medium",
                 "because": "The same conditions were asked about other days; these days are taken to bring as "
                 "much a day. The more of it is fetched, the surer this gets.",
-                "would_be_refused_by": None,
+                "would_be_refused_by": {
+                    "rule": "terms-accepted/2",
+                    "reason": "you have not accepted terms version 2026-02.",
+                },
                 "notes": ["The range is asked for in 2 windows, each a query of its own."],
                 "windows": [_WINDOW],
             }
