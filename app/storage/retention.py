@@ -25,6 +25,7 @@ from app.storage.engines import Database
 from app.storage.log import Boot, LockedHead, lock_head
 from app.storage.registry import SqlRegistry
 from app.storage.tables import CredentialRow, HeldPageRow, ProjectRow, table
+from app.storage.tallies import forget_tallies
 
 _EVERY_S: Final = 3_600
 _MOST_AT_ONCE: Final = 500
@@ -77,6 +78,7 @@ class Retention:
                 committed=lambda done: done[0].committed(),
             )
             deleted += count
+        await self._database.write(lambda conn: _forget_tallies(conn, self._database.now_us(conn)))
         return deleted
 
     async def _run(self) -> None:
@@ -106,6 +108,14 @@ def _delete(conn: Connection, database: Database, boot: Boot) -> tuple[LockedHea
             head.stage(_entry(doomed.rule, scope, [row for row in doomed.pages if row.scope == scope]))
     head.write()
     return head, count
+
+
+def _forget_tallies(conn: Connection, now_us: int) -> int:
+    """Counts are none of the platform's data, so nothing is logged; they go with what they were counted of."""
+    is_enforced = mode_of(NothingAfterEnd.id, read_policy(conn)) is Mode.ENFORCE
+    today = dt.datetime.fromtimestamp(now_us / 1_000_000, dt.UTC).date()
+    ended = _ended_scopes(conn, today) if is_enforced else []
+    return forget_tallies(conn, now_us=now_us, ended_scopes=ended)
 
 
 def _entry(rule: str, scope: str, pages: Sequence[sa.Row[Any, Any, Any, Any]]) -> Draft:

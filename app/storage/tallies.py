@@ -15,6 +15,8 @@ from app.storage.tables import TallyRow, table
 _MOST_KIN = 400
 _MOST_HISTORY = 400
 """How many tallies an estimate looks at, newest first."""
+_LAST_US = 400 * 86_400 * 1_000_000
+"""How long a tally is kept after its last page: a year and a month, so that last year's season is still known."""
 
 _tally = table(TallyRow)
 _BY_QUESTION = PreparedForIds(lambda ids: sa.select(_tally).where(_tally.c.question.in_(ids)))
@@ -31,6 +33,12 @@ _HISTORY = (
     .order_by(_tally.c.at_us.desc())
     .limit(_MOST_HISTORY)
 )
+
+
+def forget_tallies(conn: Connection, *, now_us: int, ended_scopes: Collection[str]) -> int:
+    """How many tallies were dropped: of scopes that have ended, and those too old to say anything."""
+    is_over = sa.or_(_tally.c.at_us < now_us - _LAST_US, _tally.c.scope.in_(ended_scopes))
+    return conn.execute(sa.delete(_tally).where(is_over)).rowcount
 
 
 class Tallies:

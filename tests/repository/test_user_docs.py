@@ -15,6 +15,7 @@ from app.identity.keys import KEY_PATTERN
 from app.identity.roles import Role
 from app.policy.rules import ALL_RULES
 from app.quota.arithmetic import Dimension
+from app.quota.estimate import Basis
 from app.web.errors import STATUS_OF_CODE
 from tests.conftest import require
 from tests.repository.pages import GATEWAY, Block, blocks, page
@@ -66,6 +67,7 @@ def run(block: Block, gateway: str, environ: Mapping[str, str]) -> str:
         ("first call", '"display_name":"Sim 1"'),
         ("token", '"token_type":"Bearer"'),
         ("me", '"scope":"project:elections"'),
+        ("price", '"end_date":"2026-09-28"'),
         ("paging", " videos"),
         ("httr2", " videos"),
     ],
@@ -116,6 +118,11 @@ def test_every_header_of_an_answer_is_explained(installation: Installation, key:
     explained = {name.lower() for name in re.findall(r"`([A-Z][A-Za-z-]+)`", page(RESEARCHERS))}
     assert set(found) - plain <= explained
     assert {"bursar-cost", "cache-status", "ratelimit", "audit-entry"} <= set(found)
+
+
+def test_every_basis_of_a_price_is_explained() -> None:
+    table = page(RESEARCHERS).partition("| `basis` | the price rests on |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE) == [basis.value for basis in Basis]
 
 
 def test_the_compliance_page_has_every_rule() -> None:

@@ -25,7 +25,7 @@ from app.storage.pages import SqlPages
 from app.storage.registry import SqlRegistry
 from app.storage.retention import Retention
 from app.storage.schema import migrate
-from app.storage.tables import EntryRow, HeldPageRow, table
+from app.storage.tables import EntryRow, HeldPageRow, TallyRow, table
 from tests.administration.scene import Scene
 from tests.signing import boot
 
@@ -250,3 +250,32 @@ async def test_a_page_in_memory_is_found_again_after_the_directory_changed(store
     store.pages.forget_keys()
     assert await store.pages.find(page.key, page.scope) == page
     assert await store.pages.find(page.key, "project:another") is None
+
+
+async def test_counts_go_with_their_project_and_when_they_are_a_year_old(store: Store) -> None:
+    now_us = int(dt.datetime.now(dt.UTC).timestamp() * 1_000_000)
+    year_us, scope = 366 * 86_400_000_000, f"project:{(await store.registry.state()).projects[0].id}"
+    numbers = ("calls", "answers", "pages", "positions", "records", "whole_pages", "whole_positions")
+    columns: dict[str, Any] = dict.fromkeys((*numbers, "whole_records", "whole_at_us"), 1)
+
+    def row(name: str, age_us: int) -> dict[str, Any]:
+        texts = {"question": name, "conditions": name, "scope": scope, "endpoint": "video/query"}
+        return {**columns, **texts, "fields": "", "whole_fields": "", "at_us": now_us - age_us}
+
+    rows = [row("new", 0), row("of last year", year_us), row("old", 2 * year_us)]
+    tallies = table(TallyRow)
+    await store.database.write(lambda conn: conn.execute(sa.insert(tallies), rows))
+
+    async def left() -> set[str]:
+        return set(
+            await store.database.read(
+                lambda conn: conn.execute(sa.select(tallies.c.question)).scalars().all()
+            )
+        )
+
+    retention = Retention(database=store.database, boot=BOOT)
+    await retention.sweep()
+    assert await left() == {"new", "of last year"}
+    await store.end_project(dt.datetime.now(dt.UTC).date() - DAY)
+    await retention.sweep()
+    assert await left() == set()

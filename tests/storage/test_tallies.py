@@ -15,9 +15,9 @@ from app.quota.limits import Owners, wants_of
 from app.quota.tallies import Mark, MarkedPage, Topic
 from app.storage.books import SqlBooks
 from app.storage.engines import Database, open_database
-from app.storage.log import Boot
 from app.storage.schema import migrate
 from app.storage.tallies import SqlTallies
+from tests.signing import boot
 
 pytestmark = pytest.mark.anyio
 OWNERS: Owners = {"credential": "c", "project": "p", "membership": "m", "key": "k"}
@@ -34,7 +34,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def books(database: Database) -> AsyncIterator[SqlBooks]:
-    opened = SqlBooks(database=database, clock=SystemClock(), boot=Boot("replica", "boot"))
+    opened = SqlBooks(database=database, clock=SystemClock(), boot=boot())
     await opened.start()
     yield opened
     await opened.stop()
