@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import tenacity.nap
+from sqlalchemy import text
 from tiktok_research_api_helper.api_client import (
     ApiClientConfig,
     TikTokApiClient,
@@ -13,10 +14,13 @@ from tiktok_research_api_helper.api_client import (
     TikTokVideoRequest,
     VideoQueryConfig,
 )
+from tiktok_research_api_helper.models import get_sqlite_engine_and_create_tables
 from tiktok_research_api_helper.query import Condition, Fields, Operations, VideoQuery
 
 from tests.clients.errands import Errand
 from tests.clients.runs import Act, PythonClient
+from tests.clients.sides import Side
+from tests.clients.wire import wired
 
 _RATE_LIMIT_RETRIES = 4
 """Its own setting; without it, it tries for ever after a 429, each time four hours later."""
@@ -79,3 +83,27 @@ NYU = PythonClient(
     },
     waits=[(tenacity.nap, "time")],
 )
+
+
+def store_everything(side: Side, errand: Errand, database: Path) -> dict[str, list[Any]]:
+    """Crawl videos with their authors and comments into the helper's own SQLite tables, and read those."""
+    engine = get_sqlite_engine_and_create_tables(database)
+    question = question_of(errand)
+    question.fetch_user_info = question.fetch_comments = True
+    with wired(side.base_url, NYU.waits, None):
+        client = _sign_in(side.client_key, side.client_secret)
+        client._config.engine = engine
+        client.fetch_and_store_all(question)
+    columns = {
+        "video": "id, create_time, username, region_code, video_description, music_id, like_count, view_count",
+        "user_info": "*",
+        "comment": "*",
+        "hashtag": "name",
+    }
+    with engine.connect() as connection:
+        found = {
+            table: sorted(map(tuple, connection.execute(text(f"select {names} from {table}"))))
+            for table, names in columns.items()
+        }
+    engine.dispose()
+    return found

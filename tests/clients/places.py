@@ -47,7 +47,7 @@ class Place:
     def through(self, project: str) -> Side:
         """Bursar, as a member of `project` sees it.
 
-        `elections` may do everything, `spent` has a quota of nothing, `two-1`, `two-2` and so on have one of
+        `elections` may do everything, `spent` has a quota of nothing and `hasty` none for a minute, `two-1`, `two-2` and so on have one of
         two calls, `over` has an approval that has ended, and `drained` another credential at the same platform.
         """
         if project not in self._sides:
@@ -97,6 +97,7 @@ def _people_and_projects(installation: Installation) -> dict[str, Any]:
         "projects": [
             *wanted["projects"],
             {**elections, "name": "spent", "limits": {**_GENEROUS, **_NOTHING}},
+            {**elections, "name": "hasty", "limits": {**_GENEROUS, "calls/minute": 0}},
             *two,
             {**elections, "name": "over", "approval": _OVER},
             {**elections, "name": "drained", "credential": "drained"},

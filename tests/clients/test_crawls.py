@@ -1,13 +1,19 @@
 """Every function of every client, to the last page: the records and the JSON values of a direct call."""
 
+from pathlib import Path
+
 import pytest
 from tiktok_research_api import QueryUserInfoRequest, TikTokResearchAPI
 
 from tests.clients.cast import ACTS, Actor
+from tests.clients.errands import Errand, Search
+from tests.clients.nyu import store_everything
 from tests.clients.sides import Log, Side
 from tests.clients.subjects import Subjects
 from tests.clients.wrapper import WRAPPER
 from tests.servers.bursar import Installation, call
+
+ONE_DAY = Search(regions=("FR",), hashtag="election", start="20261003", end="20261003")
 
 
 @pytest.mark.parametrize("actor", ACTS, ids=str)
@@ -80,3 +86,13 @@ def test_a_client_never_sees_a_token_or_a_search_id_that_the_platform_knows(
     assert asks_the_platform(granted["access_token"], run.research[0].sent) == 401
     assert asks_the_platform(own, run.research[0].sent) == 200
     assert asks_the_platform(own, second.sent) == 400
+
+
+def test_nyus_helper_stores_the_same_videos_authors_and_comments(
+    direct: Side, through_bursar: Side, tmp_path: Path
+) -> None:
+    errand = Errand(endpoint="video/query", subject=ONE_DAY)
+    expected = store_everything(direct, errand, tmp_path / "direct.db")
+    met = store_everything(through_bursar, errand, tmp_path / "through.db")
+    assert all(expected.values())
+    assert met == expected
