@@ -1,6 +1,7 @@
 """What the database of a stopped or running installation says, read beside it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,10 @@ class Ledger:
     entries: list[dict[str, Any]]
     requests_used: int
     requests_reserved: int
+    records_used: int
+    records_reserved: int
+    used_of_day: Mapping[str, int]
+    """Requests of the credential by day, in ISO form."""
     open_reservations: int
 
     def unclosed(self) -> list[int]:
@@ -37,16 +42,18 @@ def _read(conn: Connection) -> Ledger:
     rows = conn.execute(sa.select(_entry).order_by(_entry.c.ix)).all()
     assert [row.ix for row in rows] == list(range(len(rows)))
     assert all(leaf_hash(row.leaf) == row.leaf_hash for row in rows)
-    counted = sa.select(sa.func.sum(_counter.c.used), sa.func.sum(_counter.c.reserved)).where(
-        _counter.c.scope_kind == "credential", _counter.c.dimension == "requests"
-    )
-    used, reserved = conn.execute(counted).one()
+    counted = conn.execute(sa.select(_counter).where(_counter.c.scope_kind == "credential")).all()
+    requests = [row for row in counted if row.dimension == "requests"]
+    records = [row for row in counted if row.dimension == "records"]
     waiting = conn.execute(sa.select(sa.func.count()).select_from(_reservation)).scalar_one()
     return Ledger(
         ids={row.ix: row.id for row in rows},
         entries=[json.loads(row.leaf) for row in rows],
-        requests_used=int(used or 0),
-        requests_reserved=int(reserved or 0),
+        requests_used=sum(row.used for row in requests),
+        requests_reserved=sum(row.reserved for row in requests),
+        records_used=sum(row.used for row in records),
+        records_reserved=sum(row.reserved for row in records),
+        used_of_day={row.day.isoformat(): row.used for row in requests},
         open_reservations=int(waiting),
     )
 

@@ -1,6 +1,7 @@
 """A whole installation in processes of its own: the simulator, and the gateway over a private database."""
 
 import http.client
+import itertools
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlencode
 
 import yaml
 
@@ -207,6 +209,17 @@ class Installation:
         """A fresh key: `client_key`, `client_secret` and `api_key`."""
         issued: dict[str, str] = self.bursar("key", "issue", "--project", project, "--person", email)
         return issued
+
+    def tokens(self, keys: Sequence[Mapping[str, str]], count: int) -> list[str]:
+        """Access tokens of the running gateway, given in turn to the keys."""
+        found = []
+        for key in itertools.islice(itertools.cycle(keys), count):
+            form = {"client_key": key["client_key"], "client_secret": key["client_secret"]}
+            body = urlencode({**form, "grant_type": "client_credentials"}).encode()
+            status, _, answer = call(self.port, "POST", "/v2/oauth/token/", body=body)
+            assert status == 200, answer
+            found.append(str(json.loads(answer)["access_token"]))
+        return found
 
     def start_simulator(self) -> None:
         """Start the stand-in for the platform."""

@@ -2,15 +2,20 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
+import random
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from tests.servers.bursar import VIDEO_QUERY
 
 _PLACE = re.compile(rb"audit-entry: [^\r]*index=(\d+);size=\d+")
 _CACHE = re.compile(rb"cache-status: ([^\r]*)")
 _LENGTH = re.compile(rb"content-length: (\d+)")
+_REGIONS = ("US", "DE", "FR", "GB", "BR", "JP")
 USER_INFO = "/v2/research/user/info/?fields=display_name,follower_count"
 
 
@@ -41,18 +46,18 @@ def told(head: bytes, body: bytes) -> Told:
 
 
 async def ask_all(
-    base_url: str, key: str, requests: Iterable[tuple[str, bytes]], *, in_flight: int
+    base_url: str, keys: str | Sequence[str], requests: Iterable[tuple[str, bytes]], *, in_flight: int
 ) -> list[Told]:
     """Every complete answer; calls that get none, since the server is gone, are left out.
 
-    Each of the `in_flight` callers keeps one connection. Plain streams, since the load must not cost more
+    Each of the `in_flight` callers keeps one connection and one of the keys or tokens. Plain streams, since the load must not cost more
     than what it is put on.
     """
     address = urlsplit(base_url)
     waiting = iter(requests)
     answers: list[Told] = []
 
-    async def work() -> None:
+    async def work(key: str) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             reader, writer = await asyncio.open_connection(address.hostname, address.port)
             try:
@@ -69,10 +74,34 @@ async def ask_all(
             finally:
                 writer.close()
 
-    await asyncio.gather(*(work() for _ in range(in_flight)))
+    turns = itertools.cycle([keys] if isinstance(keys, str) else keys)
+    await asyncio.gather(*(work(key) for key in itertools.islice(turns, in_flight)))
     return answers
 
 
 def lookups(first: int, last: int) -> list[tuple[str, bytes]]:
     """Questions that are all different: a profile each."""
     return [(USER_INFO, b'{"username":"sim_user_%d"}' % number) for number in range(first, last)]
+
+
+def samples(rng: random.Random, calls: int, *, sizes: range = range(1, 101)) -> Iterator[tuple[str, bytes]]:
+    """Random samples of videos, of which each is fetched anew; some have fewer hits than they ask for."""
+    for _ in range(calls):
+        first, last = sorted(rng.choices(range(1, 24), k=2))
+        yield sample(
+            rng.choice(sizes), first=first, last=last, regions=rng.sample(_REGIONS, rng.randint(1, 3))
+        )
+
+
+def sample(
+    size: int, *, first: int = 1, last: int = 23, regions: Sequence[str] = ("US", "DE")
+) -> tuple[str, bytes]:
+    """A random sample of `size` videos."""
+    asked = {
+        "query": {"and": [{"field_name": "region_code", "operation": "IN", "field_values": list(regions)}]},
+        "start_date": f"202610{first:02}",
+        "end_date": f"202610{last:02}",
+        "max_count": size,
+        "is_random": True,
+    }
+    return VIDEO_QUERY, json.dumps(asked).encode()
