@@ -8,6 +8,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 import orjson
@@ -18,7 +19,15 @@ from app.audit.calls import Origin, Scribe
 from app.audit.entries import Receipt
 from app.calls import Delivered, Request, TurnedDown
 from app.clock import Clock
-from app.errors import BursarError, InvalidParams, InvalidTokenRequest, NotFound, Refusal
+from app.errors import (
+    BursarError,
+    InvalidParams,
+    InvalidTokenRequest,
+    NotFound,
+    QuotaExhausted,
+    RateLimited,
+    Refusal,
+)
 from app.gateway import Gateway
 from app.ids import new_entry_id
 from app.policy.engine import Objection
@@ -104,9 +113,8 @@ class ResearchApi:
                 return await self._token(scope, headers, body, origin)
             problem = _problem(scope, headers, body, endpoint)
             if problem is not None or endpoint is None or body is None:
-                return await self._unread(
-                    origin, problem or NotFound("There is no such path.", rule="request")
-                )
+                refusal = problem or NotFound("There is no such path.", rule="request")
+                return await self._unread(headers, origin, refusal)
             return await self._research(scope, headers, body, endpoint, origin)
         except BursarError as error:
             return _broken_reply(path, of_error(error))
@@ -144,7 +152,7 @@ class ResearchApi:
             case TurnedDown():
                 spoken = in_platform_words(answer)
                 self._count(endpoint, spoken.status, "none", answer.cost, started_s)
-                await self._patience.hold(authorization, f"{spoken.code} {spoken.message}")
+                await self._patience.hold(authorization, _sameness(answer, spoken))
                 return _error_reply(spoken, answer.receipt.id, common)
 
     def _count(self, endpoint: Endpoint, status: int, cache: str, cost: Charge, started_s: float) -> None:
@@ -172,14 +180,20 @@ class ResearchApi:
         }
         return _reply(200, orjson.dumps(answer), [_NO_STORE, *_receipt_headers(receipt)])
 
-    async def _unread(self, origin: Origin, refusal: Refusal) -> _Reply:
+    async def _unread(self, headers: dict[bytes, bytes], origin: Origin, refusal: Refusal) -> _Reply:
         """A request that names nothing Bursar offers, or cannot be read: logged and turned down."""
         draft = self._scribe.refused(origin, code=refusal.code, rule=refusal.rule or "request")
         receipt = await self._gateway.note(draft)
         spoken = of_error(refusal)
         status = refusal.status if isinstance(refusal, _Unreadable) else spoken.status
         code = "invalid_params" if isinstance(refusal, NotFound) else spoken.code
-        return _error_reply(Spoken(status=status, code=code, message=refusal.message), receipt.id, [])
+        authorization = headers.get(b"authorization", b"").decode("latin-1")
+        await self._patience.hold(authorization, refusal.message)
+        told = Spoken(status=status, code=code, message=refusal.message)
+        more = [*_receipt_headers(receipt), _cost_header(FREE)]
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            more.append((b"allow", b"POST"))
+        return _error_reply(told, receipt.id, more)
 
     def _limit_headers(self, standings: tuple[Standing, ...]) -> Headers:
         if not standings:
@@ -306,6 +320,16 @@ def _broken_reply(path: str, spoken: Spoken) -> _Reply:
     body = {"error": code, "error_description": spoken.message, "log_id": new_entry_id()}
     wait = [] if spoken.retry_after_s is None else [(b"retry-after", b"%d" % spoken.retry_after_s)]
     return _reply(spoken.status, orjson.dumps(body), [_NO_STORE, *wait])
+
+
+def _sameness(turned_down: TurnedDown, spoken: Spoken) -> str:
+    """What two refusals of one caller must share to count as the same one.
+
+    Not the message where a limit ran out, since it tells what is left elsewhere at this moment.
+    """
+    error = turned_down.error
+    told = error.rule if isinstance(error, QuotaExhausted | RateLimited) else spoken.message
+    return f"{spoken.code} {told}"
 
 
 def _error_reply(spoken: Spoken, log_id: str, headers: Headers) -> _Reply:

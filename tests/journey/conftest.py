@@ -1,9 +1,11 @@
-"""One installation for all journeys of a run: the simulator and the gateway, as people run them."""
+"""One installation for each module of journeys, and one for all tables of the wire: as people run them."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from tests.journey.failures import ALONE
+from tests.journey.people import Cast, opened_wire
 from tests.servers.bursar import Installation
 
 LIMITS = {"requests/day": 100_000, "records/day": 10_000_000}
@@ -16,6 +18,13 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     generous = ("--requests-per-day", "100000", "--records-per-day", "10000000")
     with Installation(home, database_url=url, limits=LIMITS, simulator=generous) as opened:
         opened.start()
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def cast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cast]:
+    """Whoever asks, and whom they ask, for the tables of the wire."""
+    with opened_wire(tmp_path_factory.mktemp("wire"), more=ALONE) as opened:
         yield opened
 
 

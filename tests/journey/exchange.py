@@ -14,7 +14,7 @@ from tests.servers.bursar import Installation, call
 
 _OF_REQUESTS = frozenset({"intent", "outcome", "decision", "auth", "audit_read"})
 """Types of entries that requests make; the log has others of its own accord."""
-_PLACE = re.compile(r'origin="bursar";index=(\d+);size=(\d+)')
+_PLACE = re.compile(r'origin="[^"]+";index=(\d+);size=(\d+)')
 _JSON_TYPE = re.compile(r"application/json(; charset=utf-8)?")
 
 
@@ -96,18 +96,20 @@ class Wire:
 
     def send(self, sent: Sent) -> Outcome:
         """What came of it, once it has been found sound."""
-        counted, size = self._counted(), self._size()
-        headers = {name: value for name, value in sent.headers.items() if value is not None}
-        status, found, body = call(
-            self.installation.port, sent.method, sent.path, body=sent.body, headers=headers
-        )
+        counted, size = self.counted(), self._size()
+        status, found, body = self.exchange(sent)
         return Outcome(
             status=status,
             headers=found,
             body=body,
             entries=self._entries(size),
-            cost=self._counted() - counted,
+            cost=self.counted() - counted,
         )
+
+    def exchange(self, sent: Sent) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body alone."""
+        headers = {name: value for name, value in sent.headers.items() if value is not None}
+        return call(self.installation.port, sent.method, sent.path, body=sent.body, headers=headers)
 
     def order(self, **fault: Any) -> None:
         """Have the simulator misbehave."""
@@ -129,9 +131,8 @@ class Wire:
         finally:
             other.close()
 
-    def _counted(self) -> int:
-        if self.installation.simulator is None:
-            return 0
+    def counted(self) -> int:
+        """All requests that the simulator has counted."""
         return sum(each["requests"] for each in self.installation.upstream()["endpoints"].values())
 
     def _size(self) -> int:

@@ -70,14 +70,11 @@ def opened_wire(
     ) as installation:
         installation.start()
         token = installation.bursar("token", "issue", "--person", "ada@example.edu")["token"]
-        projects = ("elections", "climate", *REFUSED, *more)
+        projects = (*SERVED, *REFUSED, *more)
         keys = {project: _key(installation, token, project) for project in projects}
         wire, direct = Wire(installation, database), Direct(installation)
-        cast = Cast(wire=wire, direct=direct, keys=keys, questions=dict(good_questions(installation, direct)))
-        task = cast.ask(cast.questions[UPLOAD]).data
-        cast.questions.update({name: Question(name, task) for name in (STATUS, DOWNLOAD)})  # type: ignore[attr-defined]
         try:
-            yield cast
+            yield Cast(wire=wire, direct=direct, keys=keys, questions=good_questions(installation, direct))
         finally:
             wire.close()
 
@@ -85,15 +82,17 @@ def opened_wire(
 def _state(base_url: str, more: Sequence[str]) -> dict[str, Any]:
     whole = state(base_url, limits=GENEROUS)
     credential, project = whole["credentials"][0], whole["projects"][0]
-    people = ["ada@example.edu"]
+    mine = {**project, "lead": "ada@example.edu", "members": ["ada@example.edu"]}
     whole["projects"] = [
-        {**project, "name": name, "lead": people[0], "members": people, **changes}
-        for name, changes in {"elections": {}, "climate": {}, **REFUSED}.items()
-    ] + [{**project, "name": name, "lead": people[0], "members": people, "credential": name} for name in more]
+        *({**mine, "name": name} for name in SERVED),
+        *({**mine, "name": name, **changes} for name, changes in REFUSED.items()),
+        *({**mine, "name": name, "credential": name} for name in more),
+    ]
     whole["credentials"] += [{**credential, "name": name, "client_key": CLIENT_KEY} for name in more]
     return whole
 
 
+SERVED = ("elections", "climate", "crawls")
 REFUSED: Mapping[str, Mapping[str, Any]] = {
     "over": {"approval": {"reference": "R-2025-001", "from": "2025-01-01", "until": "2026-01-31"}},
     "to-come": {"approval": {"reference": "R-2031-001", "from": "2031-01-01", "until": "2031-12-31"}},

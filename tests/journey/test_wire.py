@@ -5,22 +5,16 @@ bring stands in `test_wire_pages`; what becomes of the platform's oddities in `t
 requests in `test_wire_tokens`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from tests.journey.exchange import Outcome, Sent, assert_sound
-from tests.journey.failures import ALONE, FAILURES, Failing
-from tests.journey.people import Cast, opened_wire
+from tests.journey.failures import FAILURES, Failing
+from tests.journey.people import Cast
 from tests.journey.questions import DOWNLOAD, HELD, Question
 from tests.journey.refusals import REFUSALS, Refusal
 from tests.journey.spellings import SPELLINGS, Spelling
-
-
-@pytest.fixture(scope="module")
-def cast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cast]:
-    with opened_wire(tmp_path_factory.mktemp("wire"), more=ALONE) as opened:
-        yield opened
 
 
 def cases(lines: Sequence[Spelling] | Sequence[Refusal] | Sequence[Failing]) -> list[object]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.journey.exchange import Outcome, assert_sound
-from tests.journey.people import Cast, opened_wire
+from tests.journey.people import Cast
 from tests.journey.questions import (
     ACCOUNTS,
     COUNTED,
@@ -34,13 +34,7 @@ QUIRKS: Mapping[str, Any] = {
     "shop_without_error": True,
 }
 """Oddities of the platform that are the same at every call."""
-PLAIN, ODD = "elections", "climate"
-
-
-@pytest.fixture(scope="module")
-def cast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cast]:
-    with opened_wire(tmp_path_factory.mktemp("wire")) as opened:
-        yield opened
+PLAIN, ODD = "crawls", "climate"
 
 
 @pytest.fixture(params=[PLAIN, ODD])
