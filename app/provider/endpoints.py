@@ -226,7 +226,14 @@ _ROWS = (
     Endpoint(
         name="tts/product",
         about="Products of a shop.",
-        keys=(BodyKey(name="shop_id", kinds=("integer", "string"), about="The shop."),),
+        keys=(
+            BodyKey(
+                name="shop_id",
+                kinds=("integer", "string"),
+                about="The shop.",
+                example=7490000000000000001,
+            ),
+        ),
         normalise=lookups.products,
         fields=_names("""
             product_id product_name product_description product_price product_sold_count product_review_count
@@ -241,7 +248,14 @@ _ROWS = (
     Endpoint(
         name="tts/review",
         about="Reviews of a product.",
-        keys=(BodyKey(name="product_id", kinds=("string", "integer"), about="The product."),),
+        keys=(
+            BodyKey(
+                name="product_id",
+                kinds=("string", "integer"),
+                about="The product.",
+                example="1729000000000000001",
+            ),
+        ),
         normalise=lookups.reviews,
         # display_name stands in the samples alone.
         fields=_names("product_name review_text review_like_count create_time review_rating display_name"),
@@ -324,7 +338,14 @@ _ROWS = (
     Endpoint(
         name="adlib/ad/detail",
         about="One advertisement with its advertiser and its targeting.",
-        keys=(BodyKey(name="ad_id", kinds=("integer", "string"), about="The advertisement."),),
+        keys=(
+            BodyKey(
+                name="ad_id",
+                kinds=("integer", "string"),
+                about="The advertisement.",
+                example=1780000000000000001,
+            ),
+        ),
         normalise=ads.ad,
         fields=_AD_FIELDS
         | _names("""

@@ -17,7 +17,7 @@ from app.web import api, health
 from app.web.accounted import Accounted, Note, is_research
 from app.web.docs import add_docs
 from app.web.metrics import Metrics
-from app.web.openapi import research_paths
+from app.web.openapi import complete
 from app.web.patience import Patience
 from app.web.research import ResearchApi
 
@@ -104,8 +104,6 @@ async def _metrics(request: Request) -> Response:
 def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-        document["paths"] = {**research_paths(), **document.get("paths", {})}
-        schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
-        schemes["bearer"] = {"type": "http", "scheme": "bearer"}
+        complete(document)
         app.openapi_schema = document
     return app.openapi_schema

@@ -1,35 +1,155 @@
 """The research endpoints in the OpenAPI document, from the provider's own table."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
-from app.provider.endpoint import BASIC_SCOPE, AnswerForm, BodyForm, BodyKey, Endpoint, QuotaFamily
+from app.provider.endpoint import BASIC_SCOPE, AnswerForm, BodyForm, Endpoint, QuotaFamily
 from app.provider.endpoints import ENDPOINTS
+from app.web.research_shapes import STRING, Schema, body_of, components, data_of, reference
 
-_STRING, _INTEGER, _BOOLEAN = {"type": "string"}, {"type": "integer", "format": "int64"}, {"type": "boolean"}
-_REFUSALS = {
-    "400": "`invalid_params` or `scope_not_authorized`: malformed, or refused by a rule; nothing was spent.",
-    "401": "`access_token_invalid`: ask for a new access token.",
-    "405": "Another method than POST.",
-    "413": "A body of more than 256 KiB.",
-    "429": "`daily_quota_limit_exceeded` or `rate_limit_exceeded`.",
-    "500": "The platform failed; its code and message are passed on.",
-    "502": "The platform's answer could not be read.",
-    "503": "`internal_error`: the log, the database or the platform cannot be reached; nothing was spent.",
-    "504": "The platform did not answer in time; the call counts as spent.",
-}
-_ERROR = {
-    "type": "object",
-    "required": ["data", "error"],
-    "properties": {
-        "data": {"type": "object"},
-        "error": {
-            "type": "object",
-            "required": ["code", "message", "log_id"],
-            "properties": {"code": _STRING, "message": _STRING, "log_id": _STRING},
-        },
-    },
-}
+RESEARCH_TAG, TOKEN_TAG = "research", "tokens"
+TAGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        TOKEN_TAG: "Access tokens for the keys that Bursar issued.",
+        RESEARCH_TAG: "The platform's endpoints, at the platform's paths. Errors come in the platform's envelope.",
+        "me": "Whoever asks: roles, projects, keys, terms, what is left.",
+        "people": "Who there is.",
+        "projects": "Approved proposals and their members.",
+        "limits": "What may be spent, and what has been.",
+        "terms": "The platform's terms, version by version.",
+        "rules": "What is checked before a call is sent, and how strictly.",
+        "keys": "Client keys, secrets and API keys; secrets are shown once.",
+        "freezes": "Credentials, projects and people that are stopped at this moment.",
+        "requests": "What people ask administrators for.",
+        "audit": "The log of everything.",
+    }
+)
+"""What the parts of the document are about, in the order in which they stand."""
+
+_REFUSALS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
+    {
+        "400": (
+            "`invalid_params`: malformed, or refused by a rule or by the platform. `scope_not_authorized`: not approved.",
+            "invalid_params",
+            "Search Id 7612400000000000001 is invalid or expired",
+        ),
+        "401": (
+            "`access_token_invalid`: ask for a new access token.",
+            "access_token_invalid",
+            "The access token is invalid or has expired. Ask for a new one.",
+        ),
+        "403": (
+            "The platform refuses, in its own words.",
+            "access_denied",
+            "The information cannot be returned.",
+        ),
+        "404": ("The platform knows no such thing, in its own words.", "not_found", "It cannot be found."),
+        "405": (
+            "Another method than POST.",
+            "invalid_params",
+            "Use POST for /v2/research/video/query/.",
+        ),
+        "413": ("The body is too large.", "invalid_params", "The request body is larger than 262144 bytes."),
+        "429": (
+            "`daily_quota_limit_exceeded`: a limit has no room until `RateLimit` says. `rate_limit_exceeded`: too fast.",
+            "daily_quota_limit_exceeded",
+            "Quota used up: limit project-requests-day of 300 has 0 left and this call needs 1.",
+        ),
+        "500": (
+            "The platform failed; its code and message are passed on. The call counts as spent.",
+            "internal_error",
+            "Something is wrong. Please try again later.",
+        ),
+        "502": (
+            "The platform's answer could not be read. The call counts as spent.",
+            "internal_error",
+            "The platform answered 502 with an unusable body: it is not JSON. Please try again later.",
+        ),
+        "503": (
+            "The log, the database or the platform cannot be reached. Nothing was spent.",
+            "internal_error",
+            "audit_unavailable: the log cannot be written. Please try again later.",
+        ),
+        "504": (
+            "The platform did not answer in time. The call counts as spent.",
+            "internal_error",
+            "The platform did not answer; the call counts as spent, since the platform may have counted it.",
+        ),
+        "5XX": (
+            "The platform failed with this status; its code and message are passed on.",
+            "internal_error",
+            "Something is wrong. Please try again later.",
+        ),
+    }
+)
+"""Status -> what it means, and an example's code and message."""
+_WAITING: Final = frozenset({"429", "503"})
+_UNLOGGED: Final = frozenset({"503"})
+"""Without a log there is no place in it."""
+
+_ENTRY: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "Audit-Entry": (
+            "This request's place in the log.",
+            'origin="bursar";index=41;size=42',
+        ),
+        "Audit-Leaf": ("The hash of its entry.", ":bjQLnP+zepicpUTmu3gKLHiQHT+zNzh2hRGjBhevoB0=:"),
+    }
+)
+_COST: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {"Bursar-Cost": ("What this call spent upstream; zeros on a hit.", "requests=1, records=100")}
+)
+_SERVED: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "Cache-Status": ("Whether the answer was held (RFC 9211).", "bursar; hit; detail=exact"),
+        "Age": ("Seconds since the data left the platform.", "0"),
+    }
+)
+_LIMITS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "RateLimit-Policy": ("The limits that bind this call.", '"project-requests-day";q=300;w=86400'),
+        "RateLimit": (
+            "What is left of them, and for how many seconds.",
+            '"project-requests-day";r=288;t=41000',
+        ),
+    }
+)
+
+
+def complete(document: dict[str, Any]) -> None:
+    """Add to the document of Bursar's own API whatever concerns the platform's paths, and what all share."""
+    document["paths"] = {**research_paths(), **document.get("paths", {})}
+    shared = document.setdefault("components", {})
+    shared.setdefault("schemas", {}).update(components())
+    shared.setdefault("securitySchemes", {})["bearer"] = {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "On research paths an access token or an `api_key`; elsewhere a person's own token.",
+    }
+    for schema in shared["schemas"].values():
+        if "example" in schema:
+            schema["example"] = _with_nulls(schema["example"], schema, shared["schemas"])
+    used = {
+        tag for methods in document["paths"].values() for each in methods.values() for tag in each["tags"]
+    }
+    document["tags"] = [{"name": name, "description": about} for name, about in TAGS.items() if name in used]
+
+
+def _with_nulls(example: object, schema: Schema, schemas: Schema) -> object:
+    """The example with what the framework took out of it: it drops whatever is null from the document."""
+    if "$ref" in schema:
+        schema = schemas[schema["$ref"].rpartition("/")[2]]
+    if isinstance(example, list):
+        return [_with_nulls(each, schema.get("items", {}), schemas) for each in example]
+    if not isinstance(example, dict):
+        return example
+    properties = schema.get("properties", {})
+    whole = {name: None for name in schema.get("required", ()) if name not in example}
+    return {
+        **{name: _with_nulls(value, properties.get(name, {}), schemas) for name, value in example.items()},
+        **whole,
+    }
 
 
 def research_paths() -> dict[str, Any]:
@@ -38,31 +158,33 @@ def research_paths() -> dict[str, Any]:
     return {"/v2/oauth/token/": {"post": _token_operation()}, **paths}
 
 
-def _operation(endpoint: Endpoint) -> dict[str, Any]:
-    parameters: list[dict[str, Any]] = []
-    if endpoint.fields:
-        parameters = [
-            {
-                "name": "fields",
-                "in": "query",
-                "required": True,
-                "description": f"Names of fields, separated by commas: {', '.join(sorted(endpoint.fields))}.",
-                "schema": _STRING,
-                "example": ",".join(sorted(endpoint.fields)[:3]),
-            }
-        ]
-    content: dict[str, Any] = {"schema": _body(endpoint)}
+def _operation(endpoint: Endpoint) -> Schema:
+    content: Schema = {"schema": body_of(endpoint)}
     if endpoint.sends is BodyForm.JSON:
         content["example"] = _example(endpoint)
     return {
-        "tags": ["research"],
+        "tags": [RESEARCH_TAG],
         "operationId": endpoint.name.replace("/", "_"),
         "summary": f"The platform's {endpoint.name}",
         "description": " ".join(_facts(endpoint)),
         "security": [{"bearer": []}],
-        "parameters": parameters,
+        "parameters": [_fields(endpoint)] if endpoint.fields else [],
         "requestBody": {"required": True, "content": {endpoint.sends.value: content}},
-        "responses": {"200": _answer(endpoint), **_refusals()},
+        "responses": {"200": _answer(endpoint), **_refusals(endpoint)},
+    }
+
+
+def _fields(endpoint: Endpoint) -> Schema:
+    names = sorted(endpoint.fields)
+    return {
+        "name": "fields",
+        "in": "query",
+        "required": not endpoint.fields_in_body,
+        "description": f"Names of fields, separated by commas: {', '.join(names)}.",
+        "style": "form",
+        "explode": False,
+        "schema": {"type": "array", "minItems": 1, "items": {**STRING, "enum": names}},
+        "example": names[:3],
     }
 
 
@@ -72,37 +194,10 @@ def _facts(endpoint: Endpoint) -> Iterator[str]:
         yield f"Draws on the platform's {endpoint.family} quota, not on the main one."
     if endpoint.scope != BASIC_SCOPE:
         yield f"The credential needs the scope `{endpoint.scope}`."
+    if endpoint.fields_in_body:
+        yield "`fields` may stand in the body instead of the query string."
     if not endpoint.may_be_held:
         yield "Answers are never kept: each call goes to the platform."
-
-
-def _body(endpoint: Endpoint) -> dict[str, Any]:
-    # More spellings are understood than are documented here, and unknown keys are passed on.
-    properties: dict[str, Any] = {key.name: _property(key) for key in endpoint.keys}
-    if endpoint.paging is not None:
-        properties[endpoint.paging.size_key] = {
-            **_INTEGER,
-            "minimum": 1,
-            "maximum": endpoint.paging.most,
-            "default": endpoint.paging.default,
-        }
-        if endpoint.paging.cursor_key is not None:
-            properties[endpoint.paging.cursor_key] = {**_INTEGER, "minimum": endpoint.paging.first}
-    if endpoint.has_search_id:
-        properties["search_id"] = {**_STRING, "description": "As the last answer had it."}
-    schema: dict[str, Any] = {"type": "object", "properties": properties}
-    required = [key.name for key in endpoint.keys if key.is_required]
-    if required:
-        schema["required"] = required
-    return schema
-
-
-def _property(key: BodyKey) -> dict[str, Any]:
-    kinds = list(key.kinds)
-    schema: dict[str, Any] = {"type": kinds if len(kinds) > 1 else kinds[0], "description": key.about}
-    if key.example is not None:
-        schema["example"] = key.example
-    return schema
 
 
 def _example(endpoint: Endpoint) -> dict[str, object]:
@@ -112,65 +207,93 @@ def _example(endpoint: Endpoint) -> dict[str, object]:
     return example
 
 
-def _answer(endpoint: Endpoint) -> dict[str, Any]:
+def _answer(endpoint: Endpoint) -> Schema:
+    headers = _headers(_ENTRY, _COST, _SERVED) | _headers(_LIMITS, is_always=False)
     if endpoint.answers is AnswerForm.FILE:
-        return {"description": "The file.", "content": {endpoint.answers.value: {"schema": _STRING}}}
-    return _json("Records, in the platform's shape.", _success(endpoint))
+        content = {endpoint.answers.value: {"schema": STRING}}
+        return {"description": "The file.", "headers": headers, "content": content}
+    told = {"data": data_of(endpoint), "error": reference("PlatformError")}
+    success = {"type": "object", "required": list(told), "properties": told, "additionalProperties": False}
+    return {**_json("Records, in the platform's shape.", success), "headers": headers}
 
 
-def _success(endpoint: Endpoint) -> dict[str, Any]:
-    properties: dict[str, Any] = {}
-    if endpoint.list_key is not None:
-        items = _INTEGER if endpoint.lists_ids else {"type": "object"}
-        properties[endpoint.list_key] = {"type": "array", "items": items}
-    if endpoint.paging is not None and endpoint.paging.answers_cursor:
-        properties["cursor"] = _INTEGER
-    if endpoint.paging is not None and endpoint.paging.answers_has_more:
-        properties["has_more"] = _BOOLEAN
-    if endpoint.has_search_id:
-        properties["search_id"] = _STRING
-    data: dict[str, Any] = {"type": "object"}
-    if properties:
-        data |= {"properties": properties, "required": [name for name in properties if name != "search_id"]}
-    return {**_ERROR, "properties": {**_ERROR["properties"], "data": data}}  # type: ignore[dict-item]
+def _refusals(endpoint: Endpoint) -> Schema:
+    answers: Schema = {}
+    for status, (meaning, code, message) in _REFUSALS.items():
+        told = f"{meaning} At most {endpoint.most_body_bytes} bytes." if status == "413" else meaning
+        example = {"data": {}, "error": {"code": code, "message": message, "log_id": _AN_ENTRY}}
+        always = _COST if status in _UNLOGGED else {**_ENTRY, **_COST}
+        headers = _headers(always) | (_headers(_ENTRY, is_always=False) if status in _UNLOGGED else {})
+        if status in _WAITING:
+            headers["Retry-After"] = _header("Seconds to wait; minutes at most.", "5", is_always=True)
+        answers[status] = {**_json(told, reference("Refusal"), example), "headers": headers}
+    return answers
 
 
-def _refusals() -> dict[str, Any]:
-    return {status: _json(meaning, _ERROR) for status, meaning in _REFUSALS.items()}
+_AN_ENTRY: Final = "8d2f0c5e7a9143b6b1c4d9e2f3a5b7c8"
 
 
-def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+def _headers(*groups: Mapping[str, tuple[str, str]], is_always: bool = True) -> Schema:
+    return {
+        name: _header(about, example, is_always=is_always)
+        for group in groups
+        for name, (about, example) in group.items()
+    }
 
 
-def _token_operation() -> dict[str, Any]:
+def _header(about: str, example: str, *, is_always: bool) -> Schema:
+    return {"description": about, "required": is_always, "schema": {**STRING, "example": example}}
+
+
+def _json(description: str, schema: Schema, example: object = None) -> Schema:
+    content: Schema = {"schema": schema}
+    if example is not None:
+        content["example"] = example
+    return {"description": description, "content": {"application/json": content}}
+
+
+def _token_operation() -> Schema:
     form = {
         "type": "object",
         "required": ["client_key", "client_secret", "grant_type"],
         "properties": {
-            "client_key": _STRING,
-            "client_secret": {**_STRING, "format": "password"},
-            "grant_type": {"type": "string", "enum": ["client_credentials"]},
+            "client_key": {**STRING, "minLength": 1},
+            "client_secret": {**STRING, "format": "password", "minLength": 1},
+            "grant_type": {**STRING, "enum": ["client_credentials"]},
         },
     }
-    token = {
-        "type": "object",
-        "properties": {"access_token": _STRING, "expires_in": _INTEGER, "token_type": _STRING},
-    }
-    refusal = {
-        "type": "object",
-        "properties": {"error": _STRING, "error_description": _STRING, "log_id": _STRING},
-    }
+    entry = _headers(_ENTRY)
+    wait = {"Retry-After": _header("Seconds to wait.", "5", is_always=True)}
     return {
-        "tags": ["research"],
+        "tags": [TOKEN_TAG],
         "operationId": "oauth_token",
         "summary": "An access token for a client key and secret that Bursar issued",
+        "description": "Several tokens of one key are good at once. Errors are flat, as the platform's are.",
+        "security": [],
         "requestBody": {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": form}}},
         "responses": {
-            "200": _json("An access token, good for two hours.", token),
-            "400": _json("A malformed request.", refusal),
-            "401": _json("`invalid_client`: the key or the secret does not hold.", refusal),
-            "500": _json("`server_error`: something is wrong.", refusal),
-            "503": _json("`temporarily_unavailable`: the log or the database cannot be reached.", refusal),
+            "200": {
+                **_json("An access token, good for two hours.", reference("AccessToken")),
+                "headers": entry,
+            },
+            "400": {
+                **_json(
+                    "`invalid_request` or `unsupported_grant_type`: a malformed request.",
+                    reference("TokenRefusal"),
+                ),
+                "headers": entry,
+            },
+            "401": {
+                **_json("`invalid_client`: the key or the secret does not hold.", reference("TokenRefusal")),
+                "headers": entry,
+            },
+            "500": _json("`server_error`: something is wrong.", reference("TokenRefusal")),
+            "503": {
+                **_json(
+                    "`temporarily_unavailable`: the log or the database cannot be reached.",
+                    reference("TokenRefusal"),
+                ),
+                "headers": wait,
+            },
         },
     }

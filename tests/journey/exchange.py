@@ -96,13 +96,13 @@ class Wire:
 
     def send(self, sent: Sent) -> Outcome:
         """What came of it, once it has been found sound."""
-        counted, size = self.counted(), self._size()
+        counted, size = self.counted(), self.size()
         status, found, body = self.exchange(sent)
         return Outcome(
             status=status,
             headers=found,
             body=body,
-            entries=self._entries(size),
+            entries=self.entries(size),
             cost=self.counted() - counted,
         )
 
@@ -135,11 +135,13 @@ class Wire:
         """All requests that the simulator has counted."""
         return sum(each["requests"] for each in self.installation.upstream()["endpoints"].values())
 
-    def _size(self) -> int:
+    def size(self) -> int:
+        """How many entries the log has."""
         size: int = self._log.execute("SELECT coalesce(max(ix) + 1, 0) FROM entry").fetchone()[0]
         return size
 
-    def _entries(self, since: int) -> tuple[Entry, ...]:
+    def entries(self, since: int) -> tuple[Entry, ...]:
+        """What requests have added to the log since it had that size."""
         rows = self._log.execute("SELECT ix, id, leaf FROM entry WHERE ix >= ? ORDER BY ix", (since,))
         found = (Entry(index, entry, json.loads(leaf)) for index, entry, leaf in rows)
         return tuple(each for each in found if each.type in _OF_REQUESTS)

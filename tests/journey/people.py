@@ -1,7 +1,7 @@
 """An installation with keys for every reason to be refused, and good questions about what the simulator has."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,8 @@ class Cast:
 
     wire: Wire
     direct: Direct
+    token: str
+    """Of the one person whose keys they are."""
     keys: Mapping[str, str]
     questions: Mapping[str, Question]
     tasks: dict[str, int] = field(default_factory=dict)
@@ -52,7 +54,7 @@ class Cast:
 def opened_wire(
     home: Path,
     *,
-    more: Sequence[str] = (),
+    more: Iterable[str] = (),
     settings: Mapping[str, str] | None = None,
     upstream_url: str | None = None,
 ) -> Iterator[Cast]:
@@ -74,12 +76,18 @@ def opened_wire(
         keys = {project: _key(installation, token, project) for project in projects}
         wire, direct = Wire(installation, database), Direct(installation)
         try:
-            yield Cast(wire=wire, direct=direct, keys=keys, questions=good_questions(installation, direct))
+            yield Cast(
+                wire=wire,
+                direct=direct,
+                token=token,
+                keys=keys,
+                questions=good_questions(installation, direct),
+            )
         finally:
             wire.close()
 
 
-def _state(base_url: str, more: Sequence[str]) -> dict[str, Any]:
+def _state(base_url: str, more: Iterable[str]) -> dict[str, Any]:
     whole = state(base_url, limits=GENEROUS)
     credential, project = whole["credentials"][0], whole["projects"][0]
     mine = {**project, "lead": "ada@example.edu", "members": ["ada@example.edu"]}
@@ -87,6 +95,10 @@ def _state(base_url: str, more: Sequence[str]) -> dict[str, Any]:
         *({**mine, "name": name} for name in SERVED),
         *({**mine, "name": name, **changes} for name, changes in REFUSED.items()),
         *({**mine, "name": name, "credential": name} for name in more),
+    ]
+    whole["people"] += [
+        {"email": "it@example.edu", "name": "Service desk", "roles": ["admin"]},
+        {"email": "dpo@example.edu", "name": "Data protection", "roles": ["compliance"]},
     ]
     whole["credentials"] += [{**credential, "name": name, "client_key": CLIENT_KEY} for name in more]
     return whole

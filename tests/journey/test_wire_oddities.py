@@ -1,7 +1,7 @@
 """What the platform may answer beside the documented shape, word for word, and what it is sent in turn."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,15 @@ from tests.servers.scripted import Said, ScriptedPlatform
 TASK = 12345678910987654321
 """The documents' own sample, above 2^63."""
 PLATFORMS_SEARCH = "7612400000000000001"
+WAITS: Mapping[str, tuple[str | None, str]] = {
+    "nothing": (None, "10"),
+    "three seconds": ("3", "3"),
+    "no time": ("0", "10"),
+    "three quarters of a minute": ("45", "45"),
+    "a day": ("86400", "60"),
+    "in words": ("soon", "10"),
+}
+"""What the platform says of how long to wait, and what the client hears: seconds."""
 HTML = b"<!doctype html><html><head><title>Bad</title></head><body>no</body></html>"
 
 
@@ -34,9 +43,9 @@ class Script:
     cast: Cast
     platform: ScriptedPlatform
 
-    def ask(self, question: Question, *answers: Said) -> Outcome:
+    def ask(self, question: Question, *answers: Said, project: str = "elections") -> Outcome:
         self.platform.says(*answers)
-        return self.cast.ask(question)
+        return self.cast.ask(question, project=project)
 
     def begin_task(self) -> int:
         begun = self.ask(self.cast.questions[UPLOAD], _good({"task_id": TASK}))
@@ -48,7 +57,7 @@ class Script:
 def script(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Script]:
     with (
         ScriptedPlatform() as platform,
-        opened_wire(tmp_path_factory.mktemp("wire"), upstream_url=platform.url) as opened,
+        opened_wire(tmp_path_factory.mktemp("wire"), upstream_url=platform.url, more=WAITS) as opened,
     ):
         yield Script(opened, platform)
 
@@ -118,18 +127,16 @@ def test_an_answer_that_cannot_be_read_is_told_in_json_and_not_kept(
     assert script.ask(question, _bad(400, "no more")).message == "no more"
 
 
-@pytest.mark.parametrize(
-    ("asked_s", "told_s"), [(None, 10), ("3", 3), ("0", 10), ("45", 45), ("86400", 60), ("soon", 10)]
-)
-def test_a_throttles_wait_is_passed_on_within_a_minute(
-    script: Script, asked_s: str | None, told_s: int
-) -> None:
+@pytest.mark.parametrize("wait", WAITS)
+def test_a_throttles_wait_is_passed_on_within_a_minute(script: Script, wait: str) -> None:
+    asked_s, told_s = WAITS[wait]
     throttled = {"code": "rate_limit_exceeded", "message": "Too many.", "log_id": ""}
     headers = {} if asked_s is None else {"Retry-After": asked_s}
     answer = Said(json.dumps({"error": throttled}).encode(), 429, headers=headers)
-    found = script.ask(unasked(script.cast.questions["user/info"]), answer)
+    # Each has a credential to itself, since a throttled one pauses.
+    found = script.ask(unasked(script.cast.questions["user/info"]), answer, project=wait)
     assert_sound(found)
-    assert (found.status, found.headers["retry-after"]) == (429, str(told_s))
+    assert (found.status, found.headers["retry-after"]) == (429, told_s)
 
 
 def test_a_refused_search_is_named_as_the_client_knows_it(script: Script) -> None:

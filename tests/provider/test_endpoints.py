@@ -75,6 +75,7 @@ def test_a_row_is_consistent(row: Endpoint) -> None:
     assert (row.task is TaskUse.BEGINS) == (row.sends is BodyForm.UPLOAD)
     assert (row.answers is AnswerForm.FILE) <= (not row.may_be_held)
     assert row.list_key is None or row.counts_records
+    assert row.sends is BodyForm.UPLOAD or all(key.example is not None for key in row.keys if key.is_required)
     assert row.read_timeout_s == (250.0 if row.name == "video/query" else 60.0)
 
 

@@ -4,7 +4,8 @@ Instants are ISO 8601 in UTC, days are UTC days, ids are strings. `_s` is second
 """
 
 import datetime as dt
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -254,21 +255,24 @@ class RotationWanted(BaseModel):
     overlap_s: Annotated[int, Field(strict=True, ge=0, le=604_800)] = 0
 
 
+_TERMS: Final[Mapping[str, Any]] = {
+    "version": "2024-10",
+    "title": "TikTok Research Tools Terms of Service",
+    "source": "https://www.tiktok.com/legal/page/global/terms-of-service-research-api/en",
+    "in_force_from": "2024-10-25",
+    "grace_days": 30,
+    "accept_by": "2024-11-23",
+    "text_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+}
+
+
 class TermsShape(BaseModel):
     """One version of the platform's terms, without its text, of which `text_sha256` is the SHA-256.
 
     Whoever accepted the version before may go on until `accept_by`, where there are `grace_days`.
     """
 
-    model_config = example(
-        version="2024-10",
-        title="TikTok Research Tools Terms of Service",
-        source="https://www.tiktok.com/legal/page/global/terms-of-service-research-api/en",
-        in_force_from="2024-10-25",
-        grace_days=30,
-        accept_by="2024-11-23",
-        text_sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-    )
+    model_config = example(**_TERMS)
     version: str
     title: str
     source: str | None
@@ -281,7 +285,7 @@ class TermsShape(BaseModel):
 class TermsTextShape(TermsShape):
     """One version of the terms with its text."""
 
-    model_config = ConfigDict()
+    model_config = example(**_TERMS, text="# Research Tools Terms of Service\n")
     text: str
 
 

@@ -1,0 +1,113 @@
+"""The OpenAPI document is whole, agrees with itself, and shows nothing that it would not take."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from schemathesis.openapi import from_dict
+
+from app.provider.endpoints import ENDPOINTS
+from app.settings import Settings
+from app.web.factory import create_app
+from app.web.openapi import TAGS
+
+DOCUMENT: dict[str, Any] = json.loads(json.dumps(create_app(Settings()).app.openapi()))
+OPERATIONS = {
+    f"{method.upper()} {path}": operation
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+}
+WRONG: list[object] = [
+    {},
+    [],
+    "",
+    {"query": {}},
+    {"username": ""},
+    {"video_id": 0},
+    {"filters": {}},
+    {"task_id": -1},
+    {"search_term": "x" * 51},
+]
+"""No endpoint takes any of these."""
+RESEARCH = [label for label in OPERATIONS if "/v2/research/" in label]
+
+
+def contents(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The media of the request and of every answer, by where they stand."""
+    for media, content in operation.get("requestBody", {}).get("content", {}).items():
+        yield f"body {media}", content
+    for status, answer in operation["responses"].items():
+        for media, content in answer.get("content", {}).items():
+            yield f"{status} {media}", content
+
+
+def assert_valid(value: object, schema: dict[str, Any]) -> None:
+    whole = {**schema, "components": DOCUMENT["components"]}
+    jsonschema_rs.Draft202012Validator(whole).validate(value)
+
+
+def test_the_document_is_a_valid_one() -> None:
+    from_dict(DOCUMENT).validate()
+    names = [operation["operationId"] for operation in OPERATIONS.values()]
+    assert len(set(names)) == len(names)
+
+
+def test_every_part_of_it_is_described() -> None:
+    used = {tag for operation in OPERATIONS.values() for tag in operation["tags"]}
+    assert {tag["name"] for tag in DOCUMENT["tags"]} == used
+    assert used <= set(TAGS)
+    assert [tag["name"] for tag in DOCUMENT["tags"]] == [name for name in TAGS if name in used]
+
+
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_an_operation_says_what_it_does_and_who_may(label: str) -> None:
+    operation = OPERATIONS[label]
+    assert operation["summary"]
+    assert operation["description"]
+    assert operation["security"] == ([] if label.endswith("/oauth/token/") else [{"bearer": []}])
+    assert "422" not in operation["responses"]
+    assert all(answer["description"] for answer in operation["responses"].values())
+
+
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_every_example_is_one_of_what_it_stands_for(label: str) -> None:
+    operation = OPERATIONS[label]
+    for _, content in contents(operation):
+        if "example" in content:
+            assert_valid(content["example"], content["schema"])
+    for parameter in operation.get("parameters", ()):
+        if "example" in parameter:
+            assert_valid(parameter["example"], parameter["schema"])
+
+
+def test_every_shared_schema_takes_its_own_example() -> None:
+    for schema in DOCUMENT["components"]["schemas"].values():
+        if "example" in schema:
+            assert_valid(schema["example"], schema)
+
+
+@pytest.mark.parametrize("label", RESEARCH)
+def test_a_research_operation_documents_its_keys_its_errors_and_its_headers(label: str) -> None:
+    operation = OPERATIONS[label]
+    endpoint = ENDPOINTS[label.removeprefix("POST /v2/research/").rstrip("/")]
+    ((media, body),) = operation["requestBody"]["content"].items()
+    assert media == endpoint.sends.value
+    assert endpoint.body_keys <= set(body["schema"]["properties"])
+    assert endpoint.sends.value != "application/json" or "example" in body
+    assert {"200", "400", "401", "403", "404", "405", "413", "429"} <= set(operation["responses"])
+    assert {"500", "502", "503", "504", "5XX"} <= set(operation["responses"])
+    for status, answer in operation["responses"].items():
+        assert {"Bursar-Cost", "Audit-Entry"} <= set(answer["headers"])
+        assert ("Retry-After" in answer["headers"]) == (status in {"429", "503"})
+        if status != "200":
+            assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Refusal"}
+
+
+@pytest.mark.parametrize("label", RESEARCH)
+def test_a_wrong_body_is_not_one_of_the_documented_ones(label: str) -> None:
+    ((_, body),) = OPERATIONS[label]["requestBody"]["content"].items()
+    for wrong in WRONG:
+        with pytest.raises(jsonschema_rs.ValidationError):
+            assert_valid(wrong, body["schema"])
