@@ -8,7 +8,7 @@ from typing import Protocol
 
 from app import exact_json
 from app.administration.budgets import Budgets, budgets_of, courses, exhausted_now
-from app.administration.held_pages import held_of
+from app.administration.held_pages import held_of, servable
 from app.administration.pricing import (
     Asking,
     Estimate,
@@ -148,7 +148,7 @@ class Estimator:
         # Windows of one question differ in their days alone, so their kin are the same.
         kin = await self._tallies.kin(questions[0].topic.conditions)
         history = await self._tallies.history(caller.reuse_scope, endpoint.name)
-        expected = await self._expected(endpoint, questions[0].query, caller)
+        expected = await self._expected(endpoint, questions[0].query, caller, now_us)
         windows: list[WindowPrice] = []
         for each in questions:
             held = await held_of(self._pages, endpoint, each.query, caller, now_us=now_us)
@@ -157,7 +157,9 @@ class Estimator:
             windows.append(WindowPrice(span=each.topic.span, price=price(asked, known)))
         return windows
 
-    async def _expected(self, endpoint: Endpoint, query: ResearchQuery, caller: Caller) -> int | None:
+    async def _expected(
+        self, endpoint: Endpoint, query: ResearchQuery, caller: Caller, now_us: int
+    ) -> int | None:
         """How long a list is, where a profile is held that says so."""
         if endpoint.counted_by is None:
             return None
@@ -168,9 +170,8 @@ class Estimator:
         tally = (await self._tallies.of([topic.question])).get(topic.question)
         if tally is None or tally.last is None:
             return None
-        page = await self._pages.look(
-            replace(asked, fields=tally.last.fields).key(scope=scope, search=None), scope
-        )
+        asked = replace(asked, fields=tally.last.fields)
+        page = await servable(self._pages, asked, None, caller, now_us)
         data = {} if page is None else exact_json.loads(page.data)
         count = data.get(field) if isinstance(data, dict) else None
         return count if isinstance(count, int) else None

@@ -21,7 +21,7 @@ async def held_of(
     held, asked = Held(), query
     search_id: str | None = None
     while is_reusable(endpoint, query) and held.pages < _MOST_PAGES:
-        page = await _servable(pages, asked, search_id, caller, now_us)
+        page = await servable(pages, asked, search_id, caller, now_us)
         if page is None:
             break
         outline = outline_of(page, endpoint)
@@ -44,9 +44,10 @@ async def held_of(
     return held
 
 
-async def _servable(
+async def servable(
     pages: Pages, asked: ResearchQuery, search_id: str | None, caller: Caller, now_us: int
 ) -> HeldPage | None:
+    """The held page that answers this very call of the caller; None where there is none that may be served."""
     scope = caller.reuse_scope
     found = may_serve(await pages.look(asked.key(scope=scope, search=search_id), scope), now_us=now_us)
     if not isinstance(found, Fresh):

@@ -70,14 +70,25 @@ def span_in(endpoint: Endpoint, body: Mapping[str, object]) -> Span | None:
     return Span(*ends) if ends[0] <= ends[1] else None
 
 
-def with_span(endpoint: Endpoint, body: Mapping[str, object], span: Span | None) -> dict[str, object]:
-    """The body about other days; about none, for None. The body itself is left as it is."""
-    changed = copy.deepcopy(dict(body))
+def with_span(endpoint: Endpoint, body: Mapping[str, object], span: Span) -> dict[str, object]:
+    """The body about other days; the body itself is left as it is."""
+    return _put(endpoint, copy.deepcopy(dict(body)), span)
+
+
+def conditions_of(endpoint: Endpoint, query: ResearchQuery) -> str:
+    """The question without its days: equal for two questions that ask the same about other days."""
     if endpoint.dates is None:
-        return changed
+        return query.question
+    return exact_json.dumps(_put(endpoint, query.asked(), None), sort_keys=True).decode()
+
+
+def _put(endpoint: Endpoint, body: dict[str, object], span: Span | None) -> dict[str, object]:
+    """The body, changed to be about these days, or about none."""
+    if endpoint.dates is None:
+        return body
     ends = (None, None) if span is None else (span.first, span.last)
     for path, day in zip((endpoint.dates.first, endpoint.dates.last), ends, strict=True):
-        holder = changed
+        holder = body
         for key in path[:-1]:
             inner = holder.get(key)
             holder = inner if isinstance(inner, dict) else {}
@@ -85,14 +96,7 @@ def with_span(endpoint: Endpoint, body: Mapping[str, object], span: Span | None)
             holder.pop(path[-1], None)
         else:
             holder[path[-1]] = spelling.compact(day)
-    return changed
-
-
-def conditions_of(endpoint: Endpoint, query: ResearchQuery) -> str:
-    """The question without its days: equal for two questions that ask the same about other days."""
-    if endpoint.dates is None:
-        return query.question
-    return exact_json.dumps(with_span(endpoint, query.asked(), None), sort_keys=True).decode()
+    return body
 
 
 def needs_windows(endpoint: Endpoint, span: Span | None) -> bool:
