@@ -1,5 +1,7 @@
 """What a price says to whom; that prices hold is told by tests/quota and tests/journey."""
 
+import random
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -186,6 +188,35 @@ async def test_every_endpoint_has_a_price(shared_house: House, endpoint: Endpoin
         assert (found["basis"], found["requests"]["high"]) == ("one call", 1)
     if not endpoint.counts_records:
         assert found["records"]["high"] == 0
+
+
+ATOMS: tuple[Any, ...] = (
+    *(None, True, 0, -1, 2**63 - 1, 2**64 - 1, 1.5, 1e308, "", "\x00", "é\u2028", [], {}, [[]], {"a": {}}),
+    *("20260901", "2026-09-30", "99991231", "00010101", "0000", "1" * 30, {"min": 1, "max": []}),
+)
+
+
+def spoiled(rng: random.Random, value: Any) -> Any:
+    """The value with something wrong in it, or a key more or less."""
+    if rng.random() < 0.15:
+        return rng.choice(ATOMS)
+    if isinstance(value, dict):
+        kept = {key: spoiled(rng, each) for key, each in value.items() if rng.random() > 0.1}
+        more = ("cursor", "search_id", "fields", "max_count", "is_random", "page_start", "Fields", "\x00")
+        return {**kept, rng.choice(more): rng.choice(ATOMS)} if rng.random() < 0.3 else kept
+    return [spoiled(rng, each) for each in value] if isinstance(value, list) else value
+
+
+async def test_whatever_is_asked_is_priced_or_refused_and_never_a_bug(shared_house: House) -> None:
+    statuses = Counter[int]()
+    for seed in range(200):
+        rng = random.Random(seed)
+        endpoint = rng.choice(list(ENDPOINTS.values()))
+        asked = {"endpoint": endpoint.name, "query": spoiled(rng, example(endpoint))}
+        answer = await shared_house.ask("key:bob", "POST", PATH, json=asked)
+        assert answer.status_code in {200, 400}, (asked, answer.text)
+        statuses[answer.status_code] += 1
+    assert min(statuses.values()) > 20
 
 
 async def test_a_body_may_be_as_large_as_the_platforms_and_no_larger(shared_house: House) -> None:
