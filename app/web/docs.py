@@ -72,9 +72,11 @@ def page(document: Mapping[str, Any]) -> str:
             index.setdefault(tag, []).append(f'<li><a href="#{anchor}">{title}</a></li>')
             article = "".join(_operation(document, operation))
             parts.setdefault(tag, []).append(f'<article id="{anchor}"><h3>{title}</h3>{article}</article>')
+    abouts = {tag["name"]: tag.get("description", "") for tag in document.get("tags", ())}
     contents = "".join(f"<h3>{escape(tag)}</h3><ul>{''.join(links)}</ul>" for tag, links in index.items())
     sections = "".join(
-        f"<section><h2>{escape(tag)}</h2>{''.join(all_)}</section>" for tag, all_ in parts.items()
+        f"<section><h2>{escape(tag)}</h2><p>{_prose(abouts.get(tag, ''))}</p>{''.join(all_)}</section>"
+        for tag, all_ in parts.items()
     )
     info = document["info"]
     return (
@@ -91,8 +93,9 @@ def _operation(document: Mapping[str, Any], operation: Mapping[str, Any]) -> Ite
     if operation.get("parameters"):
         yield "<h4>Parameters</h4>"
         yield _table(("name", "in", "type", "meaning"), map(_parameter, operation["parameters"]))
-    for content in operation.get("requestBody", {}).get("content", {}).items():
-        yield f"<h4>Body <code>{escape(content[0])}</code></h4>{_sample(document, content[1])}"
+    for media, content in operation.get("requestBody", {}).get("content", {}).items():
+        yield f"<h4>Body <code>{escape(media)}</code></h4>{_sample(document, content)}"
+        yield from _keys(document, content.get("schema", {}))
     yield "<h4>Answers</h4>"
     rows = ((status, _prose(answer["description"])) for status, answer in operation["responses"].items())
     yield _table(("status", "meaning"), ((escape(status), meaning) for status, meaning in rows))
@@ -100,12 +103,42 @@ def _operation(document: Mapping[str, Any], operation: Mapping[str, Any]) -> Ite
         if status.startswith("2"):
             for content in answer.get("content", {}).values():
                 yield _sample(document, content)
+            if answer.get("headers"):
+                yield _table(("header", "meaning"), map(_header, answer["headers"].items()))
+
+
+def _keys(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
+    """A table of what a body may hold; nothing for a body that is no object."""
+    schema = _resolved(document, schema)
+    required = schema.get("required", ())
+    rows = [
+        (
+            f"<code>{escape(name)}</code>",
+            escape(_kind(each) + (" (required)" if name in required else "")),
+            _prose(_resolved(document, each).get("description", "")),
+        )
+        for name, each in schema.get("properties", {}).items()
+    ]
+    if rows:
+        yield _table(("key", "type", "meaning"), iter(rows))
+
+
+def _header(header: tuple[str, Mapping[str, Any]]) -> tuple[str, str]:
+    name, told = header
+    return f"<code>{escape(name)}</code>", _prose(told.get("description", ""))
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    """The type or the types of a value, in the document's words."""
+    if "$ref" in schema:
+        return "object"
+    kinds = [each.get("type", "") for each in [schema, *schema.get("anyOf", [])]]
+    flat = [kind for each in kinds for kind in (each if isinstance(each, list) else [each])]
+    return " or ".join(kind for kind in flat if kind not in {"", "null"})
 
 
 def _parameter(parameter: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    schema = parameter.get("schema", {})
-    kinds = [schema, *schema.get("anyOf", [])]
-    kind = " ".join(str(each["type"]) for each in kinds if each.get("type", "null") != "null")
+    kind = _kind(parameter.get("schema", {}))
     is_required = " (required)" if parameter.get("required") else ""
     return (
         f"<code>{escape(parameter['name'])}</code>",
@@ -130,9 +163,7 @@ def _sample(document: Mapping[str, Any], content: Mapping[str, Any]) -> str:
 
 def _example(document: Mapping[str, Any], schema: Mapping[str, Any], depth: int) -> object:
     """A value of the schema's shape: its own example where it has one, otherwise the names of its types."""
-    if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-        schema = document["components"]["schemas"][name]
+    schema = _resolved(document, schema)
     if "example" in schema or depth >= _MOST_NESTED:
         return schema.get("example")
     if "anyOf" in schema:
@@ -145,6 +176,14 @@ def _example(document: Mapping[str, Any], schema: Mapping[str, Any], depth: int)
             return [_example(document, schema.get("items", {}), depth + 1)]
         case kind:
             return schema.get("format", kind)
+
+
+def _resolved(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema itself where it only names another."""
+    if "$ref" not in schema:
+        return schema
+    named: Mapping[str, Any] = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return named
 
 
 def _prose(text: str) -> str:

@@ -9,11 +9,10 @@ from itertools import count
 from typing import Any
 
 from tests.journey.questions import DOWNLOAD, EVERY, Question, varied
-from tests.journey.refusals import BY_QUOTA, unasked
+from tests.journey.refusals import BY_QUOTA, BY_THROTTLE, unasked
 
 _number = count()
-BY_THROTTLE, WHEN_BACK = (1, 60), (5, 30)
-"""Seconds of a Retry-After: at least, and at most (12)."""
+WHEN_BACK = (5, 30)
 
 Fault = Mapping[str, Any]
 EXPIRED: Fault = {"status": 401}

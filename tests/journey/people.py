@@ -109,6 +109,7 @@ REFUSED: Mapping[str, Mapping[str, Any]] = {
     "over": {"approval": {"reference": "R-2025-001", "from": "2025-01-01", "until": "2026-01-31"}},
     "to-come": {"approval": {"reference": "R-2031-001", "from": "2031-01-01", "until": "2031-12-31"}},
     "elsewhere": {"allow": {"endpoints": []}},
+    "hasty": {"limits": {"calls/minute": 0}},
     "spent": {"limits": {"requests/day": 0, "follower_calls/day": 0, "ad_calls/day": 0}},
 }
 """Projects that are turned down, each for a reason of its own."""

@@ -25,7 +25,7 @@ from tests.journey.questions import (
 from tests.journey.spellings import COMMENTS, PAGED, SIZED, VIDEOS, WITH_FIELDS, same, without_fields
 
 _number = count()
-BY_QUOTA = (1, 300)
+BY_QUOTA, BY_THROTTLE = (1, 300), (1, 60)
 """Seconds of a Retry-After: at least, and at most (12)."""
 WITH_NUMBERS = (*COMMENTS, "playlist/info", "tts/product", "adlib/ad/detail")
 AN_ID = ("video_id", "playlist_id", "shop_id", "ad_id")
@@ -38,6 +38,10 @@ BLOB = gzip.compress(b'{"username":"alice"}')
 def unasked(question: Question) -> Question:
     """About a thing that nobody has asked about before."""
     return about_nothing(question, next(_number))
+
+
+def anything(question: Question) -> Question:
+    return question
 
 
 def but(**values: Any) -> Callable[[Question], Question]:
@@ -140,5 +144,7 @@ REFUSALS = (
             project="elsewhere"),
     Refusal("12", "no quota left", HELD, "Quota used up: limit project-", 429, "daily_quota_limit_exceeded",
             project="spent", wait=BY_QUOTA),
+    Refusal("12", "too many calls a minute", (*HELD, UPLOAD), "limit project-calls-minute of 0", 429, "rate_limit_exceeded",
+            asks=anything, project="hasty", wait=BY_THROTTLE),
 )
 # fmt: on

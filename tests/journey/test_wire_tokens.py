@@ -173,6 +173,19 @@ def spoken(cast: Cast, head: str, body: bytes) -> bytes:
     return received
 
 
+@pytest.mark.parametrize("path", ["/v2/research/user/info/", "/v2/research/nothing/", TOKEN])
+def test_a_head_request_is_refused_without_a_body_and_is_in_the_log(cast: Cast, path: str) -> None:
+    found = cast.wire.send(Sent(path=path, method="HEAD"))
+    assert found.status in {400, 404, 405}
+    assert (found.body, len(found.entries)) == (b"", 1)
+    assert f"index={found.entries[0].index};" in found.headers["audit-entry"]
+
+
+def test_a_refused_method_names_the_one_that_is_taken(cast: Cast) -> None:
+    found = cast.wire.send(Sent(path="/v2/research/user/info/", method="GET"))
+    assert (found.status, found.headers["allow"]) == (405, "POST")
+
+
 def test_one_connection_for_each_call_is_closed_when_asked(cast: Cast) -> None:
     asked = cast.questions["user/info"]
     head = (

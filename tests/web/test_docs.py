@@ -64,6 +64,21 @@ async def test_the_page_documents_every_path_of_the_openapi_document(shared_hous
         assert f"<code>{path}</code>" in answer.text
 
 
+async def test_the_page_tells_of_bodies_headers_and_parts(shared_house: House) -> None:
+    document = (await shared_house.client.get("/openapi.json")).json()
+    text = (await shared_house.client.get("/docs")).text
+    article = text.partition('<article id="user_liked_videos">')[2].partition("</article>")[0]
+    assert (
+        "<td><code>username</code></td><td>string (required)</td><td>The account&#x27;s handle.</td>"
+        in article
+    )
+    assert "<td><code>max_count</code></td><td>integer</td><td>Records a page.</td>" in article
+    assert "<td><code>Cache-Status</code></td>" in article
+    assert "<td>413</td><td>The body is too large." in article
+    for tag in document["tags"]:
+        assert tag["description"].partition("'")[0] in text
+
+
 async def test_the_page_loads_nothing_and_runs_nothing(shared_house: House) -> None:
     answer = await shared_house.client.get("/docs")
     parsed = outline(answer.text)
@@ -88,10 +103,31 @@ def test_whatever_the_document_says_is_escaped() -> None:
         "summary": bad,
         "description": bad,
         "parameters": [{"name": bad, "in": bad, "description": bad, "schema": {"type": bad}}],
-        "requestBody": {"content": {bad: {"example": {bad: bad}}}},
-        "responses": {"200": {"description": bad, "content": {bad: {"schema": {"type": bad}}}}},
+        "requestBody": {
+            "content": {
+                bad: {
+                    "example": {bad: bad},
+                    "schema": {"properties": {bad: {"type": bad, "description": bad}}, "required": [bad]},
+                }
+            }
+        },
+        "responses": {
+            "200": {
+                "description": bad,
+                "content": {bad: {"schema": {"type": bad}}},
+                "headers": {bad: {"description": bad}},
+            }
+        },
     }
-    parsed = outline(page({"info": {"title": bad, "summary": bad}, "paths": {f"/{bad}": {"get": operation}}}))
+    parsed = outline(
+        page(
+            {
+                "info": {"title": bad, "summary": bad},
+                "tags": [{"name": bad, "description": bad}],
+                "paths": {f"/{bad}": {"get": operation}},
+            }
+        )
+    )
     assert parsed.seen.isdisjoint({"script", "b"})
     assert parsed.ids == {bad}
     assert parsed.foreign == []
