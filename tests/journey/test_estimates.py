@@ -154,6 +154,17 @@ def test_a_question_that_is_wholly_held_is_said_to_cost_nothing_and_costs_nothin
         assert installation.upstream()["requests"] == before
 
 
+def test_what_another_project_has_fetched_tells_nothing(installation: Installation, key: str) -> None:
+    body = question(random.Random(12))
+    crawl(installation, key, body)
+    colleague = installation.key("ben@example.edu")["api_key"]
+    stranger = installation.key("cleo@example.edu", "climate")["api_key"]
+    assert estimate(installation, colleague, body)["basis"] == "held"
+    told = estimate(installation, stranger, body)
+    assert told["held"] == {"requests_saved": 0, "records": 0, "is_complete": False, "until": None}
+    assert told["basis"] not in {"held", "same question", "same conditions other dates"}
+
+
 def test_prices_hold_after_a_page_or_two_and_for_other_days_and_other_pages(
     installation: Installation, key: str
 ) -> None:

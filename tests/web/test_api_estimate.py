@@ -75,6 +75,9 @@ async def test_what_a_limit_would_refuse_says_so_and_for_how_long(house: House) 
     await set_limits(house.office, OPERATOR, scope="project:health", amounts={key: 0})
     await house.ask("grace", "POST", "/api/v1/me/terms/2026-02/acceptance")
     found = await told(house, "key:grace")
+    for who, person in (("it", None), ("grace", "grace@example.edu")):
+        seen = await told(house, who, project="health")
+        assert (seen["person"], seen["would_be_refused_by"]) == (person, found["would_be_refused_by"])
     assert found["would_be_refused_by"]["rule"] == "quota"
     assert "project-requests-project of 0" in found["would_be_refused_by"]["reason"]
     assert found["days_at_todays_limits"] == {
