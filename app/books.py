@@ -57,10 +57,12 @@ class PlatformSpent:
 
 
 class PlatformSays(StrEnum):
-    """What an answer of the platform says of its own budget."""
+    """What an answer of the platform says of its own budget, or of the credential."""
 
     ROOM = "room"
     SPENT = "spent"
+    NO_ACCESS = "no_access"
+    """It does not take the credential, or a fresh token of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +108,8 @@ class Books(Protocol):
     ) -> Receipt:
         """Settle the reservation to what the call really cost and gave, and log its outcome.
 
-        `says` is what the answer told of the platform's own budget, None where it told nothing; `mark` is what
-        the call adds to the tally of its question.
+        `says` is what the answer told of the platform's own budget or of the credential, None where it told
+        nothing; `mark` is what the call adds to the tally of its question.
         """
         ...
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from app.administration.doctor import Finding
 from app.administration.key_files import read_log_key
 from app.administration.minting import PEPPER_PURPOSE
 from app.audit.calls import Scribe
@@ -30,11 +31,13 @@ from app.storage.directory import SqlDirectory
 from app.storage.engines import Database, open_database
 from app.storage.limits import SqlLimits
 from app.storage.log import Boot, check_log
+from app.storage.notifying import Notifier
 from app.storage.pages import SqlPages
 from app.storage.retention import Retention
 from app.storage.sharing import REDIS_AWAY, Sharing, is_there, sharing
 from app.storage.vault import SqlVault
 from app.upstream.addresses import find_loops
+from app.upstream.channels import open_channels
 from app.upstream.http import HttpPlatform, Timeouts
 
 _RATE_KEPT_S = 60.0
@@ -59,6 +62,7 @@ class Installation:
     scribe: Scribe
     gateway: Gateway
     retention: Retention
+    notifier: Notifier
 
 
 def new_boot(signer: Signer) -> Boot:
@@ -83,9 +87,11 @@ async def open_installation(settings: Settings, *, processes: int = 1) -> AsyncI
         await installation.books.start()
         installation.retention.start()
         await installation.sharing.start()
+        installation.notifier.start()
         try:
             yield installation
         finally:
+            await installation.notifier.stop()
             await installation.retention.stop()
             await installation.gateway.drain()
             await installation.books.stop()
@@ -98,6 +104,12 @@ async def open_installation(settings: Settings, *, processes: int = 1) -> AsyncI
 async def diagnose(settings: Settings) -> Report:
     """Everything that is wrong with this installation, and with where it would call."""
     report = await administering.diagnose(settings)
+    try:
+        for channel in open_channels(settings, SystemClock()).values():
+            await channel.close()
+    except BadSetting as error:
+        mend = "mend the setting or the file; `bursar serve` does not start before"
+        report.findings.append(Finding(severity="problem", code="notices", what=error.message, mend=mend))
     # Behind a proxy it is the proxy who resolves the platform's name.
     if settings.upstream_proxy is None:
         report.findings.extend(await find_loops(report.base_urls, settings.public_url))
@@ -202,6 +214,7 @@ def _compose(
         scribe=scribe,
         gateway=gateway,
         retention=Retention(database=database, boot=boot),
+        notifier=Notifier(database=database, boot=boot, clock=clock, channels=open_channels(settings, clock)),
     )
 
 

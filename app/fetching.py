@@ -24,7 +24,7 @@ from app.clock import Clock
 from app.provider.answers import Failure, FailureKind, Success, read_reply
 from app.provider.charge import Charge
 from app.provider.outgoing import outgoing
-from app.provider.platform import NotDispatched, OutcomeUnknown, Paced, Platform, TooLate
+from app.provider.platform import CredentialRefused, NotDispatched, OutcomeUnknown, Paced, Platform, TooLate
 from app.quota.arithmetic import Exhausted
 from app.quota.limits import own_wants, wants_of
 from app.quota.pacing import Pacer, TooManyWaiting
@@ -121,7 +121,7 @@ class Upstream:
         if not isinstance(outcome, Success):
             draft = self._outcome_entry(call, opened, outcome)
             mark = mark_of(topic, call.request.endpoint, call.query, None, calls=charge.requests)
-            says = _budget_said(outcome)
+            says = _platform_said(outcome)
             receipt = await self._books.close_call(opened, charge, draft, says=says, mark=mark)
             error = _in_clients_words(outcome, call.search)
             return Landed(outcome=error, cost=charge, receipt=receipt, standings=opened.standings)
@@ -207,10 +207,15 @@ class Upstream:
         return int(self._clock.now().timestamp() * 1_000_000)
 
 
-def _budget_said(outcome: Failure | NotDispatched | OutcomeUnknown) -> PlatformSays | None:
-    """What a failure tells of the platform's own budget."""
-    is_spent = isinstance(outcome, Failure) and outcome.kind is FailureKind.QUOTA
-    return PlatformSays.SPENT if is_spent else None
+def _platform_said(outcome: Failure | NotDispatched | OutcomeUnknown) -> PlatformSays | None:
+    """What a failure tells of the platform's own budget, or of the credential."""
+    match outcome:
+        case Failure(kind=FailureKind.QUOTA):
+            return PlatformSays.SPENT
+        case Failure(kind=FailureKind.TOKEN_REJECTED) | CredentialRefused():
+            return PlatformSays.NO_ACCESS
+        case _:
+            return None
 
 
 def _in_clients_words(

@@ -30,6 +30,8 @@ _SERVICE_LINK: Final = re.compile(
     r"|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
 )
 _SERVICE_ADDRESS: Final = re.compile(r"(?:tcp|udp|sctp)://\S+")
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}")
 _PLACEHOLDER: Final = re.compile(
     r"(?:change[-_ ]?(?:me|it|this)|replace[-_ ]?me|your[-_ ].*|<.*>|\$\{.*|x{3,}|\*+|\.{3}|todo|tbd|example"
     r"|placeholder|password|passwd|secret|insert.*here)\d*!?",
@@ -119,6 +121,30 @@ class Settings(BaseSettings):
         description="Addresses or networks of the front servers, separated by commas, whose `X-Forwarded-For` "
         "and `X-Forwarded-Proto` are believed; nobody else's are.",
     )
+    webhook_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="Where notices are posted, signed (Standard Webhooks): `https://...`, or http on loopback.",
+    )
+    webhook_secret_file: Path | None = Field(
+        default=None,
+        description="File of the secret that notices to the webhook are signed with: `whsec_...`, mode 0400.",
+    )
+    smtp_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="Server for notices by mail: `smtps://user@host`, or `smtp://user@host:587` with STARTTLS, "
+        "which `?starttls=no` does without, and loopback too.",
+    )
+    smtp_password_file: Path | None = Field(
+        default=None, description="File of the password of the user in `BURSAR_SMTP_URL`, mode 0400."
+    )
+    mail_from: str | None = Field(default=None, description="Address that notices by mail come from.")
+    notice_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of authorities for the webhook's and the mail server's certificates instead of "
+        "the system's.",
+    )
     log_format: Literal["console", "json"] = Field(
         default="console", description="Form of the log lines on standard error."
     )
@@ -161,6 +187,12 @@ class Settings(BaseSettings):
         "upstream_proxy",
         "upstream_ca_file",
         "upstream_calls_per_second",
+        "webhook_url",
+        "webhook_secret_file",
+        "smtp_url",
+        "smtp_password_file",
+        "mail_from",
+        "notice_ca_file",
         mode="before",
     )
     @classmethod
@@ -186,6 +218,28 @@ class Settings(BaseSettings):
             raise ValueError("must be an http or https address, such as https://bursar.example.edu")
         return value.rstrip("/")
 
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_safe_to_post_to(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+            is_named = bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError as error:
+            raise ValueError("is not a URL") from error
+        is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+        if not is_named or not is_safe or parts.username is not None or parts.fragment:
+            raise ValueError("must be an https address, or http on loopback, without a user or a fragment")
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None and _ADDRESS.fullmatch(value) is None:
+            raise ValueError("must be an e-mail address, such as bursar@example.edu")
+        return value
+
     @field_validator("trusted_proxies")
     @classmethod
     def _are_networks(cls, value: str) -> str:
@@ -198,6 +252,14 @@ class Settings(BaseSettings):
         if any(each.prefixlen == 0 for each in networks):
             raise ValueError("would believe everybody; list the front servers alone")
         return ",".join(str(each.network_address if each.num_addresses == 1 else each) for each in networks)
+
+    @model_validator(mode="after")
+    def _channels_are_whole(self) -> Self:
+        if (self.webhook_url is None) != (self.webhook_secret_file is None):
+            raise ValueError("a webhook needs both BURSAR_WEBHOOK_URL and BURSAR_WEBHOOK_SECRET_FILE")
+        if (self.smtp_url is None) != (self.mail_from is None):
+            raise ValueError("mail needs both BURSAR_SMTP_URL and BURSAR_MAIL_FROM")
+        return self
 
     @model_validator(mode="after")
     def _in_data_dir(self) -> Self:

@@ -164,3 +164,57 @@ def test_front_servers_are_listed_by_address_or_network() -> None:
 def test_a_list_of_front_servers_that_would_believe_anybody_is_refused(value: str) -> None:
     with pytest.raises(BadSetting, match="BURSAR_TRUSTED_PROXIES"):
         load_settings({"BURSAR_TRUSTED_PROXIES": value})
+
+
+HOOK = {"BURSAR_WEBHOOK_SECRET_FILE": "/run/secrets/webhook"}
+MAIL = {"BURSAR_MAIL_FROM": "bursar@example.edu"}
+
+
+@pytest.mark.parametrize(
+    "url", ["https://chat.example.edu/hook?token=t", "http://127.0.0.1:9000/", "http://localhost/hook"]
+)
+def test_notices_are_posted_by_https_or_on_this_machine(url: str) -> None:
+    settings = load_settings({**HOOK, "BURSAR_WEBHOOK_URL": url})
+    assert settings.webhook_url == url
+    assert url not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://chat.example.edu/hook",
+        "ftp://chat.example.edu",
+        "chat.example.edu/hook",
+        "https://",
+        "https://user:password@chat.example.edu/hook",
+        "https://chat.example.edu/hook#part",
+        "https://chat.example.edu:port/hook",
+        "https://[::1/hook",
+    ],
+)
+def test_an_address_that_notices_cannot_safely_go_to_is_refused(url: str) -> None:
+    with pytest.raises(BadSetting, match="BURSAR_WEBHOOK_URL") as refused:
+        load_settings({**HOOK, "BURSAR_WEBHOOK_URL": url})
+    assert "password" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        {"BURSAR_WEBHOOK_URL": "https://chat.example.edu/hook"},
+        HOOK,
+        {"BURSAR_SMTP_URL": "smtps://mail.example.edu"},
+        MAIL,
+    ],
+)
+def test_half_a_channel_is_refused(half: dict[str, str]) -> None:
+    with pytest.raises(BadSetting, match="needs both"):
+        load_settings(half)
+
+
+@pytest.mark.parametrize(
+    "sender", ["bursar", "bursar@", "a b@example.edu", "a@example.edu\nBcc: b@example.edu"]
+)
+def test_mail_comes_from_an_address(sender: str) -> None:
+    with pytest.raises(BadSetting, match="BURSAR_MAIL_FROM"):
+        load_settings({"BURSAR_SMTP_URL": "smtps://mail.example.edu", "BURSAR_MAIL_FROM": sender})

@@ -15,6 +15,7 @@ from app.administration.desired import LimitKey
 from app.administration.difference import limit_key
 from app.administration.freezing import checked_reason
 from app.administration.minting import Mint
+from app.administration.notices import request_decided, request_made
 from app.administration.raising import check_raise, raise_of
 from app.administration.registry import Registry
 from app.administration.shown import scope_names
@@ -97,8 +98,14 @@ async def ask_for_more(
             asked_by=actor.principal,
             created_us=state.now_us,
         )
-        # Nothing that a call is decided on changes, so nobody has to decide anew.
-        return Plan(changes=(_change(new, label, "requested"),), puts=(new,), invalidates=False), new.id
+        plan = Plan(
+            changes=(_change(new, label, "requested"),),
+            puts=(new,),
+            notices=(request_made(new.id),),
+            # Nothing that a call is decided on changes, so nobody has to decide anew.
+            invalidates=False,
+        )
+        return plan, new.id
 
     return await registry.change(actor, decide)
 
@@ -147,7 +154,9 @@ async def grant_request(
         check_raise(state, wanted, scope=scope, until=end, reason=old.reason)
         new, change = raise_of(state, mint, actor, wanted, scope=scope, until=end, reason=old.reason)
         plan = _decided(state, actor, old, RequestState.GRANTED, raise_id=new.id)
-        return Plan(changes=(*plan.changes, change), puts=(*plan.puts, new)), new.id
+        return replace(
+            plan, changes=(*plan.changes, change), puts=(*plan.puts, new), invalidates=True
+        ), new.id
 
     return await registry.change(actor, decide)
 
@@ -279,7 +288,12 @@ def _decided(
         decision_reason=reason,
         raise_id=raise_id,
     )
-    return Plan(changes=(_change(new, _label(state, new), now_is.value),), puts=(new,), invalidates=False)
+    return Plan(
+        changes=(_change(new, _label(state, new), now_is.value),),
+        puts=(new,),
+        notices=() if now_is is RequestState.WITHDRAWN else (request_decided(new.id),),
+        invalidates=False,
+    )
 
 
 def _change(request: QuotaRequest, label: str, what: str) -> Change:

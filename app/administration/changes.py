@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from app.administration.notices import Notice
 from app.administration.state import Record, StatedValue
 from app.audit.calls import versioned
 from app.audit.entries import Draft, Value
@@ -106,6 +107,8 @@ class Plan:
     changes: Sequence[Change] = ()
     puts: Sequence[Record] = ()
     dropped: Sequence[Dropped] = ()
+    notices: Sequence[Notice] = ()
+    """What people are to be told of it."""
     invalidates: bool = True
     """Whether decisions that were taken before it are to be taken anew."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
 
+from app.administration import notices
 from app.administration.acts import find_credential
 from app.administration.changes import Actor, Change, Plan
 from app.administration.minting import Mint
@@ -66,7 +67,8 @@ async def freeze(
             frozen_by=actor.principal,
             created_us=state.now_us,
         )
-        return Plan(changes=(_change(new, name, "frozen", why),), puts=(new,)), True
+        change = _change(new, name, "frozen", why)
+        return Plan(changes=(change,), puts=(new,), notices=(notices.frozen(new.id),)), True
 
     return await registry.change(actor, decide)
 
@@ -83,7 +85,8 @@ async def unfreeze(registry: Registry, actor: Actor, *, kind: Freezable, name: s
         if old is None:
             return Plan(), False
         new = replace(old, retired_us=state.now_us, lifted_by=actor.principal)
-        return Plan(changes=(_change(new, name, "unfrozen", None),), puts=(new,)), True
+        change = _change(new, name, "unfrozen", None)
+        return Plan(changes=(change,), puts=(new,), notices=(notices.unfrozen(new.id),)), True
 
     return await registry.change(actor, decide)
 

@@ -48,6 +48,10 @@ def paced_message(retry_after_s: int) -> str:
     )
 
 
+class CredentialRefused(NotDispatched):
+    """The platform gave no token for the institution's credential: its key or secret does not hold there."""
+
+
 class OutcomeUnknown(UpstreamUnavailable):
     """The request was written, wholly or in part, and no usable answer came: all that was reserved stays spent."""
 

@@ -2,7 +2,7 @@
 
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ from app.settings import Settings
 from app.storage.directory import SqlDirectory
 from app.storage.engines import open_database, parse_url
 from app.storage.log import Boot, name_log
+from app.storage.notices import Untold
 from app.storage.pages import SqlPages
 from app.storage.registry import SqlRegistry
 from app.storage.schema import Ahead, Behind, Current, Missing, migrate, schema_state
@@ -138,6 +139,7 @@ async def diagnose(settings: Settings) -> Report:
         async with _registry(settings.database_url, settings) as registry:
             state = await registry.state()
             report.findings.extend(examine(state, await registry.log_size()))
+            report.findings.extend(_of_notices(await registry.untold()))
             report.rosters.extend(rosters(state))
             in_use = [each for each in state.credentials if each.retired_us is None]
             report.base_urls.update({each.name: each.base_url for each in in_use})
@@ -174,6 +176,19 @@ def _of_files(settings: Settings) -> list[Finding]:
             Finding(severity="warning", code="clock_offset", what=what, mend="unset BURSAR_CLOCK_OFFSET_S")
         )
     return found
+
+
+def _of_notices(channels: Sequence[Untold]) -> list[Finding]:
+    return [
+        Finding(
+            severity="warning",
+            code="notices_not_delivered",
+            what=f"notices by {each.channel} do not arrive: {each.waiting} wait, {each.given_up} were given up, and "
+            f"the last try ended with {each.reason!r}",
+            mend="see to the receiver and to BURSAR_WEBHOOK_* or BURSAR_SMTP_*; what waits is tried again by itself",
+        )
+        for each in channels
+    ]
 
 
 async def _of_credentials(settings: Settings) -> list[Finding]:

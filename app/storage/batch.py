@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from app.administration.notices import Notice, credential_refused, platform_spent
 from app.audit.entries import Draft, Receipt, Value
 from app.books import Intent, PlatformSays, PlatformSpent, Reservation, Served, Superseded
 from app.cache.pages import Holding, SearchState
@@ -24,7 +25,7 @@ from app.storage.engines import Database
 from app.storage.ledger import Ledger
 from app.storage.log import Boot, LockedHead, lock_head
 from app.storage.mirrors import Mirrors
-from app.storage.notices import tell
+from app.storage.notices import tell, threshold
 from app.storage.prepared import DIALECTS, Prepared, PreparedForIds, upsert
 from app.storage.tables import (
     HeldPageRow,
@@ -169,6 +170,7 @@ class _Batch:
     _pages: list[dict[str, object]] = field(default_factory=list)
     _searches: list[dict[str, object]] = field(default_factory=list)
     _due: list[str] = field(default_factory=list)
+    _notices: list[Notice] = field(default_factory=list)
     _ledger: Ledger = field(init=False)
     _mirrors: Mirrors = field(init=False)
     _tallies: Tallies = field(init=False)
@@ -227,7 +229,8 @@ class _Batch:
         self._ledger.flush(self.dialect)
         self._mirrors.flush()
         self._tallies.flush()
-        tell(self.conn, self.dialect, self._ledger.crossings, now_us=self.head.now_us)
+        self._notices += [threshold(each) for each in self._ledger.crossings]
+        tell(self.conn, self.dialect, self._notices, now_us=self.head.now_us)
         if self._settled:
             _FORGET_RESERVATIONS.run(self.conn, self._settled)
         if self._new:
@@ -300,9 +303,12 @@ class _Batch:
         return receipt
 
     def _reflect(self, says: PlatformSays, promise: _Promise) -> dict[str, Value]:
-        """Keep what the platform says of its own budget, and what of it the entry tells."""
+        """Keep what the platform says of budget or credential, and what of it the entry tells."""
         of_credential = (each for each in promise.takings if each[0] == ScopeKind.CREDENTIAL)
         _, credential, name, day, _ = next(of_credential)
+        if says is PlatformSays.NO_ACCESS:
+            self._notices.append(credential_refused(str(credential), _moment(self.head.now_us).date()))
+            return {"platform": "no access"}
         family = next(one for one, names in DIMENSIONS.items() if Dimension(str(name)) in names)
         if says is PlatformSays.ROOM:
             self._mirrors.drop(str(credential), family)
@@ -312,6 +318,7 @@ class _Batch:
             self._ledger.charged(str(credential), dimension, first_day) for dimension in DIMENSIONS[family]
         )
         self._mirrors.believe(str(credential), family, day=first_day, calls=calls, records=records)
+        self._notices.append(platform_spent(str(credential), family, first_day, calls=calls, records=records))
         return {"platform": "spent", "counted": {"calls": calls, "records": records}}
 
     def _serve(self, operation: ServeHeld) -> Outcome:

@@ -119,7 +119,7 @@ class SqlBooks:
         mark: Mark | None = None,
     ) -> Receipt:
         """Settle the reservation to what the call really cost and gave, and log its outcome; see `Books`."""
-        has_news = says is PlatformSays.SPENT or (says is PlatformSays.ROOM and reservation.is_probe)
+        has_news = says is not PlatformSays.ROOM or reservation.is_probe
         operation = CloseCall(
             reservation=reservation.receipt.id,
             charge=charge,

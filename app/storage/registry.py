@@ -38,6 +38,7 @@ from app.storage.engines import Database
 from app.storage.ledger import USES_BEFORE, USES_SINCE
 from app.storage.log import Boot, LockedHead, lock_head
 from app.storage.mirrors import read_mirrors
+from app.storage.notices import Untold, tell, untold
 from app.storage.prepared import upsert
 from app.storage.tables import (
     AcceptanceRow,
@@ -117,6 +118,7 @@ class SqlRegistry:
                 self._carry_out(conn, plan)
                 for change in plan.changes:
                     head.stage(change.entry(actor))
+                tell(conn, self._database.dialect, plan.notices, now_us=head.now_us)
                 if plan.invalidates:
                     head.change_directory()
                 head.write()
@@ -140,6 +142,10 @@ class SqlRegistry:
     async def mirrors(self) -> Sequence[tuple[str, str, Mirror]]:
         """What the platform has called used up; see `app.administration.registry`."""
         return await self._database.read(read_mirrors)
+
+    async def untold(self) -> Sequence[Untold]:
+        """Channels on which notices do not arrive."""
+        return await self._database.read(lambda conn: untold(conn, self._database.now_us(conn)))
 
     async def log_size(self) -> LogSize:
         """The length of the log by its head and by its entries."""

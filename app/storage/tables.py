@@ -354,14 +354,42 @@ class MirrorRow(SQLModel, table=True):
 
 
 class NoticeRow(SQLModel, table=True):
-    """Something that people are to be told once; `id` says what, so that it can be written again in vain."""
+    """Something that people are to be told once; `id` says what, so that it can be written again in vain.
+
+    `taken_up_us` is when its deliveries were decided on.
+    """
 
     __tablename__ = "notice"
     id: str = Field(primary_key=True, max_length=200)
     kind: str = Field(max_length=32)
     created_us: int = _big()
     about: dict[str, Any] = _json()
-    done_us: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True, index=True))
+    taken_up_us: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True, index=True))
+
+
+class DeliveryRow(SQLModel, table=True):
+    """One notice on one channel, `target` a person's id where each recipient gets a message of their own.
+
+    `outcome` is how the last try ended: sent, or why not. It is over once `done_us` is set.
+    """
+
+    __tablename__ = "notice_delivery"
+    notice_id: str = Field(primary_key=True, max_length=200)
+    channel: str = Field(primary_key=True, max_length=16)
+    target: str = Field(primary_key=True, max_length=32)
+    tries: int
+    next_us: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
+    done_us: int | None = _big(nullable=True)
+    outcome: str | None = Field(default=None, max_length=200)
+
+
+class LeaseRow(SQLModel, table=True):
+    """Which process does a duty that one process at a time may do, and until when."""
+
+    __tablename__ = "duty_lease"
+    duty: str = Field(primary_key=True, max_length=32)
+    owner: str = Field(max_length=64)
+    until_us: int = _big()
 
 
 class FreezeRow(SQLModel, table=True):

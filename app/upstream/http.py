@@ -1,8 +1,7 @@
 """One call to the platform over HTTP.
 
 Requests are built from an allow-list of headers, never copied from the caller; redirects are not
-followed, and neither proxy variables nor `.netrc` are honoured. This is the only module that imports
-the HTTP client, so that replacing it is one line.
+followed, and neither proxy variables nor `.netrc` are honoured.
 """
 
 import asyncio
@@ -12,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import httpx
 import orjson
 
 from app.clock import Clock
@@ -21,8 +19,9 @@ from app.ids import CredentialId
 from app.provider.answers import UpstreamReply
 from app.provider.endpoint import Endpoint
 from app.provider.outgoing import Outgoing
-from app.provider.platform import NotDispatched, OutcomeUnknown, TooLate
+from app.provider.platform import CredentialRefused, NotDispatched, OutcomeUnknown, TooLate
 from app.query import ResearchQuery
+from app.upstream.client import httpx
 from app.upstream.tokens import AccessToken, TokenKeeper
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
@@ -30,6 +29,8 @@ MAX_ANSWER_BYTES = 32 * 1024 * 1024
 _TOKEN_TIMEOUT_S = 30.0
 _CONNECT_ATTEMPTS = 2
 _MAX_RETRY_AFTER_S = 86_400
+_REFUSALS = frozenset({200, 400, 401, 403})
+"""Of the token endpoint, which may refuse inside a 200."""
 _ABOUT_TO_WRITE = "http11.send_request_headers.started"
 """The client's name for the last moment at which nothing of a request has been written."""
 
@@ -251,4 +252,6 @@ def _read_token(status: int, body: bytes) -> tuple[str, float]:
         return token, float(life_s)
     reason = answer.get("error")
     code = reason if isinstance(reason, str) and reason.isascii() and len(reason) < 64 else "no reason given"
-    raise NotDispatched(f"the platform refused the institution's credential: {code}")
+    if status not in _REFUSALS:
+        raise NotDispatched(f"the token endpoint answered {status}: {code}")
+    raise CredentialRefused(f"the platform refused the institution's credential: {code}")

@@ -77,6 +77,7 @@ def _furnish(app: FastAPI, installation: Installation) -> None:
     app.state.is_stopping = False
     app.state.metrics = Metrics()
     app.state.metrics.watch(installation.sharing)
+    app.state.metrics.watch_notices(installation.notifier.outcomes)
     app.state.research = ResearchApi(
         gateway=installation.gateway,
         scribe=installation.scribe,

@@ -1,6 +1,6 @@
 """Counts for Prometheus; no label ever names a person, a project or a key."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -31,6 +31,24 @@ class _Sharing(Collector):
             "Calls whose short limits this process counted by itself, since Redis did not answer.",
             value=float(self._sharing.counted_alone),
         )
+
+
+class _Notices(Collector):
+    """Asked when the counts are."""
+
+    def __init__(self, outcomes: Mapping[tuple[str, str], int]) -> None:
+        self._outcomes = outcomes
+
+    def collect(self) -> Iterable[Metric]:
+        """How deliveries of notices ended, by channel."""
+        counts = CounterMetricFamily(
+            "bursar_notices",
+            "Tries to deliver a notice; outcome is sent, failed (to be tried again) or gave_up.",
+            labels=("channel", "outcome"),
+        )
+        for labels, count in sorted(self._outcomes.items()):
+            counts.add_metric(labels, count)
+        yield counts
 
 
 class Metrics:
@@ -64,6 +82,10 @@ class Metrics:
     def watch(self, sharing: Sharing) -> None:
         """Show whether this process counts short limits for itself alone."""
         self._registry.register(_Sharing(sharing))
+
+    def watch_notices(self, outcomes: Mapping[tuple[str, str], int]) -> None:
+        """Show how deliveries of notices end; `outcomes` is looked at each time."""
+        self._registry.register(_Notices(outcomes))
 
     def answered(self, endpoint: str, *, status: int, cache: str, seconds: float) -> None:
         """One research request was answered; `cache` is hit, miss, collapsed or none."""
