@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from app.provider.endpoint import BASIC_SCOPE, AnswerForm, BodyForm, Endpoint, QuotaFamily
 from app.provider.endpoints import ENDPOINTS
+from app.web.research_examples import AN_ENTRY, answered
 from app.web.research_shapes import STRING, Schema, body_of, components, data_of, reference
 
 RESEARCH_TAG, TOKEN_TAG = "research", "tokens"
@@ -210,27 +211,24 @@ def _example(endpoint: Endpoint) -> dict[str, object]:
 def _answer(endpoint: Endpoint) -> Schema:
     headers = _headers(_ENTRY, _COST, _SERVED) | _headers(_LIMITS, is_always=False)
     if endpoint.answers is AnswerForm.FILE:
-        content = {endpoint.answers.value: {"schema": STRING}}
+        content = {endpoint.answers.value: {"schema": STRING, "example": answered(endpoint)}}
         return {"description": "The file.", "headers": headers, "content": content}
     told = {"data": data_of(endpoint), "error": reference("PlatformError")}
     success = {"type": "object", "required": list(told), "properties": told, "additionalProperties": False}
-    return {**_json("Records, in the platform's shape.", success), "headers": headers}
+    return {**_json("Records, in the platform's shape.", success, answered(endpoint)), "headers": headers}
 
 
 def _refusals(endpoint: Endpoint) -> Schema:
     answers: Schema = {}
     for status, (meaning, code, message) in _REFUSALS.items():
         told = f"{meaning} At most {endpoint.most_body_bytes} bytes." if status == "413" else meaning
-        example = {"data": {}, "error": {"code": code, "message": message, "log_id": _AN_ENTRY}}
+        example = {"data": {}, "error": {"code": code, "message": message, "log_id": AN_ENTRY}}
         always = _COST if status in _UNLOGGED else {**_ENTRY, **_COST}
         headers = _headers(always) | (_headers(_ENTRY, is_always=False) if status in _UNLOGGED else {})
         if status in _WAITING:
             headers["Retry-After"] = _header("Seconds to wait; minutes at most.", "5", is_always=True)
         answers[status] = {**_json(told, reference("Refusal"), example), "headers": headers}
     return answers
-
-
-_AN_ENTRY: Final = "8d2f0c5e7a9143b6b1c4d9e2f3a5b7c8"
 
 
 def _headers(*groups: Mapping[str, tuple[str, str]], is_always: bool = True) -> Schema:

@@ -98,6 +98,8 @@ def test_a_research_operation_documents_its_keys_its_errors_and_its_headers(labe
     assert endpoint.sends.value != "application/json" or "example" in body
     assert {"200", "400", "401", "403", "404", "405", "413", "429"} <= set(operation["responses"])
     assert {"500", "502", "503", "504", "5XX"} <= set(operation["responses"])
+    ((_, success),) = operation["responses"]["200"]["content"].items()
+    assert endpoint.list_key is None or success["example"]["data"][endpoint.list_key]
     for status, answer in operation["responses"].items():
         assert {"Bursar-Cost", "Audit-Entry"} <= set(answer["headers"])
         assert ("Retry-After" in answer["headers"]) == (status in {"429", "503"})
