@@ -7,6 +7,7 @@ from typing import assert_never
 
 import orjson
 
+from app.audit.calls import versioned
 from app.calls import TurnedDown
 from app.errors import BursarError, Misconfigured, Refusal, Unavailable
 from app.provider.answers import Failure, FailureKind
@@ -35,6 +36,9 @@ STATUS_OF_CODE: Mapping[str, int] = MappingProxyType(
     }
 )
 """The status of every code in `errors.py`; a test holds the two together."""
+
+_IN_PLATFORMS_WORDS = frozenset({"identify/1", "oauth/1", "search-id/1", "task/1"})
+"""Rules whose refusals clients know by heart, so that nothing may be added."""
 
 _SHORTEST_UPSTREAM_WAIT_S = 10
 """After `rate_limit_exceeded` the platform wants about ten seconds or more (facts, section 3.2)."""
@@ -73,7 +77,7 @@ def of_error(error: BursarError) -> Spoken:
             return Spoken(
                 status=STATUS_OF_CODE[error.code],
                 code=error.code,
-                message=error.message,
+                message=_with_rule(error),
                 retry_after_s=error.retry_after_s,
             )
         case NotDispatched():
@@ -95,6 +99,14 @@ def of_error(error: BursarError) -> Spoken:
             return Spoken(
                 status=500, code="internal_error", message="Something is wrong. Please try again later."
             )
+
+
+def _with_rule(error: Refusal | Paced) -> str:
+    """The message with the rule that decided, unless it names it or speaks in the platform's own words."""
+    rule = versioned(error.rule) if isinstance(error, Refusal) and error.rule else ""
+    if not rule or rule in _IN_PLATFORMS_WORDS or rule in error.message:
+        return error.message
+    return f"{error.message} (rule {rule})"
 
 
 def _of_failure(failure: Failure) -> Spoken:

@@ -36,9 +36,9 @@ def projects(installation: Installation, **changes: Any) -> list[dict[str, Any]]
     return [{**first, "limits": {}, **changes}, *({**each, "limits": {}} for each in others)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def bounded(installation: Installation) -> Any:
-    """Elections, approved for three fields only; every rule enforced again afterwards."""
+    """Elections, approved for three fields only, until the module's end."""
     allow = {"fields": {"video/query": ["id", "username", "region_code"]}}
     installation.apply(projects=projects(installation, allow=allow))
     yield installation
@@ -92,9 +92,12 @@ async def test_a_refusal_for_another_reason_still_says_what_the_shadowed_rules_t
 
 
 async def test_a_hundred_refused_requests_leave_every_limit_untouched(bounded: Installation) -> None:
+    bounded.bursar("rule", "set", "fields-approved", "enforce")
     key = bounded.key()["api_key"]
     assert ask(bounded, key, max_count=71, fields="id")[0] == 400
     before = bounded.bursar("usage")["limits"]
+    message = ask(bounded, key, max_count=101)[2]["error"]["message"]
+    assert message == "max_count is 101; it must be between 1 and 100. (rule request/1)"
     bodies: list[tuple[str, dict[str, Any]]] = [
         (OUTSIDE, {}),
         (VIDEO_QUERY, {"max_count": 101}),
@@ -109,7 +112,17 @@ async def test_a_hundred_refused_requests_leave_every_limit_untouched(bounded: I
     assert bounded.upstream()["requests"] == 0
 
 
+async def test_a_quota_refusal_names_its_rule_too(bounded: Installation) -> None:
+    key = bounded.key()["api_key"]
+    bounded.bursar("limit", "set", f"key:{key.split('_')[2]}", "requests/day", "0")
+    status, _, answer = ask(bounded, key, "/v2/research/video/query/?fields=id", max_count=72)
+    assert (status, answer["error"]["message"].endswith("(rule quota/1)")) == (429, True)
+    entry = await decision(bounded, answer["error"]["log_id"])
+    assert (entry["rule"], entry["code"]) == ("quota/1", "daily_quota_limit_exceeded")
+
+
 async def test_whoever_leaves_is_cut_off_within_seconds(installation: Installation) -> None:
+    installation.apply(projects=projects(installation))
     key = installation.key("ben@example.edu")["api_key"]
     assert ask(installation, key)[0] == 200
     members = ["ada@example.edu", {"email": "ben@example.edu", "until": "2026-01-31"}]
