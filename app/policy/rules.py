@@ -210,7 +210,12 @@ class FieldsApproved:
                 f"project {asked.caller.project_name} is approved for some fields of {asked.query.endpoint}. "
                 f"Name those that you need: {', '.join(sorted(allowed))}."
             )
-        outside = [name for name in asked.query.fields if name not in allowed]
+        # ad.id is a part of ad, so whoever may have the whole may have it.
+        outside = [
+            name
+            for name in asked.query.fields
+            if name not in allowed and name.partition(".")[0] not in allowed
+        ]
         if not outside:
             return None
         return (

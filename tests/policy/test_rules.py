@@ -9,7 +9,7 @@ import pytest
 from app.identity.callers import Caller, Freeze, Policy, Roster, Terms, TermsVersion
 from app.policy.engine import Refused
 from app.policy.rules import ALL_RULES, RULES
-from app.query import ResearchQuery
+from app.query import Page, ResearchQuery
 from tests.policy.scene import (
     CALLER,
     IN_US,
@@ -64,6 +64,11 @@ def at(*moment: int, zone: timezone = UTC) -> datetime:
     return datetime(*moment, tzinfo=zone)  # type: ignore[misc,arg-type]
 
 
+def ads(*fields: str) -> ResearchQuery:
+    return ResearchQuery(endpoint="adlib/ad/query", question="{}", fields=fields, page=Page(size=10))
+
+
+ADS = approved(endpoints=None, fields={"adlib/ad/query": frozenset({"ad", "advertiser.business_name"})})
 LEAP = approved(from_day=date(2024, 2, 29), until_day=date(2028, 2, 29))
 SHORT = approved(from_day=date(2025, 2, 28), until_day=date(2027, 2, 28))
 V1, V2, V3 = (date(2024, 1, 1), 0), (date(2026, 6, 1), 14), (date(2026, 6, 10), 30)
@@ -191,6 +196,21 @@ CASES = (
         refused_by=None,
         caller=approved(endpoints=None),
         asked=replace(USER, fields=("display_name",)),
+    ),
+    Case(
+        says="a part of an approved whole",
+        refused_by=None,
+        caller=ADS,
+        asked=ads("ad.id", "advertiser.business_name"),
+    ),
+    Case(
+        says="the whole of an approved part",
+        refused_by="fields-approved/1",
+        caller=ADS,
+        asked=ads("advertiser"),
+    ),
+    Case(
+        says="another part", refused_by="fields-approved/1", caller=ADS, asked=ads("advertiser.business_id")
     ),
     # conditions-approved/1
     Case(says="both regions", refused_by=None, asked=query(condition("region_code", "US", "CA"))),
