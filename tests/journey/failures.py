@@ -99,6 +99,11 @@ FAILURES = (
     Failing("15", "too late", EVERY, says(504, "timeout", SORRY_TOO), 504, "timeout", SORRY_TOO),
     Failing("15", "an unknown code", EVERY, says(400, "invalid_file_upload", "Line 3 is no id"), 400,
             "invalid_file_upload", "Line 3 is no id"),
+    Failing("2", "415 of the platform's", EVERY, says(415, "invalid_params", "No such media type."), 400,
+            "invalid_params", "No such media type."),
+    Failing("2", "422 of the platform's", EVERY, says(422, "invalid_request", "No such thing."), 400,
+            "invalid_request", "No such thing."),
+    Failing("15", "520", EVERY, says(520, "internal_error", SORRY), 520, "internal_error", SORRY),
     Failing("15", "a 500 that is none", [name for name in EVERY if name != DOWNLOAD],
             ({"status": 500, "with_body": True},), 200, "ok", "", asks=fresh),
 )

@@ -83,6 +83,9 @@ class Reader:
         since = self.cast.wire.size()
         response = case.call(session=self.session, headers=headers)
         case.validate_response(response, checks=CHECKS)
+        documented = DOCUMENT["paths"][case.operation.path][case.operation.method.lower()]["responses"]
+        # By its own number: what is documented as the default is a failure of the server.
+        assert str(response.status_code) in documented
         assert response.status_code < 500
         assert_in_the_log(response, self.cast.wire.entries(since))
         self.seen += 1
