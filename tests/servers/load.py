@@ -46,22 +46,36 @@ def told(head: bytes, body: bytes) -> Told:
 
 
 async def ask_all(
-    base_url: str, keys: str | Sequence[str], requests: Iterable[tuple[str, bytes]], *, in_flight: int
+    base_url: str,
+    keys: str | Sequence[str],
+    requests: Iterable[tuple[str, bytes]],
+    *,
+    in_flight: int,
+    per_second: float | None = None,
 ) -> list[Told]:
     """Every complete answer; calls that get none, since the server is gone, are left out.
 
-    Each of the `in_flight` callers keeps one connection and one of the keys or tokens. Plain streams, since the load must not cost more
+    Each of the `in_flight` callers keeps one connection and one of the keys or tokens;
+    together they ask so many times `per_second`, where that is set and they can. Plain streams, since the load must not cost more
     than what it is put on.
     """
     address = urlsplit(base_url)
     waiting = iter(requests)
     answers: list[Told] = []
+    turns = itertools.count()
+    began_s = asyncio.get_running_loop().time()
+
+    async def take_turn() -> None:
+        if per_second is not None:
+            due_s = began_s + next(turns) / per_second
+            await asyncio.sleep(due_s - asyncio.get_running_loop().time())
 
     async def work(key: str) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             reader, writer = await asyncio.open_connection(address.hostname, address.port)
             try:
                 for path, body in waiting:
+                    await take_turn()
                     head = (
                         f"POST {path} HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {key}\r\n"
                         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -74,8 +88,8 @@ async def ask_all(
             finally:
                 writer.close()
 
-    turns = itertools.cycle([keys] if isinstance(keys, str) else keys)
-    await asyncio.gather(*(work(key) for key in itertools.islice(turns, in_flight)))
+    each_key = itertools.cycle([keys] if isinstance(keys, str) else keys)
+    await asyncio.gather(*(work(key) for key in itertools.islice(each_key, in_flight)))
     return answers
 
 
