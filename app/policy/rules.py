@@ -36,7 +36,7 @@ class Circumstances:
     @property
     def today(self) -> dt.date:
         """The UTC day, whatever zone `now` is written in."""
-        return self.now.astimezone(dt.UTC).date()
+        return _utc_day(self.now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Reuse:
     @property
     def today(self) -> dt.date:
         """The UTC day, whatever zone `now` is written in."""
-        return self.now.astimezone(dt.UTC).date()
+        return _utc_day(self.now)
 
 
 class Named(Protocol):
@@ -103,7 +103,7 @@ class ApprovalInForce:
     """The platform approved the project for a period, both days included (UTC)."""
 
     id: ClassVar[str] = "approval-in-force/1"
-    clause: ClassVar[str] = "Access lasts for the approved period, at most two years."
+    clause: ClassVar[str] = "Access lasts for the period that was applied for and approved."
     source: ClassVar[str] = "Application form of the Research Tools, June 2025"
     dated: ClassVar[dt.date] = dt.date(2025, 6, 1)
 
@@ -378,6 +378,11 @@ class NothingAfterEnd:
 def _asked(question: str) -> Mapping[str, object]:
     # Scripts repeat a question for page after page, and several rules look into it.
     return _remembered(question) if len(question) <= _MOST_REMEMBERED_CHARS else _parsed(question)
+
+
+def _utc_day(moment: dt.datetime) -> dt.date:
+    # Clocks give UTC, and every rule asks; conversion takes five times as long as the comparison.
+    return moment.date() if moment.tzinfo is dt.UTC else moment.astimezone(dt.UTC).date()
 
 
 @lru_cache(maxsize=512)
