@@ -35,7 +35,10 @@ def message_of(
     """The notice in words, by the names of today; who has been retired or frozen meanwhile is told nothing."""
     at = dt.datetime.fromtimestamp(created_us / 1_000_000, dt.UTC)
     say = _SAY.get(kind)
-    told = _unknown(kind, about) if say is None else say(state, about, at)
+    try:
+        told = _unknown(kind, about) if say is None else say(state, about, at)
+    except (LookupError, ValueError, StopIteration):
+        told = _unknown(kind, about)
     addresses = {
         each.id: each.email
         for each in state.people
@@ -197,7 +200,7 @@ def _freeze_told(state: State, about: Mapping[str, Value], *, is_on: bool) -> _T
 
 
 def _unknown(kind: str, about: Mapping[str, Value]) -> _Told:
-    """For a notice that a newer release wrote."""
+    """For a notice that another release wrote, of things that this one does not know."""
     return _Told(event=f"other.{kind}", subject=kind, lines=(kind,), data=about, people=frozenset())
 
 

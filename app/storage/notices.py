@@ -18,6 +18,8 @@ FAILED: Final = "failed"
 
 _notice, _delivery = table(NoticeRow), table(DeliveryRow)
 _GIVE_UP_US: Final = int(GIVE_UP_AFTER.total_seconds()) * 1_000_000
+_NEVER_US: Final = 2**62
+"""Where what is over stands in the index, so that looking for what is due does not read all that ever was."""
 _MOST_REASON_CHARS: Final = 200
 _DAY_US: Final = 86_400_000_000
 _SHOWN_FOR_DAYS: Final = 7
@@ -154,14 +156,14 @@ def settle(conn: Connection, each: Due, failure: Undelivered | None, *, now_us: 
     values: dict[str, object] = {"tries": tries}
     if failure is None:
         outcome = SENT
-        values |= {"done_us": now_us, "outcome": SENT}
+        values |= {"done_us": now_us, "outcome": SENT, "next_us": _NEVER_US}
     else:
         next_us = now_us + wait_s(tries, asked_s=failure.retry_after_s) * 1_000_000
         is_over = failure.is_final or next_us > each.created_us + _GIVE_UP_US
         outcome = GAVE_UP if is_over else FAILED
         values |= {"outcome": failure.reason[:_MOST_REASON_CHARS], "next_us": next_us}
         if is_over:
-            values["done_us"] = now_us
+            values |= {"done_us": now_us, "next_us": _NEVER_US}
     conn.execute(
         sa.update(_delivery)
         .where(

@@ -48,9 +48,8 @@ class LogLines:
 
     async def send(self, message: Message, to: str) -> None:  # noqa: ARG002 - a line is for nobody in particular
         """Write the line."""
-        _log.warning(
-            "notice", notice=message.id, event_type=message.event, at=message.at.isoformat(), **message.data
-        )
+        at, data = message.at.isoformat(), dict(message.data)
+        _log.warning("notice", notice=message.id, about=message.event, at=at, data=data)
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -201,6 +200,9 @@ class Notifier:
             return Undelivered("no answer in time")
         except Undelivered as failure:
             return failure
+        except Exception as error:  # noqa: BLE001 - one message that a channel cannot take must not stop all others
+            _log.exception("a channel failed", channel=name)
+            return Undelivered(f"unexpected: {type(error).__name__}", is_of_channel=False)
         return None
 
     def _settle(self, conn: Connection, *, each: Due, failure: Undelivered | None) -> str:

@@ -154,7 +154,7 @@ async def test_a_replica_that_stops_hands_the_duty_over_at_once(post: Post) -> N
 async def test_after_a_crash_the_next_holder_sends_again_what_nobody_knows_to_have_arrived(
     post: Post,
 ) -> None:
-    class Killed(Exception):
+    class Killed(BaseException):
         """As if the process had gone."""
 
     def dies(_message: Message, _to: str) -> Undelivered | None:
@@ -251,14 +251,28 @@ async def test_who_has_left_before_the_mail_went_is_not_written_to(post: Post) -
     assert (await post.deliveries())["mail", admin.id][1:] == (True, "the recipient has left")
 
 
-async def test_a_notice_of_a_newer_release_is_taken_up_and_kept_from_nobody(post: Post) -> None:
+@pytest.mark.parametrize("kind", ["from_the_future", "threshold", "frozen"])
+async def test_a_notice_of_another_release_is_taken_up_and_kept_from_nobody(post: Post, kind: str) -> None:
     await post.note(spent())
+    odd = {"event": "x", "level": "y", "freeze": "unknown"}
     await post.database.write(
-        lambda conn: conn.execute(sa.update(table(NoticeRow)).values(kind="from_the_future", about={}))
+        lambda conn: conn.execute(sa.update(table(NoticeRow)).values(kind=kind, about=odd))
     )
     hook = Wire()
     await post.notifier(webhook=hook).work_off()
     assert hook.sent == [(spent().id, "")]
+
+
+async def test_a_channel_that_breaks_on_one_message_goes_on_with_the_next(post: Post) -> None:
+    def breaks(message: Message, _to: str) -> Undelivered | None:
+        if message.id == spent().id:
+            raise RuntimeError("a bug")
+        return None
+
+    hook, tomorrow = Wire(fail=breaks), spent(TODAY + dt.timedelta(days=1))
+    await post.note(spent(), tomorrow)
+    await post.notifier(webhook=hook).work_off()
+    assert hook.sent == [(tomorrow.id, "")]
 
 
 async def test_a_channel_that_hangs_is_cut_off(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
