@@ -47,11 +47,12 @@ class Place:
     def through(self, project: str) -> Side:
         """Bursar, as a member of `project` sees it.
 
-        `elections` may do everything, `spent` has a quota of nothing and `hasty` none for a minute, `two-1`, `two-2` and so on have one of
+        `elections` and `climate` may do everything, `spent` has a quota of nothing and `hasty` none for a minute, `two-1`, `two-2` and so on have one of
         two calls, `over` has an approval that has ended, and `drained` another credential at the same platform.
         """
         if project not in self._sides:
-            self._sides[project] = through(self.installation, project=project)
+            email = "cleo@example.edu" if project == "climate" else "ada@example.edu"
+            self._sides[project] = through(self.installation, project=project, email=email)
         return self._sides[project]
 
     def advance(self, seconds: float) -> None:

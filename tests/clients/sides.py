@@ -25,9 +25,7 @@ def direct_to(installation: Installation) -> Side:
     return Side(base_url=installation.simulator_url, client_key=CLIENT_KEY, client_secret=CLIENT_SECRET)
 
 
-def through(
-    installation: Installation, *, project: str = "elections", email: str = "ada@example.edu"
-) -> Side:
+def through(installation: Installation, *, project: str, email: str) -> Side:
     """Bursar, with a fresh key of one person in one project."""
     key = installation.key(email, project)
     return Side(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import requests
@@ -12,6 +13,7 @@ from tests.clients.wire import TOKEN_PATH
 from tests.servers.bursar import Installation, call
 
 _FEW_DAYS = Search(regions=("DE",), hashtag="election", start="20261001", end="20261004")
+_NO_ID = 7_000_000_000_000_000_001
 _SEVERAL_PAGES = 500
 """Followers, of whom public accounts alone are listed."""
 
@@ -37,7 +39,7 @@ class Subjects:
         little_known = self._with_few("follower_count", self.accounts["with_pins"])
         showing = [name for name in self.accounts["with_pins"] if self._shows_following(name)]
         few_follows = self._with_few("following_count", showing)
-        ids = [*(video["id"] for video in videos[:20]), 7_000_000_000_000_000_001]
+        ids = [*(video["id"] for video in videos[:20]), _NO_ID]
         self.errands: Mapping[str, Sequence[Errand]] = {
             "video/query": [
                 Errand(endpoint="video/query", subject=ELECTION),
@@ -76,6 +78,20 @@ class Subjects:
             ],
         }
 
+        self.empty: Mapping[str, Errand] = {
+            "video/query": Errand(
+                endpoint="video/query", subject=replace(_FEW_DAYS, hashtag="nobodyusesthis")
+            ),
+            "video/comment/list": Errand(endpoint="video/comment/list", subject=_NO_ID),
+            "user/pinned_videos": Errand(endpoint="user/pinned_videos", subject=self._without_pins()),
+            "tts/shop": Errand(endpoint="tts/shop", subject="no shop is called so", page=10),
+            "tts/product": Errand(endpoint="tts/product", subject=_NO_ID, page=10),
+            "tts/review": Errand(endpoint="tts/review", subject=_NO_ID, page=10),
+            "validation_task/create": Errand(endpoint="validation_task/create", subject=str(_NO_ID)),
+            "adlib/advertiser/query": Errand(endpoint="adlib/advertiser/query", subject="nobody", page=10),
+        }
+        """Errands that find nothing, where that is no refusal."""
+
     def short(self, endpoint: str) -> Errand:
         """The errand for this endpoint with the fewest pages."""
         return self.errands[endpoint][-1]
@@ -92,6 +108,16 @@ class Subjects:
         """Who of them has the fewest, but enough for several pages."""
         counts = {name: self._ask("user/info", count, {"username": name})[count] for name in handles}
         return min((name for name in handles if counts[name] > _SEVERAL_PAGES), key=counts.__getitem__)
+
+    def _without_pins(self) -> str:
+        others: Sequence[str] = [
+            name for name in self.accounts["likes_hidden"] if name not in self.accounts["with_pins"]
+        ]
+        return next(
+            name
+            for name in others
+            if not self._ask("user/pinned_videos", "id", {"username": name})["pinned_videos_list"]
+        )
 
     def _shows_following(self, handle: str) -> bool:
         return "user_following" in self._ask("user/following", "", {"username": handle})

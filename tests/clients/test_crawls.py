@@ -8,11 +8,13 @@ from tiktok_research_api import QueryUserInfoRequest, TikTokResearchAPI
 from tests.clients.cast import ACTS, Actor
 from tests.clients.errands import Errand, Search
 from tests.clients.nyu import store_everything
+from tests.clients.places import Place
 from tests.clients.sides import Log, Side
 from tests.clients.subjects import Subjects
 from tests.clients.wrapper import WRAPPER
 from tests.servers.bursar import Installation, call
 
+CAPTIONED = {"video/query", "user/liked_videos"}
 ONE_DAY = Search(regions=("FR",), hashtag="election", start="20261003", end="20261003")
 
 
@@ -86,6 +88,18 @@ def test_a_client_never_sees_a_token_or_a_search_id_that_the_platform_knows(
     assert asks_the_platform(granted["access_token"], run.research[0].sent) == 401
     assert asks_the_platform(own, run.research[0].sent) == 200
     assert asks_the_platform(own, second.sent) == 400
+
+
+@pytest.mark.parametrize("actor", [each for each in ACTS if each.endpoint in CAPTIONED], ids=str)
+def test_nuls_outlast_being_held(actor: Actor, direct: Side, place: Place) -> None:
+    errand = place.subjects.short(actor.endpoint)
+    place.turn(nul_p=1.0)
+    expected = actor.run(direct, errand)
+    # Another project, since what is held of the first has no NULs.
+    first, again = (actor.run(place.through("climate"), errand) for _ in range(2))
+    assert any("\\u0000" in page for page in expected.data)
+    assert first.behaviour == again.behaviour == expected.behaviour
+    assert first.data == again.data == expected.data
 
 
 def test_nyus_helper_stores_the_same_videos_authors_and_comments(

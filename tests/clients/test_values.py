@@ -12,15 +12,28 @@ from tests.clients.wire import after, messages_of
 
 SETTINGS = {"BURSAR_PAGE_TTL_S": "0"}
 
+MAY_FIND_NOTHING = {
+    "video/query",
+    "video/comment/list",
+    "user/pinned_videos",
+    "tts/shop",
+    "tts/product",
+    "tts/review",
+    "validation_task/create",
+    "adlib/advertiser/query",
+}
+"""Elsewhere there is always something, or a refusal."""
+
 KINDS = {
     "video/query": ("videos", "videos", "id"),
     "video/comment/list": ("comments", "comments", "id"),
     "user/liked_videos": ("user_liked_videos", "videos", "id"),
     "user/reposted_videos": ("reposted_videos", "videos", "id"),
+    "playlist/info": ("playlist_video_ids", "videos", None),
     "user/followers": ("user_followers", "users", "username"),
     "user/following": ("user_following", "users", "username"),
 }
-"""Where records vanish and leave holes: their list, what to delete, and the key that names it."""
+"""Where records vanish and leave holes: their list, what to delete, and the key that names it, if any."""
 
 VANISHING = [each for each in ACTS if each.endpoint in KINDS]
 _REFUSING = {
@@ -34,7 +47,7 @@ _REFUSING = {
 """Kinds of accounts that an endpoint refuses to show."""
 
 
-def pages_of(run: Run, key: str) -> list[list[dict[str, Any]]]:
+def pages_of(run: Run, key: str) -> list[list[Any]]:
     return [exchange.json["data"][key] for exchange in run.research if exchange.json is not None]
 
 
@@ -46,7 +59,7 @@ def test_short_pages_and_an_empty_one_in_the_middle_end_no_crawl(actor: Actor, p
     whole = pages_of(actor.run(place.direct, errand), key)
     assert len(whole) >= 3
     gone = [*whole[1], *whole[2][::2]]
-    order = {kind: [record[name] for record in gone]}
+    order = {kind: [record[name] if name else record for record in gone]}
 
     def vanish() -> None:
         place.installation.control("POST", "delete", **order)
@@ -60,6 +73,19 @@ def test_short_pages_and_an_empty_one_in_the_middle_end_no_crawl(actor: Actor, p
     assert lengths[1] == 0
     assert 0 < lengths[2] < lengths[0]
     assert len(lengths) == len(whole)
+    assert met.behaviour == expected.behaviour
+    assert met.data == expected.data
+
+
+@pytest.mark.parametrize("actor", [each for each in ACTS if each.endpoint in MAY_FIND_NOTHING], ids=str)
+def test_nothing_found_is_told_as_on_a_direct_call(actor: Actor, place: Place) -> None:
+    errand = place.subjects.empty[actor.endpoint]
+    place.start_anew()
+    expected = actor.run(place.direct, errand)
+    place.log.news()
+    met = actor.run(place.through("elections"), errand)
+    place.log.holds(met.exchanges)
+    assert set(expected.statuses) == {200}
     assert met.behaviour == expected.behaviour
     assert met.data == expected.data
 
