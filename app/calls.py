@@ -35,7 +35,7 @@ class Delivered:
     """Records for the client: `data` is JSON, or a file where the endpoint gives one, exactly as it goes out.
 
     `how` is hit, miss, bypass (fetched, and not kept) or collapsed (a fetch shared with others); `age_s` counts
-    from the platform.
+    from the platform. `standings` are those of budgets, `short` of the minute and of calls under way.
     """
 
     data: bytes
@@ -45,6 +45,7 @@ class Delivered:
     cost: Charge
     receipt: Receipt
     standings: tuple[Standing, ...]
+    short: tuple[Standing, ...] = ()
     warned: tuple[Objection, ...] = ()
 
 
@@ -56,6 +57,7 @@ class TurnedDown:
     cost: Charge
     receipt: Receipt
     standings: tuple[Standing, ...] = ()
+    short: tuple[Standing, ...] = ()
     warned: tuple[Objection, ...] = ()
 
 
@@ -94,6 +96,7 @@ class Landed:
     cost: Charge
     receipt: Receipt
     standings: tuple[Standing, ...]
+    short: tuple[Standing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,11 +118,11 @@ class NoRoom:
 
 
 class TooFast(RateLimited):
-    """A short limit had no room; `standings` are those of the short limits."""
+    """A short limit had no room; `short` is where the short limits stand."""
 
-    def __init__(self, message: str, *, retry_after_s: int, standings: tuple[Standing, ...]) -> None:
+    def __init__(self, message: str, *, retry_after_s: int, short: tuple[Standing, ...]) -> None:
         super().__init__(message, rule="quota", retry_after_s=retry_after_s)
-        self.standings = standings
+        self.short = short
 
 
 def reserved_for(call: Call) -> Charge:

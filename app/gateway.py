@@ -161,7 +161,7 @@ class Gateway:
             if not isinstance(outcome, NotDispatched):
                 hold.keep(came_to(call, outcome, charge))
             landed = await self._upstream.record(call, opened, outcome, charge, topic)
-            return replace(landed, standings=(*landed.standings, *hold.standings))
+            return replace(landed, short=hold.standings)
 
     async def token(
         self, client_key: str, client_secret: str, origin: Origin
@@ -317,7 +317,7 @@ class Gateway:
     async def _too_fast(self, call: Call, busy: Busy) -> RateLimited:
         budgets = await self._books.standings(**owners_of(call.caller))
         wait_s = retry_after_s(busy.exhausted, self._clock.now(), frees_in_s=busy.frees_in_s)
-        return TooFast(explain_busy(busy, budgets), retry_after_s=wait_s, standings=busy.standings)
+        return TooFast(explain_busy(busy, budgets), retry_after_s=wait_s, short=busy.standings)
 
     async def _deliver(
         self, call: Call, page: HeldPage, hold: Hold, *, how: str, **more: Value
@@ -344,6 +344,7 @@ class Gateway:
             cost=FREE,
             receipt=served.receipt,
             standings=served.standings,
+            short=hold.standings,
             warned=call.permit.warned,
         )
 
@@ -364,7 +365,7 @@ class Gateway:
                 return receipt
             served = Served(receipt=receipt, standings=await self._books.standings(**owners))
         hold.keep(amounts_at_door(delivered=delivered))
-        return replace(served, standings=(*served.standings, *hold.standings)) if hold.standings else served
+        return served
 
     async def _pass_on(
         self, call: Call, error: Failure | NotDispatched | OutcomeUnknown, fetched: Landed, hold: Hold
@@ -387,7 +388,13 @@ class Gateway:
         served = await self._serve(call, draft, hold, delivered=0)
         if isinstance(served, Superseded):
             return served
-        return TurnedDown(error=error, cost=FREE, receipt=served.receipt, standings=served.standings)
+        return TurnedDown(
+            error=error,
+            cost=FREE,
+            receipt=served.receipt,
+            standings=served.standings,
+            short=hold.standings,
+        )
 
     async def _turn_down(
         self,
@@ -411,10 +418,14 @@ class Gateway:
         if isinstance(receipt, Superseded):
             return receipt
         standings = () if caller is None else await self._books.standings(**owners_of(caller))
-        if isinstance(refusal, TooFast):
-            standings = (*standings, *refusal.standings)
-        warned = () if verdict is None else verdict.warned
-        return TurnedDown(error=refusal, cost=FREE, receipt=receipt, standings=standings, warned=warned)
+        return TurnedDown(
+            error=refusal,
+            cost=FREE,
+            receipt=receipt,
+            standings=standings,
+            short=refusal.short if isinstance(refusal, TooFast) else (),
+            warned=() if verdict is None else verdict.warned,
+        )
 
     async def _on_current_directory(self, decide: Callable[[], Awaitable[T | Superseded]]) -> T:
         """What `decide` comes to on a directory that has not changed before its entry was placed."""
@@ -438,9 +449,9 @@ def _warned(answer: Answer | Superseded, permit: Allowed) -> Answer | Superseded
 
 def _of_leader(call: Call, fetched: Landed) -> Answer:
     """What a fetch brought, for the one who pays for it."""
-    cost, receipt, standings = fetched.cost, fetched.receipt, fetched.standings
+    cost, receipt, standings, short = fetched.cost, fetched.receipt, fetched.standings, fetched.short
     if not isinstance(fetched.outcome, HeldPage):
-        return TurnedDown(error=fetched.outcome, cost=cost, receipt=receipt, standings=standings)
+        return TurnedDown(error=fetched.outcome, cost=cost, receipt=receipt, standings=standings, short=short)
     return Delivered(
         data=fetched.outcome.data,
         form=call.request.endpoint.answers,
@@ -449,4 +460,5 @@ def _of_leader(call: Call, fetched: Landed) -> Answer:
         cost=cost,
         receipt=receipt,
         standings=standings,
+        short=short,
     )

@@ -23,8 +23,7 @@ from app.errors import BadSetting
 
 _CONNECT_WITHIN_S: Final = 0.1
 _ANSWER_WITHIN_S: Final = 0.15
-_ROUND_TRIP_WITHIN_S: Final = 0.25
-"""Whoever asks knows within this time that Redis is away, a new connection included."""
+"""Both together: whoever asks knows within a quarter of a second that Redis is away."""
 _MOST_IN_BATCH: Final = 256
 
 _log = structlog.get_logger()
@@ -151,7 +150,7 @@ class RedisLink:
                 continue
             batch = [self._queue.popleft() for _ in range(min(len(self._queue), _MOST_IN_BATCH))]
             try:
-                async with asyncio.timeout(_ROUND_TRIP_WITHIN_S):
+                async with asyncio.timeout(_ANSWER_WITHIN_S + (0 if self._connection else _CONNECT_WITHIN_S)):
                     answers = await self._ask(batch)
             except (RedisError, OSError, TimeoutError) as error:
                 await self._lose(batch, error)
@@ -242,7 +241,7 @@ def _pool(url: str) -> ConnectionPool:
         return ConnectionPool.from_url(
             url,
             socket_connect_timeout=_CONNECT_WITHIN_S,
-            socket_timeout=_ANSWER_WITHIN_S,
+            socket_timeout=None,  # the whole round trip has one, which is cheaper than one for each answer
             retry=Retry(NoBackoff(), 0),
             protocol=2,
             decode_responses=False,

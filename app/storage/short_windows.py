@@ -57,6 +57,25 @@ class _Minute:
         return self.length_s
 
 
+@dataclass(slots=True)
+class _Meter:
+    """One limit as one call meets it: this process's part of it, and what the call takes."""
+
+    limit: Limit
+    slot: _Slot
+    part: int
+    amount: int
+    used: int
+    minute: _Minute | None = None
+    taking: _Taking | None = None
+
+    def frees_in_s(self, now_s: float) -> float | None:
+        """When there will be room for the call."""
+        if self.minute is None:
+            return None
+        return self.minute.frees_in_s(self.amount - (self.part - self.used), now_s)
+
+
 class ProcessWindows:
     """The port in this process's memory.
 
@@ -79,70 +98,60 @@ class ProcessWindows:
         now_s = self._clock.monotonic_s()
         if now_s - self._swept_s > _SWEEP_EVERY_S:
             self._sweep(now_s)
-        processes = self._processes()
-        parts = {limit: _part(limit.amount, processes) for limit in wanted}
-        if processes > 1:
-            # What the whole limit has room for is not refused for ever because it is more than a part.
-            wanted = {
-                limit: min(amount, parts[limit]) if amount <= limit.amount else amount
-                for limit, amount in wanted.items()
-            }
-        left = {limit: parts[limit] - self._used(limit, now_s) for limit in wanted}
-        if any(left[limit] < amount for limit, amount in wanted.items()):
+        meters = [self._meter(limit, amount, now_s) for limit, amount in wanted.items()]
+        if any(each.part - each.used < each.amount for each in meters):
             rooms = [
-                (Room(limit=limit, left=max(0, room)), self._frees_in_s(limit, wanted[limit] - room, now_s))
-                for limit, room in left.items()
+                (Room(limit=each.limit, left=max(0, each.part - each.used)), each.frees_in_s(now_s))
+                for each in meters
             ]
-            exhausted, frees_in_s = refusal(rooms, wanted)
-            return Busy(
-                exhausted=exhausted, frees_in_s=frees_in_s, standings=self._standings(wanted, parts, now_s)
-            )
-        taken = {limit: self._add(limit, amount, now_s) for limit, amount in wanted.items()}
-        return Hold(wanted, self._standings(wanted, parts, now_s), partial(self._release, taken))
+            named, frees_in_s = refusal(rooms, {each.limit: each.amount for each in meters})
+            standings = tuple(self._standing(each, now_s) for each in meters)
+            return Busy(exhausted=named, frees_in_s=frees_in_s, standings=standings)
+        for each in meters:
+            self._add(each, now_s)
+        standings = tuple(self._standing(each, now_s) for each in meters)
+        taken = {each.limit: each.amount for each in meters}
+        return Hold(taken, standings, partial(self._release, meters))
 
-    def _used(self, limit: Limit, now_s: float) -> int:
+    def _meter(self, limit: Limit, amount: int, now_s: float) -> _Meter:
         slot = (limit.scope, limit.dimension)
+        processes = self._processes()
+        part = _part(limit.amount, processes)
+        if processes > 1 and amount <= limit.amount:
+            # What the whole limit has room for is not refused for ever because it is more than a part.
+            amount = min(amount, part)
         if limit.window is None:
-            return self._under_way.get(slot, 0)
+            return _Meter(limit, slot, part, amount, used=self._under_way.get(slot, 0))
         minute = self._minutes.get(slot)
-        return 0 if minute is None else minute.used(now_s)
+        if minute is None:
+            minute = self._minutes[slot] = _Minute(self._minute_s)
+        return _Meter(limit, slot, part, amount, used=minute.used(now_s), minute=minute)
 
-    def _add(self, limit: Limit, amount: int, now_s: float) -> _Taking | None:
-        slot = (limit.scope, limit.dimension)
-        if limit.window is None:
-            self._under_way[slot] = self._under_way.get(slot, 0) + amount
-            return None
-        return self._minutes.setdefault(slot, _Minute(self._minute_s)).add(amount, now_s)
+    def _add(self, meter: _Meter, now_s: float) -> None:
+        meter.used += meter.amount
+        if meter.minute is None:
+            self._under_way[meter.slot] = meter.used
+        else:
+            meter.taking = meter.minute.add(meter.amount, now_s)
 
-    def _release(self, taken: dict[Limit, _Taking | None], kept: Wanted) -> None:
-        for limit, taking in taken.items():
-            slot = (limit.scope, limit.dimension)
-            if taking is not None:
-                minute = self._minutes.get(slot)
-                if minute is not None:
-                    minute.change(taking, kept[limit])
-            elif self._under_way[slot] == 1:
-                del self._under_way[slot]
+    def _release(self, meters: list[_Meter], kept: Wanted) -> None:
+        for each in meters:
+            if each.minute is not None and each.taking is not None:
+                each.minute.change(each.taking, kept[each.limit])
+            elif (left := self._under_way[each.slot] - each.amount) > 0:
+                self._under_way[each.slot] = left
             else:
-                self._under_way[slot] -= 1
+                del self._under_way[each.slot]
 
-    def _frees_in_s(self, limit: Limit, lacking: int, now_s: float) -> float | None:
-        minute = self._minutes.get((limit.scope, limit.dimension))
-        if limit.window is None:
-            return None
-        return self._minute_s if minute is None else minute.frees_in_s(lacking, now_s)
-
-    def _standings(self, wanted: Wanted, parts: dict[Limit, int], now_s: float) -> tuple[Standing, ...]:
-        return tuple(self._standing(limit, parts[limit], now_s) for limit in wanted)
-
-    def _standing(self, limit: Limit, part: int, now_s: float) -> Standing:
-        used = self._used(limit, now_s)
-        frees_in_s = self._frees_in_s(limit, 1, now_s) if used else None
+    def _standing(self, meter: _Meter, now_s: float) -> Standing:
+        frees_in_s = None
+        if meter.minute is not None and meter.used:
+            frees_in_s = meter.minute.frees_in_s(1, now_s)
         return Standing(
-            limit=limit,
-            used=used,
+            limit=meter.limit,
+            used=meter.used,
             reserved=0,
-            left=max(0, part - used),
+            left=max(0, meter.part - meter.used),
             resets_at=None if frees_in_s is None else self._clock.now() + dt.timedelta(seconds=frees_in_s),
         )
 

@@ -8,6 +8,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from urllib.parse import parse_qsl
 
@@ -81,7 +82,7 @@ class ResearchApi:
         self._clock = clock
         self._patience = patience
         self._metrics = metrics
-        self._limits_told: dict[int, tuple[tuple[Standing, ...], int, Headers]] = {}
+        self._limits_told: dict[int, tuple[tuple[Standing, ...], int, tuple[str, str]]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -134,7 +135,7 @@ class ResearchApi:
         answer = await self._gateway.research(request)
         common = [
             *_receipt_headers(answer.receipt),
-            *self._limit_headers(answer.standings),
+            *self._limit_headers(answer.standings, answer.short),
             _cost_header(answer.cost),
             *_warning_headers(answer.warned),
         ]
@@ -195,17 +196,26 @@ class ResearchApi:
             more.append((b"allow", b"POST"))
         return _error_reply(told, receipt.id, more)
 
-    def _limit_headers(self, standings: tuple[Standing, ...]) -> Headers:
-        if not standings:
+    def _limit_headers(self, standings: tuple[Standing, ...], short: tuple[Standing, ...]) -> Headers:
+        if not standings and not short:
             return []
         now = self._clock.now()
+        policy, state = self._of_budgets(standings, now)
+        if short:
+            # These differ from call to call, so they are spelled for each.
+            short_policy, short_state = ratelimit_headers(short, now)
+            policy = f"{policy}, {short_policy}" if policy else short_policy
+            state = f"{state}, {short_state}" if state else short_state
+        return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", state.encode())] if policy else []
+
+    def _of_budgets(self, standings: tuple[Standing, ...], now: datetime) -> tuple[str, str]:
+        """The values of both headers, spelled once a second for as long as the standings are the same."""
         second = int(now.timestamp())
         kept = self._limits_told.get(id(standings))
         # The tuple is kept beside the headers, so its id cannot be another's meanwhile.
         if kept is not None and kept[0] is standings and kept[1] == second:
             return kept[2]
-        policy, state = ratelimit_headers(standings, now)
-        told = [(b"ratelimit-policy", policy.encode()), (b"ratelimit", state.encode())] if policy else []
+        told = ratelimit_headers(standings, now)
         if len(self._limits_told) >= _MOST_TOLD:
             self._limits_told.clear()
         self._limits_told[id(standings)] = (standings, second, told)
