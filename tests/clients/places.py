@@ -47,8 +47,8 @@ class Place:
     def through(self, project: str) -> Side:
         """Bursar, as a member of `project` sees it.
 
-        `elections` and `climate` may do everything, `spent` has a quota of nothing and `hasty` none for a minute, `two-1`, `two-2` and so on have one of
-        two calls, `over` has an approval that has ended, and `drained` another credential at the same platform.
+        `elections` and `climate` may do everything, `spent` has a quota of nothing and `hasty` none for a minute, `one` has one of a single
+        call, `two-1`, `two-2` and so on have one of two, `over` has an approval that has ended, and `drained` another credential at the same platform.
         """
         if project not in self._sides:
             email = "cleo@example.edu" if project == "climate" else "ada@example.edu"
@@ -91,7 +91,7 @@ def opened(home: Path, settings: Mapping[str, str]) -> Iterator[Place]:
 def _people_and_projects(installation: Installation) -> dict[str, Any]:
     wanted = state(installation.simulator_url, limits=_GENEROUS)
     elections, credential = wanted["projects"][0], wanted["credentials"][0]
-    two = [{**elections, "name": f"two-{n}", "limits": {**_GENEROUS, **_TWO}} for n in range(1, 5)]
+    two = [{**elections, "name": f"two-{n}", "limits": {**_GENEROUS, **_TWO}} for n in range(1, 6)]
     return {
         "credentials": [credential, {**credential, "name": "drained"}],
         "people": [*wanted["people"], _READER],
@@ -100,6 +100,7 @@ def _people_and_projects(installation: Installation) -> dict[str, Any]:
             {**elections, "name": "spent", "limits": {**_GENEROUS, **_NOTHING}},
             {**elections, "name": "hasty", "limits": {**_GENEROUS, "calls/minute": 0}},
             *two,
+            {**elections, "name": "one", "limits": {**_GENEROUS, "requests/day": 1}},
             {**elections, "name": "over", "approval": _OVER},
             {**elections, "name": "drained", "credential": "drained"},
         ],

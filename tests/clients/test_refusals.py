@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.cast import ACTS, CLIENTS, Actor
+from tests.clients.cast import ACTS, CLIENTS, FOLLOW_UPS, Actor, actor_named
 from tests.clients.places import Place
 from tests.clients.tables import cells_of
 from tests.clients.wire import after
@@ -104,6 +104,26 @@ def test_a_quota_that_ends_within_a_crawl_leaves_the_client_what_a_direct_call_w
     met = actor.run(place.through(f"two-{CLIENTS.index(client) + 1}"), errand)
     place.log.holds(met.exchanges)
     assert met.statuses[:3] == [200, 200, 429]
+    assert met.behaviour == expected.behaviour
+    assert met.codes == expected.codes
+    assert met.data == expected.data
+
+
+@pytest.mark.parametrize(("project", "refused"), [("one", FOLLOW_UPS[0]), ("two-5", FOLLOW_UPS[1])])
+def test_a_quota_that_ends_within_a_validation_task_is_met_as_the_platforms(
+    project: str, refused: str, place: Place
+) -> None:
+    actor = actor_named("R.validation_task/create")
+    errand = place.subjects.short(actor.endpoint)
+    place.start_anew()
+    place.installation.control("POST", "faults", endpoint=refused, **REFUSALS["quota"])
+    expected = actor.run(place.direct, errand)
+    place.start_anew()
+    place.log.news()
+    met = actor.run(place.through(project), errand)
+    place.log.holds(met.exchanges)
+    assert expected.raised == "httr2_http_429"
+    assert met.research[-1].path == f"/v2/research/{refused}/"
     assert met.behaviour == expected.behaviour
     assert met.codes == expected.codes
     assert met.data == expected.data
