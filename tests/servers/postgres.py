@@ -151,6 +151,12 @@ class PrivatePostgres:
         """Remove a database and end whoever is still connected to it."""
         self._run("psql", "-qX", *self._address(), "-c", f"DROP DATABASE {name} WITH (FORCE)", "postgres")
 
+    def set_time_zone(self, name: str, zone: str) -> None:
+        """Have every new session of a database begin in that time zone."""
+        self._run(
+            "psql", "-qX", *self._address(), "-c", f"ALTER DATABASE {name} SET timezone = '{zone}'", name
+        )
+
     def dump(self, database: str) -> str:
         """All that the database holds, as text."""
         return self._run("pg_dump", *self._address(), database)
