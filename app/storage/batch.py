@@ -196,16 +196,17 @@ class _Batch:
             for promise in self._promises.values()
             for taking in promise.takings
         }
-        deciding = set[str]()
+        opening, serving = set[str](), set[str]()
         for each in operations:
             if isinstance(each, OpenCall):
-                deciding |= owner_ids(each.intent.owners)
+                opening |= owner_ids(each.intent.owners)
             elif isinstance(each, ServeHeld):
-                deciding |= owner_ids(each.owners)
+                serving |= owner_ids(each.owners)
+        deciding = opening | serving
         if scopes or deciding:
             self._ledger.load(scopes | deciding, limits_of=deciding, days=days)
-        if deciding:
-            self._mirrors.load(deciding)
+        if opening:
+            self._mirrors.load(opening)
 
     def apply(self, operation: Operation) -> Outcome:
         """What one operation comes to."""
