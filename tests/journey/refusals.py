@@ -32,7 +32,7 @@ AN_ID = ("video_id", "playlist_id", "shop_id", "ad_id")
 ROUND = ("start_date", "end_date")
 NOBODYS_KEY = f"Bearer bsr_live_AAAAAAAAAAAA_{'a' * 43}_000000"
 NOBODYS_SEARCH, NOBODYS_TASK = "4611686018427387905", 9_223_372_036_854_775_809
-BLOB = gzip.compress(b'{"username":"alice"}')
+BLOB = gzip.compress(b'{"username":"alice"}', mtime=0)
 
 
 def unasked(question: Question) -> Question:

@@ -106,8 +106,8 @@ async def test_every_bad_body_is_in_the_log_and_none_was_sent_on(
     [
         (b"x" * 300_000, {}),
         (b'{"username":"' + b"a" * 300_000 + b'"}', {}),
-        (gzip.compress(b'{"username":"a"}'), {"Content-Encoding": "gzip"}),
-        (gzip.compress(b"\0" * 50_000_000), {"Content-Encoding": "gzip"}),
+        (gzip.compress(b'{"username":"a"}', mtime=0), {"Content-Encoding": "gzip"}),
+        (gzip.compress(b"\0" * 50_000_000, mtime=0), {"Content-Encoding": "gzip"}),
         (b"{}", {"Content-Encoding": "zstd"}),
     ],
 )
