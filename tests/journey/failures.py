@@ -70,7 +70,7 @@ FAILURES = (
     Failing("10", "a token that is refused for good", EVERY, (EXPIRED, EXPIRED), 503, "internal_error",
             "The platform does not accept the institution's credential at the moment. ...", cost=0, wait=WHEN_BACK),
     Failing("10", "no new token", EVERY, (EXPIRED, NO_NEW_TOKEN), 503, "internal_error",
-            "The platform could not be reached (the platform refused the institution's credential: ...", cost=0, wait=WHEN_BACK),
+            "The platform could not be reached (the token endpoint answered 500: ...", cost=0, wait=WHEN_BACK),
     Failing("10", "no scope, as 401", EVERY, says(401, "scope_not_authorized", "The scope is not authorized."), 400,
             "scope_not_authorized", "The scope is not authorized.", cost=0),
     Failing("10", "no scope for some fields", EVERY, says(400, "scope_permission_missed", "The scope is missed."), 400,
