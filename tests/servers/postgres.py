@@ -1,10 +1,12 @@
 """A private PostgreSQL server in a directory of its own."""
 
+import os
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,11 +25,15 @@ _GONE_WITHIN_S = 30.0
 
 
 class PrivatePostgres:
-    """A server with its own data directory, port and socket; durable like a real one unless told otherwise."""
+    """A server with its own data directory, port and socket; durable like a real one unless told otherwise.
 
-    def __init__(self, *, is_durable: bool = True) -> None:
+    `environ` is added to the server's own environment.
+    """
+
+    def __init__(self, *, is_durable: bool = True, environ: Mapping[str, str] | None = None) -> None:
         self.port = free_port()
         self._is_durable = is_durable
+        self._environ = {**os.environ, **(environ or {})}
         self._account = ordinary_account()
         # Short, since a Unix socket's path may have 107 bytes at most.
         self._home = Path(tempfile.mkdtemp(prefix="bpg", dir="/tmp"))
@@ -98,6 +104,7 @@ class PrivatePostgres:
                 extra_groups=self._account.groups,
                 stdout=log,
                 stderr=log,
+                env=self._environ,
                 cwd=self._home,
                 start_new_session=True,
             )
