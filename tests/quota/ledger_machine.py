@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from app.audit.entries import Draft, Receipt
-from app.books import Intent, PlatformSays, PlatformSpent, Reservation, Superseded
+from app.books import Intent, PlatformSays, PlatformSpent, Reservation, Served, Superseded
 from app.provider.charge import Charge
 from app.provider.endpoint import QuotaFamily
 from app.quota.arithmetic import Exhausted, Limit, Standing, Want
-from app.quota.limits import wants_of
+from app.quota.limits import own_wants, wants_of
 from app.storage.books import SqlBooks
 from app.storage.engines import open_database
+from app.storage.limits import SqlLimits
 from app.storage.log import append, check_log
 from app.storage.tables import LimitRow, RaiseRow, table
 from tests.quota import plain_ledger as plain
@@ -49,10 +50,9 @@ def _slots() -> list[Slot]:
         (kind, owners[scope], dimension, window)
         for owners in CALLERS
         for kind, scope in KINDS.items()
-        for pair in plain.FAMILIES.values()
-        for dimension in pair
+        for dimension in plain.DIMENSIONS
         for window in plain.WINDOWS
-        if kind != "floor" or window == "day"
+        if kind != "floor" or (window == "day" and dimension not in plain.OWN)
     }
     # Most of the machine's calls are of one family, so most of its limits are too.
     return sorted(found, key=lambda slot: (slot[2] not in plain.FAMILIES["main"], slot))
@@ -71,9 +71,11 @@ TIGHT: tuple[tuple[Slot, ...], ...] = (
     (("credential", "c1", "requests", "month"), ("project", "p1", "records", "month")),
     (("each_member", "p1", "requests", "day"), ("member", "m2", "requests", "day")),
     (("project", "p1", "requests", "project"), ("credential", "c1", "requests", "day")),
+    (("credential", "c1", "delivered", "day"), ("each_member", "p1", "calls", "month")),
 )
 """Sets of limits that have something to do with each other."""
-A_SLOT = st.one_of(st.sampled_from(MAIN_SLOTS), st.sampled_from(MAIN_SLOTS), st.sampled_from(SLOTS))
+OWN_SLOTS = [slot for slot in SLOTS if slot[2] in plain.OWN]
+A_SLOT = st.one_of(*(st.sampled_from(some) for some in (MAIN_SLOTS, MAIN_SLOTS, OWN_SLOTS, SLOTS)))
 A_CALLER = st.sampled_from([*CALLERS[:4], *CALLERS])
 A_FAMILY = st.sampled_from(["main", "main", "main", "graph", "ads"])
 RECORDS = st.one_of(st.integers(0, 25), st.sampled_from([0, 1, 100]))
@@ -190,6 +192,10 @@ class LedgerMachine(RuleBasedStateMachine):
         for _ in range(data.draw(st.integers(1, min(3, len(self.open))))):
             says = data.draw(st.sampled_from([None, "room", "room", "spent"]))
             self._settle(self._pick(self.open, data), data.draw(st.integers(0, 4)), says)
+
+    @rule(owners=A_CALLER, delivered=RECORDS)
+    def a_call_is_answered_from_what_is_held(self, owners: Owners, delivered: int) -> None:
+        self.run(self._serve(owners, delivered))
 
     @precondition(lambda self: self.plain.spent)
     @rule(data=st.data(), off=st.sampled_from([-1, 0, plain.MINUTE]))
@@ -310,7 +316,8 @@ class LedgerMachine(RuleBasedStateMachine):
         assert written.counters == self.plain.counters()
         assert written.promised == {name for name, call in self.ids.items() if call.is_open}
         self.log.add(written.leaves)
-        assert self.log.counters() == written.counters
+        of_platform = {each: both for each, both in written.counters.items() if each[2] not in plain.OWN}
+        assert self.log.counters() == of_platform
         assert self.log.unclosed() == written.promised
 
     @rule(owners=A_CALLER)
@@ -323,14 +330,16 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def _ask_at_once(self, asks: Sequence[Ask], settling: Sequence[Promised]) -> None:
         async def work() -> list[Any]:
+            # First, since they may have to be read, and the calls are to queue in their order.
+            wants = [await self._wants(ask) for ask in asks]
             closes = (self._close(each, 0, 0, None) for each in settling)
-            opens = (self._open(ask, self._intent(ask)) for ask in asks)
+            opens = map(self.books.open_call, wants, map(self._intent, asks))
             return await asyncio.gather(*closes, *opens)
 
         answers = self.run(work())
         self.plain.tick(self.clock.us)
         for each in settling:
-            self.plain.settle(each.call, each.family, requests=0, records=0, says=None)
+            self.plain.settle(each.call, each.family, requests=0, records=0, delivered=0, says=None)
         for ask, answer in zip(asks, answers[len(settling) :], strict=True):
             verdict = self.plain.ask(ask.owners, ask.family, ask.records, lease=ask.lease)
             self._check(ask, answer, verdict)
@@ -347,13 +356,16 @@ class LedgerMachine(RuleBasedStateMachine):
         elif verdict.platform_says_spent:
             assert isinstance(answer, PlatformSpent)
         else:
-            assert isinstance(answer, Exhausted)
-            slot = _slot_of(answer.limit)
-            short = verdict.short[slot]
-            assert (answer.wanted, answer.left, answer.kept) == (short.wanted, short.left, short.kept)
-            assert plain.WINDOWS.index(slot[3]) == max(plain.WINDOWS.index(each[3]) for each in verdict.short)
-            rooms = {_slot_of(each.limit): each.left for each in answer.others}
-            assert {**rooms, slot: short.left} == verdict.rooms
+            self._check_short(answer, verdict)
+
+    def _check_short(self, answer: object, verdict: Verdict) -> None:
+        assert isinstance(answer, Exhausted)
+        slot = _slot_of(answer.limit)
+        short = verdict.short[slot]
+        assert (answer.wanted, answer.left, answer.kept) == (short.wanted, short.left, short.kept)
+        assert plain.WINDOWS.index(slot[3]) == max(plain.WINDOWS.index(each[3]) for each in verdict.short)
+        rooms = {_slot_of(each.limit): each.left for each in answer.others}
+        assert {**rooms, slot: short.left} == verdict.rooms
 
     def _check_standings(self, found: Sequence[Standing], owners: Owners, *, now: int) -> None:
         amounts = self.plain.limits_of(owners, now=now)
@@ -364,11 +376,25 @@ class LedgerMachine(RuleBasedStateMachine):
             assert each.left == max(0, each.limit.amount - used - reserved)
 
     def _settle(self, which: Promised, quarters: int, says: str | None) -> None:
-        records = which.call.takes[plain.FAMILIES[which.family][1]] * quarters // 4
+        records = which.call.takes["key", plain.FAMILIES[which.family][1]] * quarters // 4
         requests = min(1, quarters)
         self.run(self._close(which, requests, records, says))
         self.plain.tick(self.clock.us)
-        self.plain.settle(which.call, which.family, requests=requests, records=records, says=says)
+        self.plain.settle(
+            which.call, which.family, requests=requests, records=records, delivered=records, says=says
+        )
+
+    async def _serve(self, owners: Owners, delivered: int) -> None:
+        wants = await self._own_wants(owners, delivered)
+        draft = Draft(type="decision", fields={"actor": actor(owners)})
+        answer = await self.books.serve(draft, wants, owners=named(owners), revision=self.revision)
+        self.plain.tick(self.clock.us)
+        verdict = self.plain.serve(owners, delivered)
+        if verdict.call is not None:
+            assert isinstance(answer, Served)
+            self._check_standings(answer.standings, owners, now=self.plain.now)
+        else:
+            self._check_short(answer, verdict)
 
     async def _close(self, which: Promised, requests: int, records: int, says: str | None) -> Receipt:
         return await self.books.close_call(
@@ -376,6 +402,7 @@ class LedgerMachine(RuleBasedStateMachine):
             Charge(requests=requests, records=records),
             Draft(type="outcome", fields={"intent_ix": which.reservation.receipt.index}),
             says=None if says is None else PlatformSays(says),
+            delivered=records,
         )
 
     def _leases_ended(self) -> None:
@@ -395,6 +422,7 @@ class LedgerMachine(RuleBasedStateMachine):
             boot=boot("replica", f"boot{self.boots}"),
             reap_every_s=NEVER_S,
         )
+        self.limits = SqlLimits(self.database, self.clock)
         self.run(self.books.start())
 
     async def _die(self) -> None:
@@ -404,10 +432,11 @@ class LedgerMachine(RuleBasedStateMachine):
         await self.database.close()
 
     async def _open(self, ask: Ask, intent: Intent) -> object:
-        return await self.books.open_call(self._wants(ask), intent)
+        return await self.books.open_call(await self._wants(ask), intent)
 
     async def _leave(self, ask: Ask, turns: int) -> None:
-        waiting = asyncio.ensure_future(self._open(ask, self._intent(ask)))
+        wants = await self._wants(ask)
+        waiting = asyncio.ensure_future(self.books.open_call(wants, self._intent(ask)))
         for _ in range(turns + 1):
             await asyncio.sleep(0)
         waiting.cancel()
@@ -415,9 +444,15 @@ class LedgerMachine(RuleBasedStateMachine):
         # What is given back stands in the queue no later than this.
         await self.books.note(Draft(type="decision", fields={}))
 
-    def _wants(self, ask: Ask) -> tuple[Want, ...]:
+    async def _wants(self, ask: Ask) -> tuple[Want, ...]:
         family = QuotaFamily(ask.family)
-        return wants_of(family, requests=1, records=ask.records, **named(ask.owners))
+        wants = wants_of(family, requests=1, records=ask.records, **named(ask.owners))
+        return wants + await self._own_wants(ask.owners, ask.records)
+
+    async def _own_wants(self, owners: Owners, delivered: int) -> tuple[Want, ...]:
+        """As the gateway finds them, by the limits in force when it looks."""
+        held_to = await self.limits.held_to(named(owners), revision=self.revision)
+        return own_wants(held_to, calls=1, delivered=delivered)
 
     def _intent(self, ask: Ask, *, revision: int | None = None) -> Intent:
         return Intent(

@@ -35,7 +35,7 @@ CALLERS: tuple[Owners, ...] = tuple(
 )
 KINDS = {**{scope: scope for scope in plain.SCOPES}, "each_member": "project", "floor": "project"}
 """Kinds of stored limits, and whose id each is kept under."""
-CALLS = tuple(calls for calls, _ in plain.FAMILIES.values())
+CALLS = ("calls", *(calls for calls, _ in plain.FAMILIES.values()))
 
 
 def named(owners: Owners) -> NamedOwners:
@@ -114,7 +114,10 @@ def read_written(conn: Connection, *, since: int) -> Written:
 
 @dataclass(slots=True)
 class ToldByTheLog:
-    """Counters and open calls as the entries alone tell of them."""
+    """Counters of what the platform counts, and open calls, as the entries alone tell of them.
+
+    Of calls and delivered records an entry does not say in which scopes they were counted.
+    """
 
     size: int = 0
     newest_us: int = 0
@@ -167,5 +170,6 @@ def _told(intent: dict[str, Any], amounts: dict[str, int]) -> list[tuple[Counter
         ((scope, intent["actor"][name], dimension, date.fromisoformat(day).toordinal()), amount)
         for scope, name in names.items()
         for dimension, amount in amounts.items()
+        if dimension not in plain.OWN
         for day in intent["quota"]["days"]
     ]

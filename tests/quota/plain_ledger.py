@@ -20,6 +20,9 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "graph": ("follower_calls", "follower_records"),
     "ads": ("ad_calls", "ad_records"),
 }
+OWN = ("calls", "delivered")
+"""What the platform does not count: it is counted where there is a limit on it, and nowhere else."""
+DIMENSIONS = (*(dimension for pair in FAMILIES.values() for dimension in pair), *OWN)
 SCOPES = ("credential", "project", "member", "key")
 WINDOWS = ("day", "month", "project")
 """From the one that comes back first to the one that never does."""
@@ -60,11 +63,14 @@ def _part(window: str, day: int) -> object:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Call:
-    """One call that was let through; what it takes is what it was promised, and later what it cost."""
+    """One call that was let through; what it takes is what it was promised, and later what it cost.
+
+    What it takes is told by scope and dimension.
+    """
 
     owners: Owners
     days: tuple[int, ...]
-    takes: dict[str, int]
+    takes: dict[tuple[str, str], int]
     lease_until: int
     is_open: bool = True
     is_probe: bool = False
@@ -148,20 +154,13 @@ class PlainLedger:
         is_spent = spent is not None and spent.day >= days[0]
         if spent is not None and is_spent and self.now < spent.asks_again:
             return Verdict(platform_says_spent=True)
-        takes = dict(zip(FAMILIES[family], (1, records), strict=True))
-        rooms: dict[Slot, int] = {}
-        short: dict[Slot, Short] = {}
-        for slot, amount in self.limits_of(owners, now=self.now).items():
-            if slot[2] not in takes:
-                continue
-            kept = self._kept(owners, slot, days)
-            free = {part: amount - took for part, took in self._taken(slot, days).items()}
-            rooms[slot] = min(max(0, left - kept) // count for (_, count), left in free.items())
-            if rooms[slot] < takes[slot[2]]:
-                fewest = max(0, min(free.values()))
-                short[slot] = Short(wanted=takes[slot[2]], left=rooms[slot], kept=min(kept, fewest))
-        if short:
-            return Verdict(short=short, rooms=rooms)
+        limits = self.limits_of(owners, now=self.now)
+        amounts = dict(zip(FAMILIES[family], (1, records), strict=True))
+        takes = {(scope, dimension): amounts[dimension] for scope in SCOPES for dimension in amounts}
+        takes |= self._own(limits, calls=1, delivered=records)
+        verdict = self._weigh(owners, takes, limits)
+        if verdict.short:
+            return verdict
         if spent is not None and is_spent:
             spent.probes += 1
             spent.asks_again = self.now + min(15 * MINUTE * 2**spent.probes, 120 * MINUTE)
@@ -169,13 +168,53 @@ class PlainLedger:
             owners=owners, days=days, takes=takes, lease_until=self.now + lease, is_probe=bool(is_spent)
         )
         self.calls.append(call)
-        return Verdict(call=call, rooms=rooms)
+        return Verdict(call=call, rooms=verdict.rooms)
 
-    def settle(self, call: Call, family: str, *, requests: int, records: int, says: str | None) -> bool:
+    def serve(self, owners: Owners, delivered: int) -> Verdict:
+        """What must be said to a call that is answered from what is held."""
+        limits = self.limits_of(owners, now=self.now)
+        takes = self._own(limits, calls=1, delivered=delivered)
+        verdict = self._weigh(owners, takes, limits)
+        if verdict.short:
+            return verdict
+        call = Call(owners=owners, days=days_of(self.now), takes=takes, lease_until=self.now, is_open=False)
+        self.calls.append(call)
+        return Verdict(call=call, rooms=verdict.rooms)
+
+    def _own(self, limits: Mapping[Slot, int], **amounts: int) -> dict[tuple[str, str], int]:
+        return {
+            (scope, dimension): amounts[dimension] for scope, _, dimension, _ in limits if dimension in OWN
+        }
+
+    def _weigh(
+        self, owners: Owners, takes: Mapping[tuple[str, str], int], limits: Mapping[Slot, int]
+    ) -> Verdict:
+        """How much room each limit that is touched has, and which have too little."""
+        days = days_of(self.now)
+        rooms: dict[Slot, int] = {}
+        short: dict[Slot, Short] = {}
+        for slot, amount in limits.items():
+            scope, _, dimension, _ = slot
+            if (scope, dimension) not in takes:
+                continue
+            wanted = takes[scope, dimension]
+            kept = self._kept(owners, slot, days)
+            free = {part: amount - took for part, took in self._taken(slot, days).items()}
+            rooms[slot] = min(max(0, left - kept) // count for (_, count), left in free.items())
+            if rooms[slot] < wanted:
+                fewest = max(0, min(free.values()))
+                short[slot] = Short(wanted=wanted, left=rooms[slot], kept=min(kept, fewest))
+        return Verdict(short=short, rooms=rooms)
+
+    def settle(
+        self, call: Call, family: str, *, requests: int, records: int, delivered: int, says: str | None
+    ) -> bool:
         """Have the call cost that; False: its lease was ended before, which has settled it already."""
         if not call.is_open:
             return False
-        call.takes = dict(zip(FAMILIES[family], (requests, records), strict=True))
+        costs = dict(zip(FAMILIES[family], (requests, records), strict=True))
+        costs |= {"calls": requests, "delivered": delivered}
+        call.takes = {(scope, dimension): costs[dimension] for scope, dimension in call.takes}
         call.is_open = False
         slot = (call.owners["credential"], family)
         if says == "room" and call.is_probe:
@@ -197,10 +236,9 @@ class PlainLedger:
         """Used and reserved of everything, zeros left out."""
         sums: dict[Counter, list[int]] = defaultdict(lambda: [0, 0])
         for call in self.calls:
-            for scope in SCOPES:
-                for dimension, amount in call.takes.items():
-                    for day in call.days:
-                        sums[scope, call.owners[scope], dimension, day][call.is_open] += amount
+            for (scope, dimension), amount in call.takes.items():
+                for day in call.days:
+                    sums[scope, call.owners[scope], dimension, day][call.is_open] += amount
         return {counter: (used, reserved) for counter, (used, reserved) in sums.items() if used or reserved}
 
     def standing(self, slot: Slot, *, now: int) -> tuple[int, int]:
@@ -218,7 +256,7 @@ class PlainLedger:
         parts = [_part(window, day) for day in days]
         return {
             (part, parts.count(part)): sum(
-                call.takes.get(dimension, 0)
+                call.takes.get((scope, dimension), 0)
                 for call in self.calls
                 if call.owners[scope] == whose and is_open in {None, call.is_open}
                 for day in call.days
