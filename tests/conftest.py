@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers.postgres import PrivatePostgres
 from tests.servers.redis import PrivateRedis
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("bursar", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("bursar")
 
 _NOT_RUN = pytest.StashKey[set[str]]()
 """What was left out, and why; one line each."""
