@@ -44,10 +44,15 @@ def encode(entry: Mapping[str, Value]) -> bytes:
     try:
         data = text.encode()
     except UnicodeEncodeError:
-        data = _SURROGATE.sub("\ufffd", text).encode()
+        data = as_written(text).encode()
     if len(data) > MAX_ENTRY_BYTES:
         raise EntryTooLarge(f"An entry of {len(data)} bytes is over the cap of {MAX_ENTRY_BYTES}.")
     return data
+
+
+def as_written(text: str) -> str:
+    """The text as an entry's bytes carry it: U+FFFD for each lone surrogate."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 _ENCODER: Final = json.JSONEncoder(

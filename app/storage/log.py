@@ -13,14 +13,15 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
 from app.audit.canonical import encode
-from app.audit.entries import ENTRY_VERSION, Draft, Receipt
+from app.audit.entries import ENTRY_VERSION, Draft, Receipt, Value
+from app.audit.facts import FACT_NAMES, facts_of, tags_of
 from app.audit.notes import Checkpoint, Signer, open_checkpoint
 from app.audit.tree import Frontier, leaf_hash
 from app.errors import BadSetting, LogBroken, NotReady
 from app.ids import EntryId
 from app.storage.engines import Database
 from app.storage.prepared import Prepared
-from app.storage.tables import EntryRow, HeadRow, TreeNodeRow, table
+from app.storage.tables import AboutRow, EntryRow, FactRow, HeadRow, TreeNodeRow, table
 
 _HEAD = table(HeadRow)
 _ENTRY = table(EntryRow)
@@ -41,14 +42,20 @@ _MOVE_HEAD = Prepared(
     )
 )
 _INSERT_ENTRY = Prepared(sa.insert(_ENTRY))
+_FACT, _ABOUT = table(FactRow), table(AboutRow)
+_INSERT_FACT, _INSERT_ABOUT = Prepared(sa.insert(_FACT)), Prepared(sa.insert(_ABOUT))
 _COLUMNS = ("ix", "id", "type", "ts_us", "leaf", "leaf_hash")
-_APPEND = Prepared(
-    sa.select(
-        sa.func.audit_append(
-            *(sa.cast(sa.bindparam(name), postgresql.ARRAY(_ENTRY.c[name].type)) for name in _COLUMNS)
-        )
-    )
-)
+
+
+def _arrays() -> list[sa.Cast[object]]:
+    """The parameters of `audit_append`: a list for each column of an entry and its facts, then the tags."""
+    kinds = [(name, _ENTRY.c[name].type) for name in _COLUMNS]
+    kinds += [(name, _FACT.c[name].type) for name in FACT_NAMES]
+    kinds += [("about_ix", _ABOUT.c.ix.type), ("about_tag", _ABOUT.c.tag.type)]
+    return [sa.cast(sa.bindparam(name), postgresql.ARRAY(kind)) for name, kind in kinds]
+
+
+_APPEND = Prepared(sa.select(sa.func.audit_append(*_arrays())))
 """On PostgreSQL the role that serves may append by this function alone; it checks and hashes again."""
 _KEEP_NODE = Prepared(sa.insert(table(TreeNodeRow)))
 
@@ -81,6 +88,8 @@ class LockedHead:
     _old_size: int
     _next_rseq: int
     _rows: list[dict[str, object]] = field(default_factory=list)
+    _facts: list[dict[str, object]] = field(default_factory=list)
+    _tags: list[dict[str, object]] = field(default_factory=list)
     _nodes: list[dict[str, object]] = field(default_factory=list)
 
     @property
@@ -90,7 +99,7 @@ class LockedHead:
 
     def stage(self, draft: Draft) -> Receipt:
         """The place of `draft`, valid once the transaction commits; `size` counts it as the last leaf."""
-        entry = {
+        entry: dict[str, Value] = {
             **draft.fields,
             "v": ENTRY_VERSION,
             "type": draft.type,
@@ -113,6 +122,9 @@ class LockedHead:
                 "leaf_hash": digest,
             }
         )
+        facts = facts_of(entry)
+        self._facts.append({"ix": index, **{name: getattr(facts, name) for name in FACT_NAMES}})
+        self._tags += ({"tag": tag, "ix": index} for tag in tags_of(entry))
         self.size += 1
         self._next_rseq += 1
         return Receipt(
@@ -161,9 +173,15 @@ class LockedHead:
 
     def _insert(self) -> None:
         if self.conn.dialect.name == "postgresql":
-            _APPEND.rows(self.conn, {name: [row[name] for row in self._rows] for name in _COLUMNS})
+            lists = {name: [row[name] for row in self._rows] for name in _COLUMNS}
+            lists |= {name: [row[name] for row in self._facts] for name in FACT_NAMES}
+            tags = {f"about_{name}": [row[name] for row in self._tags] for name in ("ix", "tag")}
+            _APPEND.rows(self.conn, {**lists, **tags})
         else:
             _INSERT_ENTRY.run(self.conn, *self._rows)
+            _INSERT_FACT.run(self.conn, *self._facts)
+            if self._tags:
+                _INSERT_ABOUT.run(self.conn, *self._tags)
         if self._nodes:
             _KEEP_NODE.run(self.conn, *self._nodes)
 

@@ -18,7 +18,7 @@ from sqlmodel import SQLModel
 
 from app.errors import NotReady
 from app.storage.engines import parse_url, sqlite_engine
-from app.storage.tables import EntryRow, HeadRow, TreeNodeRow
+from app.storage.tables import AboutRow, EntryRow, FactRow, HeadRow, TreeNodeRow
 
 T = TypeVar("T")
 
@@ -26,6 +26,8 @@ _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _VERBS: Final = {
     # Entries come in through audit_append alone, and what stands for them never changes.
     EntryRow.__tablename__: "SELECT",
+    FactRow.__tablename__: "SELECT",
+    AboutRow.__tablename__: "SELECT",
     TreeNodeRow.__tablename__: "SELECT, INSERT",
     HeadRow.__tablename__: "SELECT, UPDATE",
 }

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlmodel import Field, SQLModel
 
@@ -67,6 +68,8 @@ class HeadRow(SQLModel, table=True):
     origin: str = Field(max_length=200)
     checkpoint: bytes = _bytes()
     """The signed note over this size and its root; empty until the first entry."""
+    min_index: int = _big()
+    """Entries before this one were pruned: their leaves are empty, and their hashes stay."""
 
 
 class EntryRow(SQLModel, table=True):
@@ -79,6 +82,62 @@ class EntryRow(SQLModel, table=True):
     ts_us: int = _big()
     leaf: bytes = _bytes()
     leaf_hash: bytes = _bytes()
+    __table_args__ = (Index("ix_entry_type", "type", "ix"),)
+
+
+def _found_by(name: str, *columns: str, where: str | None = None) -> Index:
+    # Each ends in ix, so that a filter is one range of it in the log's own order.
+    condition = text(where or f"{name} IS NOT NULL")
+    return Index(
+        f"ix_entry_fact_{name}",
+        *(columns or (name, "ix")),
+        sqlite_where=condition,
+        postgresql_where=condition,
+    )
+
+
+class FactRow(SQLModel, table=True):
+    """What one entry can be found by, derived from its leaf: see `app.audit.facts`."""
+
+    __tablename__ = "entry_fact"
+    ix: int = _index()
+    person: str | None = _text(nullable=True)
+    project: str | None = _text(nullable=True)
+    key_id: str | None = _text(nullable=True)
+    credential: str | None = _text(nullable=True)
+    op: str | None = _text(nullable=True)
+    verdict: str | None = _text(nullable=True)
+    rule: str | None = _text(nullable=True)
+    code: str | None = _text(nullable=True)
+    requests: int | None = _big(nullable=True)
+    records: int | None = _big(nullable=True)
+    cache: str | None = _text(nullable=True)
+    upstream_log_id: str | None = _text(nullable=True)
+    __table_args__ = (
+        _found_by("person"),
+        _found_by("project"),
+        _found_by("key_id"),
+        _found_by("credential"),
+        _found_by("op"),
+        # What was allowed is nearly everything, and found by walking back from the end.
+        _found_by("verdict", where="verdict <> 'allowed'"),
+        _found_by("rule"),
+        _found_by("code"),
+        # A range of amounts has no order by ix; what cost anything at all has.
+        _found_by("requests", "ix", where="requests > 0"),
+        _found_by("records", "ix", where="records > 0"),
+        _found_by("cache"),
+        _found_by("upstream_log_id"),
+    )
+
+
+class AboutRow(SQLModel, table=True):
+    """That the question of entry `ix` names what `tag` is the keyed hash of."""
+
+    __tablename__ = "entry_about"
+    tag: str = Field(primary_key=True, max_length=200)
+    ix: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    __table_args__ = {"sqlite_with_rowid": False}
 
 
 class TreeNodeRow(SQLModel, table=True):

@@ -122,9 +122,12 @@ def _row(index: int, leaf: bytes, digest: bytes) -> dict[str, list[object]]:
     }
 
 
+_NULLS = {"text": "CAST(ARRAY[NULL] AS text[])", "bigint": "CAST(ARRAY[NULL] AS bigint[])"}
 _CALL = sa.text(
     "SELECT audit_append(CAST(:ixs AS bigint[]), CAST(:ids AS text[]), CAST(:types AS text[]), "
-    "CAST(:tss AS bigint[]), CAST(:leaves AS bytea[]), CAST(:hashes AS bytea[]))"
+    "CAST(:tss AS bigint[]), CAST(:leaves AS bytea[]), CAST(:hashes AS bytea[]), "
+    + ", ".join(_NULLS[kind] for kind in ["text"] * 8 + ["bigint"] * 2 + ["text"] * 2)
+    + ", CAST(ARRAY[] AS bigint[]), CAST(ARRAY[] AS text[]))"
 )
 
 
