@@ -51,6 +51,7 @@ class Installation:
     settings: Settings
     clock: Clock
     boot: Boot
+    signer: Signer
     database: Database
     directory: SqlDirectory
     bearers: Bearers
@@ -203,6 +204,7 @@ def _compose(
         settings=settings,
         clock=clock,
         boot=boot,
+        signer=signer,
         database=database,
         directory=directory,
         bearers=bearers,

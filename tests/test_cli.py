@@ -1,6 +1,7 @@
 import datetime as dt
 import json
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -51,6 +52,11 @@ class Shell:
         code, out, err = self.run(*arguments, "--json")
         assert code == 0, err
         return json.loads(out)
+
+    def entries(self) -> list[dict[str, Any]]:
+        """What the leaves of the log say, the oldest first."""
+        with sqlite3.connect(self.data / "bursar.db") as connection:
+            return [json.loads(row[0]) for row in connection.execute("SELECT leaf FROM entry ORDER BY ix")]
 
     def applied(self) -> "Shell":
         """With the contract's example in place."""
@@ -409,7 +415,7 @@ COMMANDS = """
 demo serve simulator init migrate apply doctor usage estimate | token issue | key issue | key list | key rotate | key revoke
 | credential add | credential list | credential rotate | project list | person list | person add | limit list
 | limit set | limit remove | terms list | terms record | terms accept | rule list | rule set | rule value
-| proposal list | proposal confirm | proposal refuse
+| proposal list | proposal confirm | proposal refuse | audit receipt | audit consistency
 """
 
 

@@ -126,15 +126,21 @@ class Checkpoint:
         return cls(origin, int(size), decoded)
 
 
+def text_of(note: bytes) -> bytes:
+    """What a note's signatures stand for: all before its blank line. Raises LogBroken."""
+    text, blank, _ = note.partition(b"\n\n")
+    if not blank:
+        raise LogBroken("This is no signed note.")
+    return text + b"\n"
+
+
 def open_checkpoint(note: bytes, verifiers: Sequence[Verifier]) -> Checkpoint:
     """The checkpoint in `note`, if one of the keys signed it; raises LogBroken.
 
     Signatures by keys that are not known say nothing and are passed over, as C2SP has it.
     """
-    text, blank, signatures = note.partition(b"\n\n")
-    text += b"\n"
-    if not blank:
-        raise LogBroken("This is no signed note.")
+    text = text_of(note)
+    signatures = note[len(text) + 1 :]
     checkpoint = Checkpoint.parse(text)
     for line in signatures.decode("utf-8", "replace").splitlines():
         name, _, encoded = line.removeprefix(_DASH).rpartition(" ")

@@ -13,6 +13,7 @@ import typer
 
 from app.cli import (
     asking,
+    audit,
     directory,
     estimating,
     freezing,
@@ -52,6 +53,7 @@ for name, group in (
     ("proposal", proposals.proposals),
     ("freeze", freezing.freezes),
     ("unfreeze", freezing.unfreezes),
+    ("audit", audit.audits),
 ):
     app.add_typer(group, name=name)
 

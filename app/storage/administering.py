@@ -21,7 +21,7 @@ from app.ids import CredentialId
 from app.sealing import MasterKey
 from app.settings import Settings
 from app.storage.directory import SqlDirectory
-from app.storage.engines import open_database, parse_url
+from app.storage.engines import Database, open_database, parse_url
 from app.storage.log import Boot, name_log
 from app.storage.notices import Untold
 from app.storage.pages import SqlPages
@@ -35,6 +35,8 @@ from app.storage.vault import SqlVault
 class Administration:
     """What the use-cases of administration are called with."""
 
+    database: Database
+    boot: Boot
     registry: SqlRegistry
     mint: Mint
     vault: SqlVault
@@ -226,13 +228,16 @@ async def _holds_nothing_sealed(settings: Settings) -> bool:
 async def _opened(url: str, settings: Settings, master: MasterKey) -> AsyncIterator[Administration]:
     database = open_database(url, clock_offset_s=settings.clock_offset_s)
     try:
+        boot = _boot(read_log_key(settings.log_key_path))
         registry = SqlRegistry(
             database=database,
-            boot=_boot(read_log_key(settings.log_key_path)),
+            boot=boot,
             needs_second_person=settings.two_person_control,
         )
         clock = SystemClock(offset_s=settings.clock_offset_s)
         yield Administration(
+            database=database,
+            boot=boot,
             registry=registry,
             mint=Mint.of(master),
             vault=SqlVault(database=database, master=master),

@@ -4,6 +4,7 @@ The research paths log for themselves, since their entries know more. Health and
 they say nothing about anybody, and probes come every few seconds.
 """
 
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -68,6 +69,14 @@ def place_of(receipt: Receipt) -> bytes:
     return b'origin="%b";index=%d;size=%d' % (receipt.origin.encode(), receipt.index, receipt.size)
 
 
+def receipt_headers(receipt: Receipt) -> list[tuple[bytes, bytes]]:
+    """The headers that point from an answer to its entry: the place, and the leaf's hash (RFC 9651)."""
+    return [
+        (b"audit-entry", place_of(receipt)),
+        (b"audit-leaf", b":%b:" % b64encode(receipt.leaf_hash)),
+    ]
+
+
 def is_research(path: str) -> bool:
     """Whether a path belongs to the research endpoints."""
     return path == RESEARCH_PREFIX or path.startswith(RESEARCH_PREFIX + "/")
@@ -104,7 +113,7 @@ class _Entry:
             for refusal in _UNLOGGED:
                 await self._send(refusal)
             return
-        headers = [*message.get("headers", []), (b"audit-entry", place_of(receipt))]
+        headers = [*message.get("headers", []), *receipt_headers(receipt)]
         await self._send({**message, "headers": headers})
 
     def _draft(self, status: int) -> Draft:

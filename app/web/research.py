@@ -5,7 +5,6 @@ answer is JSON in the platform's shape, whatever was asked, and carries the id o
 """
 
 import re
-from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,7 +36,7 @@ from app.provider.endpoint import AnswerForm, Endpoint
 from app.provider.endpoints import endpoint_for_path
 from app.query import DEFAULT_LIMITS
 from app.quota.arithmetic import Standing, ratelimit_headers
-from app.web.accounted import place_of
+from app.web.accounted import receipt_headers
 from app.web.errors import STATUS_OF_CODE, Spoken, envelope, in_platform_words, of_error, success_envelope
 from app.web.metrics import Metrics
 from app.web.patience import Patience
@@ -134,7 +133,7 @@ class ResearchApi:
         started_s = self._clock.monotonic_s()
         answer = await self._gateway.research(request)
         common = [
-            *_receipt_headers(answer.receipt),
+            *receipt_headers(answer.receipt),
             *self._limit_headers(answer.standings, answer.short),
             _cost_header(answer.cost),
             *_warning_headers(answer.warned),
@@ -179,7 +178,7 @@ class ResearchApi:
             "expires_in": granted.expires_in_s,
             "token_type": "Bearer",
         }
-        return _reply(200, orjson.dumps(answer), [_NO_STORE, *_receipt_headers(receipt)])
+        return _reply(200, orjson.dumps(answer), [_NO_STORE, *receipt_headers(receipt)])
 
     async def _unread(self, headers: dict[bytes, bytes], origin: Origin, refusal: Refusal) -> _Reply:
         """A request that names nothing Bursar offers, or cannot be read: logged and turned down."""
@@ -191,7 +190,7 @@ class ResearchApi:
         authorization = headers.get(b"authorization", b"").decode("latin-1")
         await self._patience.hold(authorization, refusal.message)
         told = Spoken(status=status, code=code, message=refusal.message)
-        more = [*_receipt_headers(receipt), _cost_header(FREE)]
+        more = [*receipt_headers(receipt), _cost_header(FREE)]
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             more.append((b"allow", b"POST"))
         return _error_reply(told, receipt.id, more)
@@ -298,14 +297,7 @@ def _token_request(scope: Scope, headers: dict[bytes, bytes], body: bytes | None
 def _token_refusal(status: int, code: str, message: str, receipt: Receipt) -> _Reply:
     """The token endpoint's own shape: flat, and `error` a string (facts, section 1.3)."""
     body = orjson.dumps({"error": code, "error_description": message, "log_id": receipt.id})
-    return _reply(status, body, [_NO_STORE, *_receipt_headers(receipt)])
-
-
-def _receipt_headers(receipt: Receipt) -> Headers:
-    return [
-        (b"audit-entry", place_of(receipt)),
-        (b"audit-leaf", b":%b:" % b64encode(receipt.leaf_hash)),
-    ]
+    return _reply(status, body, [_NO_STORE, *receipt_headers(receipt)])
 
 
 def _warning_headers(warned: Sequence[Objection]) -> Headers:

@@ -64,6 +64,11 @@ MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "unfreeze": ("DELETE", "/freezes/person/nobody@example.edu", (401, 403, 403, 403, 403, 403, 204, 403)),
     "list_entries": ("GET", "/audit/entries", (401, 403, 403, 403, 403, 403, 200, 200)),
     "get_entry": ("GET", "/audit/entries/ENTRY", (401, 403, 403, 404, 404, 404, 200, 200)),
+    "get_receipt": ("GET", "/audit/receipts/ENTRY", (401, 403, 404, 404, 404, 404, 404, 200)),
+    "get_proof": ("GET", "/audit/receipts/ENTRY.tlog-proof", (401, 403, 404, 404, 404, 404, 404, 200)),
+    "get_checkpoint": ("GET", "/audit/checkpoint", (401, 403, 200, 200, 200, 200, 200, 200)),
+    "get_consistency": ("GET", "/audit/consistency?from=1", (401, 403, 200, 200, 200, 200, 200, 200)),
+    "get_log_key": ("GET", "/audit/key", (401, 403, 200, 200, 200, 200, 200, 200)),
 }
 QUERY = {
     "query": {"and": [{"field_name": "region_code", "operation": "EQ", "field_values": ["US"]}]},

@@ -2,7 +2,8 @@
 
 `access` is the one table of who may ask what; a route that it does not name cannot be added. `guard` finds
 out who asks before anything else is read; `sight` is what somebody may see of the directory; `paging` cuts
-lists. The routes themselves stand in `me`, `directory`, `limits`, `rules`, `keys`, `freezes`, `asking` and `log`,
+lists. The routes themselves stand in `me`, `directory`, `limits`, `rules`, `keys`, `freezes`, `asking`, `log` and
+`receipts`,
 and call the use-cases that the command line calls.
 """
 

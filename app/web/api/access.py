@@ -30,6 +30,7 @@ class Access:
 
 
 _SELF: Final = Access(acts=frozenset({Act.SEE_SELF}))
+_WITH_KEY: Final = Access(acts=frozenset({Act.SEE_SELF}), with_key=True)
 _OWN_PART: Final = Access(acts=frozenset({Act.SEE_OWN_PROJECTS}))
 _KEYS: Final = Access(acts=frozenset({Act.MANAGE_OWN_KEYS, Act.MANAGE_KEYS}))
 LOG_ACTS: Final = frozenset({Act.READ_LOG, Act.VERIFY_LOG})
@@ -37,8 +38,8 @@ LOG_ACTS: Final = frozenset({Act.READ_LOG, Act.VERIFY_LOG})
 
 ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
     {
-        "get_me": Access(acts=frozenset({Act.SEE_SELF}), with_key=True),
-        "list_my_terms": Access(acts=frozenset({Act.SEE_SELF}), with_key=True),
+        "get_me": _WITH_KEY,
+        "list_my_terms": _WITH_KEY,
         "accept_my_terms": Access(acts=frozenset({Act.ACCEPT_TERMS}), with_key=True),
         "list_terms": _SELF,
         "get_terms": _SELF,
@@ -59,7 +60,7 @@ ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
         "issue_key": _KEYS,
         "rotate_key": _KEYS,
         "revoke_key": _KEYS,
-        "list_my_requests": Access(acts=frozenset({Act.SEE_SELF}), with_key=True),
+        "list_my_requests": _WITH_KEY,
         "ask_for_more": Access(acts=frozenset({Act.ASK_FOR_MORE}), with_key=True),
         "withdraw_request": Access(acts=frozenset({Act.ASK_FOR_MORE}), with_key=True),
         "list_requests": Access(acts=frozenset({Act.SEE_ALL})),
@@ -70,6 +71,11 @@ ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
         "unfreeze": Access(acts=frozenset({Act.FREEZE})),
         "list_entries": Access(acts=LOG_ACTS),
         "get_entry": _SELF,
+        "get_receipt": _WITH_KEY,
+        "get_proof": _WITH_KEY,
+        "get_checkpoint": _WITH_KEY,
+        "get_consistency": _WITH_KEY,
+        "get_log_key": _WITH_KEY,
     }
 )
 """By the name of the route's function."""

@@ -77,7 +77,8 @@ async def _admit(request: Request, access: Access) -> None:
     if isinstance(who, Caller):
         if not access.with_key:
             raise NotPermitted(
-                "The api_key of a project opens /api/v1/me and /api/v1/estimate alone. " + HOW_TO_SAY_WHO,
+                "The api_key of a project opens /api/v1/me, /api/v1/estimate and receipts alone. "
+                + HOW_TO_SAY_WHO,
                 rule="roles",
             )
         roles = roles_with_key(who)

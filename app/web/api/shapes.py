@@ -413,3 +413,63 @@ class Entries(BaseModel):
     """A part of the log, newest first."""
 
     items: list[EntryShape]
+
+
+class ReceiptShape(BaseModel):
+    """An entry with the proof that the log holds it: `proof` is a C2SP tlog-proof whose `extra` line is the leaf.
+
+    `leaf` (base64) and `entry` are null where the entry's content was pruned; `leaf_hash` is hexadecimal.
+    """
+
+    model_config = example(
+        id="8d2f0c5e7a9143b6b1c4d9e2f3a5b7c8",
+        index=0,
+        origin="example.edu/bursar/0",
+        size=1,
+        leaf_hash="96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+        pruned=False,
+        leaf="e30=",
+        entry={"v": 1, "type": "decision", "id": "8d2f0c5e7a9143b6b1c4d9e2f3a5b7c8"},
+        proof="c2sp.org/tlog-proof@v1\nextra e30=\nindex 0\n\nexample.edu/bursar/0\n1\n...",
+    )
+    id: str
+    index: int
+    origin: str
+    size: int
+    leaf_hash: str
+    pruned: bool
+    leaf: str | None
+    entry: dict[str, Any] | None
+    proof: str
+
+
+class GrowthShape(BaseModel):
+    """That one tree begins with another: both roots and the proof in base64, and the newest signed checkpoint."""
+
+    model_config = example(
+        **{
+            "from": 1,
+            "to": 2,
+            "from_root": "bjQLnP+zepicpUTmu3gKLHiQHT+zNzh2hRGjBhevoB0=",
+            "to_root": "+sVCA+fwYuZU50UmDLG5kEXzvSo7c1JxMXbPpQMjPkE=",
+            "proof": ["lqKW0iTyhcZ77pPDD4owkVfw2qNdxbh+QQt4YwoJz8c="],
+            "checkpoint": "example.edu/bursar/0\n2\n...",
+        }
+    )
+    old: int = Field(alias="from")
+    new: int = Field(alias="to")
+    from_root: str
+    to_root: str
+    proof: list[str]
+    checkpoint: str
+
+
+class LogKeyShape(BaseModel):
+    """The log's public key under its origin, as C2SP signed-note spells it."""
+
+    model_config = example(
+        origin="example.edu/bursar/0",
+        vkey="example.edu/bursar/0+1a2b3c4d+AQOhB7/zzhC+HXDdGOdLwJlnYuVhqYVPJ8ErjQXJ3mRR",
+    )
+    origin: str
+    vkey: str

@@ -26,7 +26,7 @@ _REVISION: Final = sa.select(table(HeadRow).c.revision)
 _TRIES: Final = 5
 HOW_TO_SAY_WHO: Final = (
     "Send `Authorization: Bearer` with your own token (an administrator gives one with `bursar token issue`); "
-    "the api_key of a project opens /api/v1/me and /api/v1/estimate alone."
+    "the api_key of a project opens /api/v1/me, /api/v1/estimate and receipts alone."
 )
 
 

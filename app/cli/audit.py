@@ -1,0 +1,100 @@
+"""audit."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.speaking import AsJson, note, office, operator, run, say, say_json
+
+if TYPE_CHECKING:
+    from app.audit.receipts import ProvenEntry, ProvenGrowth
+
+audits = typer.Typer(help="The audit log: receipts and proofs.", no_args_is_help=True)
+
+
+@audits.command("receipt")
+def receipt(
+    entry: Annotated[
+        str, typer.Argument(metavar="ID", help="An entry's id: the `error.log_id` of an answer.")
+    ],
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FILE", help="Write the proof there (name it .tlog-proof).")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show an entry with the proof that the log holds it (C2SP tlog-proof). That it was read is logged."""
+    from app.administration.reading import reading  # noqa: PLC0415
+    from app.storage.log import append  # noqa: PLC0415
+    from app.storage.proving import receipt_of  # noqa: PLC0415
+
+    async def work() -> "ProvenEntry":
+        async with office() as here:
+            await append(
+                here.database, here.boot, [reading(operator(), "audit.receipt", {"receipt": entry[:32]})]
+            )
+            return await here.database.read(lambda conn: receipt_of(conn, entry))
+
+    found = run(work())
+    if to is not None:
+        to.write_text(found.proof, encoding="utf-8")
+    if as_json:
+        say_json(found.shown())
+    elif to is None:
+        # As it is, since the file that this is led to must be the proof to the letter.
+        typer.echo(found.proof, nl=False)
+    else:
+        note(f"Entry {found.index} is in the log; its receipt is in {to}.")
+
+
+@audits.command("consistency")
+def consistency(
+    old: Annotated[
+        int | None, typer.Option("--from", min=0, metavar="SIZE", help="The smaller tree.")
+    ] = None,
+    new: Annotated[
+        int | None, typer.Option("--to", min=0, metavar="SIZE", help="The larger tree, if not all there is.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoint", metavar="FILE", help="A checkpoint that was kept: does the log continue it?"
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that the log only grew since a size, or since a checkpoint that was kept (1: it did not)."""
+    from app.administration.reading import reading  # noqa: PLC0415
+    from app.storage.log import append  # noqa: PLC0415
+    from app.storage.proving import continues, read_growth  # noqa: PLC0415
+
+    if (old is None) == (checkpoint is None):
+        raise typer.BadParameter("give either --from or --checkpoint")
+    kept = None if checkpoint is None else _bytes_of(checkpoint)
+
+    async def work() -> "tuple[ProvenGrowth | None, str]":
+        async with office() as here:
+            reads = {"from": old, "to": new}
+            await append(here.database, here.boot, [reading(operator(), "audit.consistency", reads)])
+            if kept is None:
+                return await here.database.read(lambda conn: read_growth(conn, old=old or 0, new=new)), ""
+            return await here.database.read(lambda conn: continues(conn, kept, here.boot.signer, new=new))
+
+    growth, objection = run(work())
+    if growth is None:
+        if as_json:
+            say_json({"consistent": False, "says": objection})
+        else:
+            say(objection)
+        raise typer.Exit(1)
+    if as_json:
+        say_json({"consistent": True, **growth.shown()})
+    else:
+        say(f"The log of {growth.new} entries begins with the {growth.old} that there were.")
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{path} cannot be read: {error.strerror}") from error

@@ -1,0 +1,119 @@
+"""Proofs from the stored log: its hashes, its newest checkpoint, and receipts for its entries.
+
+Every function is one of a connection, to be called in one `read`: head, entry and hashes are then of one
+moment, and the checkpoint is of the very tree that the hashes make up.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from app.audit.notes import Checkpoint, Signer, open_checkpoint, text_of
+from app.audit.receipts import ProvenEntry, ProvenGrowth, prove_entry, prove_growth
+from app.errors import InvalidParams, LogBroken, NotFound, StoreUnavailable
+from app.ids import EntryId
+from app.storage.tables import EntryRow, HeadRow, TreeNodeRow, table
+
+_head, _entry, _node = table(HeadRow), table(EntryRow), table(TreeNodeRow)
+_NOTE: Final = sa.select(_head.c.checkpoint)
+_LEAF_HASHES: Final = (
+    sa.select(_entry.c.leaf_hash)
+    .where(_entry.c.ix >= sa.bindparam("since"), _entry.c.ix < sa.bindparam("until"))
+    .order_by(_entry.c.ix)
+)
+_KEPT_ROOTS: Final = (
+    sa.select(_node.c.hash)
+    .where(
+        _node.c.level == sa.bindparam("level"),
+        _node.c.ix >= sa.bindparam("since"),
+        _node.c.ix < sa.bindparam("until"),
+    )
+    .order_by(_node.c.ix)
+)
+
+
+class StoredHashes:
+    """The hashes that proofs are made of, as the database keeps them; see `app.audit.proofs.Hashes`."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+
+    def nodes(self, level: int, start: int, end: int) -> Sequence[bytes]:
+        """The roots of complete subtrees of 2^level leaves. Raises LogBroken where one is missing."""
+        asked = {"since": start, "until": end}
+        rows = (
+            self._conn.execute(_LEAF_HASHES, asked)
+            if level == 0
+            else self._conn.execute(_KEPT_ROOTS, {**asked, "level": level})
+        )
+        found = [bytes(row[0]) for row in rows]
+        if len(found) != end - start:
+            raise LogBroken(f"The log has lost hashes of level {level} between {start} and {end}.")
+        return found
+
+
+def newest_note(conn: Connection) -> bytes:
+    """The newest signed checkpoint, as a note. Raises StoreUnavailable while nothing has been signed yet."""
+    note = conn.execute(_NOTE).scalar_one_or_none()
+    if not note:
+        raise StoreUnavailable("The log has not been signed yet; its next entry will sign it.")
+    return bytes(note)
+
+
+def read_receipt(conn: Connection, entry: str) -> ProvenEntry | None:
+    """The receipt of the entry of that id under the newest checkpoint; None where there is no such entry."""
+    asked = sa.select(_entry.c.ix, _entry.c.leaf, _entry.c.leaf_hash).where(_entry.c.id == entry)
+    row = conn.execute(asked).one_or_none()
+    if row is None:
+        return None
+    return prove_entry(
+        StoredHashes(conn),
+        entry=EntryId(entry),
+        index=row.ix,
+        leaf=bytes(row.leaf),
+        leaf_hash=bytes(row.leaf_hash),
+        note=newest_note(conn),
+    )
+
+
+def receipt_of(conn: Connection, entry: str) -> ProvenEntry:
+    """As `read_receipt`; raises NotFound where there is no such entry."""
+    found = read_receipt(conn, entry)
+    if found is None:
+        raise NotFound(f"The log has no entry {entry}.")
+    return found
+
+
+def read_growth(conn: Connection, *, old: int, new: int | None) -> ProvenGrowth:
+    """That the log only grew from `old` leaves to `new` (None: all there are). Raises InvalidParams."""
+    note = newest_note(conn)
+    size = int(conn.execute(sa.select(_head.c.size)).scalar_one())
+    try:
+        return prove_growth(StoredHashes(conn), old=old, new=size if new is None else new, note=note)
+    except ValueError as error:
+        raise InvalidParams(f"There is no such proof: {error}.", rule="request") from error
+
+
+def continues(
+    conn: Connection, kept: bytes, signer: Signer | None, *, new: int | None = None
+) -> tuple[ProvenGrowth | None, str]:
+    """That the log continues the checkpoint in the note `kept`; None and why where it does not.
+
+    `signer` is the log's key, which must have signed the note. Raises InvalidParams as `read_growth` does,
+    where `new` is no size of the log.
+    """
+    try:
+        found = Checkpoint.parse(text_of(kept))
+        if signer is not None:
+            open_checkpoint(kept, [signer.verifier(found.origin)])
+    except LogBroken as error:
+        return None, error.message
+    size = int(conn.execute(sa.select(_head.c.size)).scalar_one())
+    if found.size > size:
+        return None, f"The checkpoint is of {found.size} entries, and the log has {size}: entries were lost."
+    growth = read_growth(conn, old=found.size, new=new)
+    if growth.old_root != found.root:
+        return None, f"The log's first {found.size} entries are not those of the checkpoint."
+    return growth, ""
