@@ -86,8 +86,8 @@ class Platform(Protocol):
         One call is dispatched, and never again once a byte of it was written: each one is counted. The
         exception is a 401, which costs nothing: the adapter renews the token silently once and repeats; a
         second 401 is returned as it is. Any complete answer is returned, whatever its status; redirects are
-        not followed. The body is bounded and decoded. The first byte is written before `send_by_s` of the
-        monotonic clock, whatever was waited for before, or TooLate is raised.
+        not followed. The body is bounded and decoded. Head and body are written before `send_by_s` of the
+        monotonic clock, whatever was waited for before, or TooLate (nothing written) or OutcomeUnknown is raised.
 
         Raises NotDispatched when nothing was written (nothing is charged), OutcomeUnknown when something was
         and no complete answer came within `endpoint.read_timeout_s` (stays charged), nothing else.

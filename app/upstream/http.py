@@ -33,6 +33,8 @@ _REFUSALS = frozenset({200, 400, 401, 403})
 """Of the token endpoint, which may refuse inside a 200."""
 _ABOUT_TO_WRITE = "http11.send_request_headers.started"
 """The client's name for the last moment at which nothing of a request has been written."""
+_ABOUT_TO_WRITE_BODY = "http11.send_request_body.started"
+"""The last moment at which the platform cannot have a whole request."""
 
 
 class OpenedCredential(Protocol):
@@ -170,14 +172,19 @@ class HttpPlatform:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _stop_at(self, send_by_s: float) -> Callable[[str, object], Awaitable[None]]:
-        """A trace of the client that raises TooLate instead of letting a request be written too late.
+        """A trace of the client that raises instead of letting a request be written too late.
 
         Token, pool and connection have been waited for by then, and perhaps the whole process was stopped.
+        Before the first byte it raises TooLate; between head and body OutcomeUnknown, and the connection is
+        closed on half a request, which no server takes for one: charged, since some of it was written.
         """
 
         async def trace(event: str, _: object) -> None:
-            if event == _ABOUT_TO_WRITE and self._clock.monotonic_s() >= send_by_s:
-                raise TooLate("what was reserved for the call held no longer when it could be sent")
+            if event not in {_ABOUT_TO_WRITE, _ABOUT_TO_WRITE_BODY} or self._clock.monotonic_s() < send_by_s:
+                return
+            if event == _ABOUT_TO_WRITE_BODY:
+                raise OutcomeUnknown("what was reserved for the call held no longer when half of it was sent")
+            raise TooLate("what was reserved for the call held no longer when it could be sent")
 
         return trace
 

@@ -101,6 +101,17 @@ async def drips(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.05)
 
 
+class StoppedClock(SystemClock):
+    """Right for so many looks; when it is looked at again, a minute has gone by."""
+
+    def __init__(self, *, stops_after: int) -> None:
+        self._looks = stops_after
+
+    def monotonic_s(self) -> float:
+        self._looks -= 1
+        return super().monotonic_s() + (60.0 if self._looks < 0 else 0.0)
+
+
 @asynccontextmanager
 async def platform(upstream: Upstream) -> AsyncIterator[HttpPlatform]:
     server = await asyncio.start_server(upstream.handle, "127.0.0.1", 0)
@@ -209,6 +220,18 @@ async def test_a_call_whose_time_ran_out_while_it_waited_for_a_token_is_not_sent
         assert upstream.heads == []
         assert (await fetch(adapter)).status == 200
     assert upstream.tokens_asked == 1
+
+
+async def test_a_call_whose_time_runs_out_between_head_and_body_is_no_whole_request_and_stays_charged() -> (
+    None
+):
+    upstream = Upstream([says(200, GOOD)])
+    async with platform(upstream) as adapter:
+        assert (await fetch(adapter)).status == 200
+        adapter._clock = StoppedClock(stops_after=1)
+        with pytest.raises(OutcomeUnknown, match="half of it"):
+            await fetch(adapter, within_s=30)
+    assert len(upstream.heads) == 1
 
 
 async def test_a_call_whose_time_runs_out_before_it_can_be_repeated_costs_nothing() -> None:
