@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from app import RELEASE
 from app.administration.doctor import Finding
 from app.administration.key_files import read_log_key
 from app.administration.minting import PEPPER_PURPOSE
@@ -29,6 +30,7 @@ from app.storage.administering import Report, open_administration, require_curre
 from app.storage.books import SqlBooks
 from app.storage.directory import SqlDirectory
 from app.storage.engines import Database, open_database
+from app.storage.heartbeats import Heartbeats
 from app.storage.limits import SqlLimits
 from app.storage.log import Boot, check_log
 from app.storage.notifying import Notifier
@@ -56,6 +58,7 @@ class Installation:
     directory: SqlDirectory
     bearers: Bearers
     books: SqlBooks
+    heartbeats: Heartbeats
     sharing: Sharing
     pages: SqlPages
     vault: SqlVault
@@ -71,21 +74,24 @@ def new_boot(signer: Signer) -> Boot:
     return Boot(replica=socket.gethostname()[:64], id=secrets.token_hex(8), signer=signer)
 
 
+async def check_installation(settings: Settings) -> None:
+    """Return if a process could serve with these settings now; writes nothing.
+
+    Raises BadSetting, NotReady and LogBroken.
+    """
+    async with _checked(settings, processes=1):
+        pass
+
+
 @asynccontextmanager
 async def open_installation(settings: Settings, *, processes: int = 1) -> AsyncIterator[Installation]:
     """Everything that serving needs, checked and started; closed in order, calls under way first.
 
     `processes` is how many serve beside this one, itself included, as far as is known. Raises BadSetting, NotReady and LogBroken when it must not start.
     """
-    master = MasterKey.from_file(settings.master_key_path)
-    signer = read_log_key(settings.log_key_path)
-    await require_current_schema(settings.database_url)
-    database = open_database(settings.database_url, clock_offset_s=settings.clock_offset_s)
-    try:
-        await database.read(lambda conn: check_log(conn, signer))
-        installation = _compose(settings, master, signer, database, processes=processes)
-        await _check_clock_offset(settings, installation.vault)
+    async with _checked(settings, processes=processes) as installation:
         await installation.books.start()
+        await installation.heartbeats.start()
         installation.retention.start()
         await installation.sharing.start()
         installation.notifier.start()
@@ -96,7 +102,24 @@ async def open_installation(settings: Settings, *, processes: int = 1) -> AsyncI
             await installation.retention.stop()
             await installation.gateway.drain()
             await installation.books.stop()
+            await installation.heartbeats.stop()
             await installation.sharing.stop()
+
+
+@asynccontextmanager
+async def _checked(settings: Settings, *, processes: int) -> AsyncIterator[Installation]:
+    """The parts, of which none has started to work, once log and settings have been found sound."""
+    master = MasterKey.from_file(settings.master_key_path)
+    signer = read_log_key(settings.log_key_path)
+    await require_current_schema(settings.database_url)
+    database = open_database(settings.database_url, clock_offset_s=settings.clock_offset_s)
+    try:
+        await database.read(lambda conn: check_log(conn, signer))
+        installation = _compose(settings, master, signer, database, processes=processes)
+        await _check_clock_offset(settings, installation.vault)
+        try:
+            yield installation
+        finally:
             await installation.platform.close()
     finally:
         await database.close()
@@ -209,6 +232,13 @@ def _compose(
         directory=directory,
         bearers=bearers,
         books=books,
+        heartbeats=Heartbeats(
+            database=database,
+            boot=boot,
+            every_s=settings.heartbeat_s,
+            config=settings.digest,
+            release=RELEASE,
+        ),
         sharing=shared,
         pages=pages,
         vault=vault,

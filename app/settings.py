@@ -5,7 +5,9 @@ found out too late; so are secrets that are still the placeholder of some exampl
 """
 
 import difflib
+import hashlib
 import ipaddress
+import json
 import os
 import re
 import sys
@@ -152,6 +154,11 @@ class Settings(BaseSettings):
         default=True,
         description="Whether refusals that repeat are answered late, so that a looping script does no harm.",
     )
+    heartbeat_s: Annotated[int, Field(ge=1, le=3_600)] = Field(
+        default=10,
+        description="Seconds after which the deployment writes a heartbeat into the log, so that a quiet time can "
+        "be told from a missing one.",
+    )
     two_person_control: bool = Field(
         default=False,
         description="Whether raising a credential's limit or roster waits until a second administrator confirms "
@@ -274,6 +281,19 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def digest(self) -> str:
+        """SHA-256 of every setting, in hex: alike on all replicas that are set alike. No secret goes into it.
+
+        Of an address that may hold a password only what stands behind it does.
+        """
+        plain = {
+            name: _without_secret(value) if not field.repr and isinstance(value, str) else str(value)
+            for name, field in type(self).model_fields.items()
+            if (value := getattr(self, name)) is not None
+        }
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+    @property
     def master_key_path(self) -> Path:
         """The file of the master key, with the default filled in."""
         return self.master_key_file or self.data_dir / "master.key"
@@ -287,6 +307,12 @@ class Settings(BaseSettings):
     def owner_database_url(self) -> str:
         """The database as `init` and `migrate` open it."""
         return self.migration_database_url or self.database_url
+
+
+def _without_secret(url: str) -> str:
+    """Scheme, host, port and path: neither a user's password nor what a query may carry."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:

@@ -218,3 +218,14 @@ def test_half_a_channel_is_refused(half: dict[str, str]) -> None:
 def test_mail_comes_from_an_address(sender: str) -> None:
     with pytest.raises(BadSetting, match="BURSAR_MAIL_FROM"):
         load_settings({"BURSAR_SMTP_URL": "smtps://mail.example.edu", "BURSAR_MAIL_FROM": sender})
+
+
+def test_the_digest_tells_settings_apart_and_holds_no_secret() -> None:
+    def digest(**settings: str) -> str:
+        return load_settings({f"BURSAR_{name}": value for name, value in settings.items()}).digest
+
+    url = "postgresql+asyncpg://bursar:{}@db.example.edu/bursar"
+    assert digest() == digest()
+    assert digest(PAGE_TTL_S="61") != digest(PAGE_TTL_S="60")
+    assert digest(DATABASE_URL=url.format("one")) == digest(DATABASE_URL=url.format("two"))
+    assert digest(DATABASE_URL=url.format("one")) != digest(DATABASE_URL=url.format("one") + "2")

@@ -140,6 +140,19 @@ class AboutRow(SQLModel, table=True):
     __table_args__ = {"sqlite_with_rowid": False}
 
 
+class RunRow(SQLModel, table=True):
+    """One run of one process that serves: when it last wrote a heartbeat, and when it last looked for one.
+
+    Both by the database's clock; gone once the process has stopped, or has not looked for a day.
+    """
+
+    __tablename__ = "run"
+    boot: str = Field(primary_key=True, max_length=32)
+    replica: str = Field(max_length=64)
+    seen_us: int = _big()
+    beat_us: int = _big()
+
+
 class TreeNodeRow(SQLModel, table=True):
     """The root of a complete subtree of 2^level leaves, for levels 8, 16, ...; `ix` counts from the left."""
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app import RELEASE
 from app.audit.calls import Scribe
 from app.bootstrap import Installation, open_installation
 from app.settings import Settings
@@ -52,7 +53,7 @@ def create_app(settings: Settings, *, processes: int = 1) -> Door:
     app = FastAPI(
         title="Bursar",
         summary="A gateway in front of a platform's research API.",
-        version="0.1.0",
+        version=RELEASE,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,

@@ -14,7 +14,7 @@ from types import FrameType
 
 import uvicorn
 
-from app.bootstrap import open_installation
+from app.bootstrap import check_installation
 from app.errors import BadSetting
 from app.logs import configure_logs
 from app.settings import Settings, load_settings
@@ -39,7 +39,7 @@ def run(settings: Settings, *, host: str = "127.0.0.1", port: int = 8080, worker
         )
     keep_secrets_out_of_dumps()
     with _only_server(settings.data_dir) if is_embedded else contextlib.nullcontext():
-        asyncio.run(_preflight(settings))
+        asyncio.run(check_installation(settings))
         for number in (signal.SIGTERM, signal.SIGINT):
             # uvicorn raises the signal again once it has stopped; by then it has been obeyed.
             signal.signal(number, _ignore)
@@ -78,11 +78,6 @@ def keep_secrets_out_of_dumps() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-
-
-async def _preflight(settings: Settings) -> None:
-    async with open_installation(settings):
-        pass
 
 
 @contextlib.contextmanager

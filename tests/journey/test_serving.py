@@ -78,6 +78,8 @@ async def test_a_stop_under_load_drops_no_call_and_ends_well(tmp_path: Path) -> 
         assert all(ledger.ids[answer.index] == answer.log_id for answer in answers)
         assert ledger.unclosed() == []
         assert (ledger.requests_used, ledger.open_reservations) == (20, 0)
+        beats = [entry["what"] for entry in ledger.entries if entry["type"] == "heartbeat"]
+        assert (beats, ledger.entries[-1]["type"]) == (["start", "shutdown"], "heartbeat")
 
 
 async def test_without_its_database_it_refuses_in_the_platforms_words_and_recovers(

@@ -12,6 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from app import RELEASE
 from tests.repository.committed import ROOT, committed_modes, committed_texts
 
 _RUN = Path("requirements.lock")
@@ -97,3 +98,7 @@ def test_the_wheel_holds_the_command_and_the_licence_and_nothing_of_the_tests(wh
     assert "bursar = app.cli:main" in wheel.read(entry_points).decode()
     assert any(name.endswith("/licenses/LICENSE") for name in names)
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"app", "bursar"}
+
+
+def test_the_program_knows_its_own_version() -> None:
+    assert project()["project"]["version"] == RELEASE

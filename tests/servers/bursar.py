@@ -149,6 +149,7 @@ class Installation:
             "PYTHONPATH": str(Path(__file__).parents[2]),
             "BURSAR_DATA_DIR": str(home / "data"),
             "BURSAR_REFUSAL_DELAY": "false",
+            "BURSAR_HEARTBEAT_S": "3600",
         }
         if database_url is not None:
             self.environ["BURSAR_DATABASE_URL"] = database_url

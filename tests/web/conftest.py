@@ -97,7 +97,12 @@ async def opened_house(directory: Path, database_url: str, **options: bool) -> A
     (directory / "secret").write_text("from-the-platform-4c7a\n")
     (directory / "terms.md").write_text("# Terms\n\nBe good & kind.\n")
     (directory / "state.yaml").write_text(STATE)
-    settings = Settings(data_dir=directory / "data", database_url=database_url, **options)  # type: ignore[arg-type]
+    settings = Settings(
+        data_dir=directory / "data",
+        database_url=database_url,
+        heartbeat_s=3_600,
+        **options,  # type: ignore[arg-type]
+    )
     settings.data_dir.mkdir(mode=0o700)
     master = MasterKey.write_new(settings.master_key_path)
     ensure_log_key(settings.log_key_path)
