@@ -14,6 +14,7 @@ import typer
 from app.cli import (
     asking,
     audit,
+    audit_search,
     directory,
     estimating,
     freezing,
@@ -40,6 +41,7 @@ running.register(app)
 setting_up.register(app)
 quota.register(app)
 estimating.register(app)
+audit_search.register(audit.audits)
 for name, group in (
     ("credential", directory.credentials),
     ("person", directory.people),

@@ -1,18 +1,17 @@
 """The audit log, read as it is: the leaves, newest first."""
 
 from dataclasses import replace
-from typing import Annotated, Any, Final
+from typing import Annotated, Literal
 
-import sqlalchemy as sa
-from fastapi import APIRouter, Path, Query
-from sqlalchemy.engine import Connection
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app import exact_json
+from app.administration.looking import Sought, filter_of
 from app.audit.entries import Value
 from app.errors import NotFound
-from app.storage.tables import EntryRow, table
+from app.storage.searching import FoundEntry, find_entries, find_entry
 from app.web.api.access import LOG_ACTS
 from app.web.api.desk import AtDesk, Who
 from app.web.api.documented import refusals
@@ -26,22 +25,57 @@ Before = Annotated[
     int | None, Query(ge=0, le=2**53 - 1, description="Only entries with a smaller index; `Link` carries it.")
 ]
 EntryIdInPath = Annotated[str, Path(alias="id", pattern="^[0-9a-f]{32}$", description="An entry's id.")]
-_entry: Final = table(EntryRow)
-_COLUMNS: Final = (_entry.c.ix, _entry.c.leaf, _entry.c.leaf_hash)
+Text = Annotated[str | None, Query(max_length=320)]
+Amount = Annotated[int | None, Query(ge=0, le=2**53 - 1)]
 
 
-@router.get("/entries", summary="The log, newest first", responses=refusals())
+def sought(
+    *,
+    type: Text = None,  # noqa: A002 - the parameter's name is the entry's own
+    person: Annotated[str | None, Query(max_length=320, description="E-mail address or id.")] = None,
+    project: Annotated[str | None, Query(max_length=100, description="Name or id.")] = None,
+    key: Annotated[str | None, Query(max_length=64, description="A key's id.")] = None,
+    credential: Annotated[str | None, Query(max_length=100, description="Name or id.")] = None,
+    endpoint: Annotated[str | None, Query(max_length=100, description="Such as `video/query`.")] = None,
+    verdict: Annotated[Literal["allowed", "refused"] | None, Query()] = None,
+    rule: Annotated[str | None, Query(max_length=100, description="Such as `date-span/1`.")] = None,
+    code: Text = None,
+    cache: Annotated[str | None, Query(max_length=32, description="hit or collapsed.")] = None,
+    log_id: Annotated[str | None, Query(max_length=200, description="The platform's log id.")] = None,
+    since: Annotated[str | None, Query(max_length=40, description="A UTC day, or a moment.")] = None,
+    until: Annotated[
+        str | None, Query(max_length=40, description="The first UTC day, or moment, that is left out.")
+    ] = None,
+    least_requests: Amount = None,
+    most_requests: Amount = None,
+    least_records: Amount = None,
+    most_records: Amount = None,
+) -> Sought:
+    """What is looked for; an entry has to meet all of it."""
+    return Sought(**locals())
+
+
+SoughtHere = Annotated[Sought, Depends(sought)]
+
+
+@router.get("/entries", summary="The log, newest first", responses=refusals(404))
 async def list_entries(
-    request: Request, response: Response, desk: AtDesk, before: Before = None, limit: Limit = 50
+    *,
+    request: Request,
+    response: Response,
+    desk: AtDesk,
+    looked_for: SoughtHere,
+    before: Before = None,
+    limit: Limit = 50,
 ) -> Entries:
     """Entries as they were hashed, by falling index. Reading the log is itself an entry of the log."""
-    _say_what_is_read(request, {"before": before, "limit": limit})
-    asked = sa.select(*_COLUMNS).order_by(_entry.c.ix.desc()).limit(limit + 1)
-    if before is not None:
-        asked = asked.where(_entry.c.ix < before)
-    rows = await desk.installation.database.read(lambda conn: conn.execute(asked).all())
-    items = [_shape(row) for row in rows[:limit]]
-    if len(rows) > limit:
+    wanted = filter_of(await desk.registry.state(), looked_for)
+    _say_what_is_read(request, {**wanted.said(), "before": before, "limit": limit})
+    found = await desk.installation.database.read(
+        lambda conn: find_entries(conn, wanted, before=before, limit=limit + 1)
+    )
+    items = [_shape(each) for each in found[:limit]]
+    if len(found) > limit:
         link_next(request, response, before=str(items[-1].index))
     return Entries(items=items)
 
@@ -50,12 +84,8 @@ async def list_entries(
 async def get_entry(request: Request, desk: AtDesk, who: Who, entry: EntryIdInPath) -> EntryShape:
     """The entry of that id; for those who do not read the log, only entries of what they did themselves."""
     _say_what_is_read(request, {"id": entry})
-
-    def find(conn: Connection) -> sa.Row[Any, Any, Any] | None:
-        return conn.execute(sa.select(*_COLUMNS).where(_entry.c.id == entry)).one_or_none()
-
-    row = await desk.installation.database.read(find)
-    shape = None if row is None else _shape(row)
+    found = await desk.installation.database.read(lambda conn: find_entry(conn, entry))
+    shape = None if found is None else _shape(found)
     is_in_sight = shape is not None and (
         who.may(*LOG_ACTS) or shape.entry.get("actor", {}).get("principal") == who.person
     )
@@ -64,10 +94,10 @@ async def get_entry(request: Request, desk: AtDesk, who: Who, entry: EntryIdInPa
     return shape
 
 
-def _shape(row: sa.Row[Any, Any, Any]) -> EntryShape:
-    leaf = exact_json.loads(bytes(row.leaf))
+def _shape(found: FoundEntry) -> EntryShape:
+    entry = exact_json.loads(found.leaf)
     return EntryShape.model_validate(
-        {"index": row.ix, "leaf_hash": bytes(row.leaf_hash).hex(), "entry": leaf}
+        {"index": found.index, "leaf_hash": found.leaf_hash.hex(), "entry": entry}
     )
 
 

@@ -1,0 +1,78 @@
+"""Looking for entries: names that people know become ids that entries hold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.administration.state import State
+from app.audit.calls import versioned
+from app.audit.filters import Filter, moment_us
+from app.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sought:
+    """What somebody looks for, as they write it: names or ids, days or moments."""
+
+    type: str | None = None
+    person: str | None = None
+    """E-mail address or id."""
+    project: str | None = None
+    """Name or id."""
+    key: str | None = None
+    credential: str | None = None
+    """Name or id."""
+    endpoint: str | None = None
+    """Such as `video/query`, or the operation of an entry of administration, such as `key.issued`."""
+    verdict: str | None = None
+    rule: str | None = None
+    """With its version (`date-span/1`), or without for the first."""
+    code: str | None = None
+    cache: str | None = None
+    log_id: str | None = None
+    """The platform's own."""
+    since: str | None = None
+    until: str | None = None
+    """The first moment that is not looked at any more."""
+    least_requests: int | None = None
+    most_requests: int | None = None
+    least_records: int | None = None
+    most_records: int | None = None
+
+
+def filter_of(state: State, sought: Sought) -> Filter:
+    """The filter that finds it; raises NotFound for a person, project or credential that never was."""
+    people = {each.id: each.email for each in state.people}
+    projects = {each.id: each.name for each in state.projects}
+    credentials = {each.id: each.name for each in state.credentials}
+    # What runs on this machine has no row in the directory.
+    is_local = sought.person is not None and sought.person.startswith("os:")
+    person = None if sought.person is None or is_local else sought.person.strip().lower()
+    return Filter(
+        type=sought.type,
+        person=sought.person if is_local else _id_of(people, person, "person"),
+        project=_id_of(projects, sought.project, "project"),
+        key_id=sought.key,
+        credential=_id_of(credentials, sought.credential, "credential"),
+        op=sought.endpoint,
+        verdict=sought.verdict,
+        rule=None if sought.rule is None else versioned(sought.rule),
+        code=sought.code,
+        cache=sought.cache,
+        upstream_log_id=sought.log_id,
+        least_requests=sought.least_requests,
+        most_requests=sought.most_requests,
+        least_records=sought.least_records,
+        most_records=sought.most_records,
+        since_us=None if sought.since is None else moment_us(sought.since),
+        until_us=None if sought.until is None else moment_us(sought.until),
+    )
+
+
+def _id_of(names: Mapping[str, str], wanted: str | None, what: str) -> str | None:
+    """The id of whatever has this id or, the newest in use or retired, this name."""
+    if wanted is None or wanted in names:
+        return wanted
+    found = [each for each, name in names.items() if name == wanted]
+    if not found:
+        raise NotFound(f"There is no {what} {wanted!a}, and there was none.")
+    return found[0]

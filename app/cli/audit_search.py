@@ -1,0 +1,134 @@
+"""audit search."""
+
+import datetime as dt
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli.speaking import AsJson, note, office, operator, run, say_json, table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from app.administration.state import State
+    from app.storage.searching import FoundEntry
+
+Least = Annotated[int | None, typer.Option(min=0, metavar="N", help="Charged at least this many.")]
+Most = Annotated[int | None, typer.Option(min=0, metavar="N", help="Charged at most this many.")]
+
+
+def register(group: typer.Typer) -> None:
+    """Add `search` to the commands."""
+    group.command("search")(search)
+
+
+def search(
+    *,
+    entry_type: Annotated[
+        str | None, typer.Option("--type", metavar="TYPE", help="intent, outcome, decision, auth, admin, ...")
+    ] = None,
+    person: Annotated[str | None, typer.Option(metavar="EMAIL", help="Who did it: e-mail or id.")] = None,
+    project: Annotated[str | None, typer.Option(metavar="NAME")] = None,
+    key: Annotated[str | None, typer.Option(metavar="ID", help="With which key.")] = None,
+    credential: Annotated[str | None, typer.Option(metavar="NAME")] = None,
+    endpoint: Annotated[str | None, typer.Option(metavar="OP", help="Such as video/query.")] = None,
+    verdict: Annotated[str | None, typer.Option(metavar="VERDICT", help="allowed or refused.")] = None,
+    rule: Annotated[str | None, typer.Option(metavar="RULE", help="That decided, such as date-span.")] = None,
+    code: Annotated[str | None, typer.Option(metavar="CODE", help="Of the refusal or answer.")] = None,
+    cache: Annotated[str | None, typer.Option(metavar="STATE", help="hit or collapsed.")] = None,
+    log_id: Annotated[str | None, typer.Option(metavar="ID", help="The platform's own log id.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="UTC day or moment, included.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="UTC day or moment, left out.")] = None,
+    least_requests: Least = None,
+    most_requests: Most = None,
+    least_records: Least = None,
+    most_records: Most = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Entries to show.")] = 50,
+    before: Annotated[
+        int | None, typer.Option(min=0, metavar="INDEX", help="Only entries before this one.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find entries, the newest first; an entry has to meet every option. Looking is logged."""
+    from app.administration.looking import Sought, filter_of  # noqa: PLC0415
+    from app.administration.reading import reading  # noqa: PLC0415
+    from app.storage.log import append  # noqa: PLC0415
+    from app.storage.searching import find_entries  # noqa: PLC0415
+
+    sought = Sought(
+        type=entry_type,
+        person=person,
+        project=project,
+        key=key,
+        credential=credential,
+        endpoint=endpoint,
+        verdict=verdict,
+        rule=rule,
+        code=code,
+        cache=cache,
+        log_id=log_id,
+        since=since,
+        until=until,
+        least_requests=least_requests,
+        most_requests=most_requests,
+        least_records=least_records,
+        most_records=most_records,
+    )
+
+    async def work() -> "tuple[Sequence[FoundEntry], State]":
+        async with office() as here:
+            state = await here.registry.state()
+            wanted = filter_of(state, sought)
+            reads = {**wanted.said(), "before": before, "limit": limit}
+            await append(here.database, here.boot, [reading(operator(), "audit.search", reads)])
+            found = await here.database.read(
+                lambda conn: find_entries(conn, wanted, before=before, limit=limit + 1)
+            )
+            return found, state
+
+    found, state = run(work())
+    shown, goes_on = found[:limit], len(found) > limit
+    following = shown[-1].index if goes_on else None
+    if as_json:
+        say_json({"items": [_document(each) for each in shown], "before": following})
+        return
+    names = {each.id: each.email for each in state.people} | {each.id: each.name for each in state.projects}
+    columns = ("index", "time (UTC)", "type", "who", "project", "what", "decision", "cost", "entry")
+    table("Entries", columns, [_line(each, names) for each in shown])
+    if goes_on:
+        note(f"There are more: --before {following}")
+
+
+def _entry(found: "FoundEntry") -> dict[str, Any]:
+    from app import exact_json  # noqa: PLC0415
+
+    entry: dict[str, Any] = exact_json.loads(found.leaf)  # type: ignore[assignment]
+    return entry
+
+
+def _document(found: "FoundEntry") -> dict[str, Any]:
+    return {"index": found.index, "leaf_hash": found.leaf_hash.hex(), "entry": _entry(found)}
+
+
+def _line(found: "FoundEntry", names: "Mapping[str, str]") -> tuple[object, ...]:
+    from app.audit.facts import facts_of  # noqa: PLC0415
+
+    entry = _entry(found)
+    facts = facts_of(entry)
+    decided = " ".join(each for each in (facts.verdict, facts.rule, facts.code) if each is not None)
+    cost = f"{facts.requests} / {facts.records}" if facts.requests is not None else facts.cache
+    return (
+        found.index,
+        _moment(int(entry["ts_us"])),
+        entry["type"],
+        names.get(facts.person or "", facts.person),
+        names.get(facts.project or "", facts.project),
+        facts.op or entry.get("http", {}).get("route"),
+        decided,
+        cost,
+        found.id,
+    )
+
+
+def _moment(ts_us: int) -> str:
+    return f"{dt.datetime.fromtimestamp(ts_us / 1_000_000, dt.UTC):%Y-%m-%d %H:%M:%S}"

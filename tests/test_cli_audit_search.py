@@ -1,0 +1,46 @@
+"""`bursar audit search`, for people and for programs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.test_cli import Shell
+
+
+@pytest.fixture
+def shell(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    clean_environment: Callable[[], None],
+) -> Shell:
+    opened = Shell(tmp_path, capsys)
+    monkeypatch.setenv("BURSAR_DATA_DIR", str(opened.data))
+    return opened.applied()
+
+
+def test_a_search_goes_on_where_the_part_before_ended(shell: Shell) -> None:
+    total = len(shell.entries())
+    first = shell.json("audit", "search", "--type", "admin", "--limit", "2")
+    assert [each["entry"]["type"] for each in first["items"]] == ["admin", "admin"]
+    rest = shell.json("audit", "search", "--type", "admin", "--before", str(first["before"]))
+    indexes = [each["index"] for each in (*first["items"], *rest["items"])]
+    assert indexes == sorted(set(indexes), reverse=True)
+    assert (len(indexes), rest["before"]) == (total, None)
+    looks = [each["reads"] for each in shell.entries() if each["type"] == "audit_read"]
+    assert looks[0] == {"type": "admin", "before": None, "limit": 2}
+
+
+def test_a_search_by_what_happened_shows_a_table(shell: Shell) -> None:
+    code, out, err = shell.run("audit", "search", "--endpoint", "person.added", "--limit", "1")
+    assert code == 0
+    assert "person.added" in out
+    assert "allowed local-operator/1" in out
+    assert "--before" in err
+
+
+def test_a_search_for_nothing_that_could_be_is_wrong_usage(shell: Shell) -> None:
+    for arguments in (("--person", "stranger@example.edu"), ("--type", "x"), ("--since", "soon")):
+        code, _, err = shell.run("audit", "search", *arguments)
+        assert (code, bool(err.strip())) == (2, True)

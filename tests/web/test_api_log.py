@@ -1,0 +1,78 @@
+"""Looking for entries over the API: names become ids, parts follow each other, and each look is logged."""
+
+from typing import Any
+
+import pytest
+
+from tests.web.conftest import House
+
+pytestmark = pytest.mark.anyio
+
+
+async def found(house: House, query: str, who: str = "dpo") -> list[dict[str, Any]]:
+    answer = await house.get(who, f"/api/v1/audit/entries?{query}")
+    assert answer.status_code == 200, answer.text
+    return [each["entry"] for each in answer.json()["items"]]
+
+
+async def test_people_and_projects_are_found_by_their_names(shared_house: House) -> None:
+    ada = next(
+        each["id"]
+        for each in (await shared_house.get("it", "/api/v1/people")).json()["items"]
+        if each["email"] == "ada@example.edu"
+    )
+    await shared_house.get("ada", "/api/v1/me")
+    by_address = await found(shared_house, "person=ada@example.edu&limit=200")
+    assert by_address
+    assert {entry["actor"]["principal"] for entry in by_address} == {ada}
+    assert [entry["id"] for entry in await found(shared_house, f"person={ada}&limit=200")][-5:] == [
+        entry["id"] for entry in by_address
+    ][-5:]
+    await shared_house.get("key:bob", "/api/v1/me")
+    (newest,) = await found(shared_house, "project=elections&limit=1")
+    assert newest["actor"]["kind"] == "key"
+
+
+async def test_filters_hold_together_and_parts_keep_them(shared_house: House) -> None:
+    for _ in range(5):
+        await shared_house.get("bob", "/api/v1/limits?nonsense=1")
+    query = "/api/v1/audit/entries?person=bob@example.edu&verdict=refused&limit=2"
+    seen: list[int] = []
+    following: str | None = query
+    while following is not None:
+        answer = await shared_house.get("dpo", following)
+        seen += [each["index"] for each in answer.json()["items"]]
+        assert {each["entry"]["decision"]["verdict"] for each in answer.json()["items"]} == {"refused"}
+        following = answer.links.get("next", {}).get("url")
+    assert len(seen) >= 5
+    assert seen == sorted(set(seen), reverse=True)
+
+
+async def test_a_look_with_filters_says_what_was_looked_for(shared_house: House) -> None:
+    await found(shared_house, "person=ada@example.edu&since=2026-05-01&least_records=1&rule=quota")
+    (look, *_) = await found(shared_house, "type=audit_read&limit=1")
+    reads = look["reads"]
+    assert len(reads.pop("person")) == 20
+    assert reads == {
+        "since_us": 1_777_593_600_000_000,
+        "least_records": 1,
+        "rule": "quota/1",
+        "before": None,
+        "limit": 50,
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("person=stranger@example.edu", 404),
+        ("project=nothing", 404),
+        ("type=nonsense", 400),
+        ("verdict=perhaps", 400),
+        ("since=yesterday", 400),
+        ("least_records=-1", 400),
+        ("person=a@example.edu&person=b@example.edu", 400),
+    ],
+)
+async def test_what_cannot_be_looked_for_is_said(shared_house: House, query: str, status: int) -> None:
+    assert (await shared_house.get("dpo", f"/api/v1/audit/entries?{query}")).status_code == status
