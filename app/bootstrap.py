@@ -142,10 +142,14 @@ async def diagnose(settings: Settings) -> Report:
     return report
 
 
+_NOT_ASKED = "it is frozen, so the platform was not asked; `bursar freeze list` says why"
+
+
 async def verify_credentials(settings: Settings, name: str | None) -> list[tuple[str, str | None]]:
     """Each credential's name, and why the platform does not take it (None: it does).
 
-    Asks the token endpoint, which costs no quota. Raises NotFound for an unknown name.
+    Asks the token endpoint, which costs no quota; a frozen credential is not used for that either. Raises
+    NotFound for an unknown name.
     """
     async with open_administration(settings) as office:
         state = await office.registry.state()
@@ -153,8 +157,12 @@ async def verify_credentials(settings: Settings, name: str | None) -> list[tuple
         if name is not None and not wanted:
             raise NotFound(f"There is no credential {name}; `bursar credential list` shows all.")
         platform = _platform(settings, office.vault, SystemClock())
+        frozen = {each.id for each in wanted if state.freeze_of(each.id) is not None}
         try:
-            return [(each.name, await _refusal_of(platform, each.id)) for each in wanted]
+            return [
+                (each.name, _NOT_ASKED if each.id in frozen else await _refusal_of(platform, each.id))
+                for each in wanted
+            ]
         finally:
             await platform.close()
 

@@ -24,16 +24,27 @@ from app.storage.directory import read_policy
 from app.storage.engines import Database
 from app.storage.log import Boot, LockedHead, lock_head
 from app.storage.registry import SqlRegistry
-from app.storage.tables import CredentialRow, HeldPageRow, ProjectRow, table
+from app.storage.tables import (
+    CredentialRow,
+    DeliveryRow,
+    HeldPageRow,
+    NoticeRow,
+    ProjectRow,
+    SearchRow,
+    table,
+)
 from app.storage.tallies import forget_tallies
 
 _EVERY_S: Final = 3_600
 _MOST_AT_ONCE: Final = 500
 """Pages in one transaction: the head of the log is locked meanwhile."""
 _DAY_US: Final = 86_400_000_000
+_NOTICES_LAST_US: Final = 800 * _DAY_US
+"""Longer than any access period (two years): what is told once in one must not be told twice."""
 
 _log = structlog.get_logger()
 _held, _project, _credential = table(HeldPageRow), table(ProjectRow), table(CredentialRow)
+_search, _notice, _delivery = table(SearchRow), table(NoticeRow), table(DeliveryRow)
 _FACTS = sa.select(_held.c.key, _held.c.scope, _held.c.records, _held.c.fetched_us).limit(_MOST_AT_ONCE)
 
 
@@ -78,7 +89,7 @@ class Retention:
                 committed=lambda done: done[0].committed(),
             )
             deleted += count
-        await self._database.write(lambda conn: _forget_tallies(conn, self._database.now_us(conn)))
+        await self._database.write(lambda conn: _tidy(conn, self._database.now_us(conn)))
         return deleted
 
     async def _run(self) -> None:
@@ -110,12 +121,26 @@ def _delete(conn: Connection, database: Database, boot: Boot) -> tuple[LockedHea
     return head, count
 
 
-def _forget_tallies(conn: Connection, now_us: int) -> int:
-    """Counts are none of the platform's data, so nothing is logged; they go with what they were counted of."""
+def _tidy(conn: Connection, now_us: int) -> None:
+    """Drop what says nothing any more: none of it is the platform's data, so nothing is logged.
+
+    Counts go with what they were counted of, search ids when they are over, notices when the event they are
+    about cannot come again.
+    """
+    _forget_tallies(conn, now_us)
+    conn.execute(sa.delete(_search).where(_search.c.expires_us <= now_us))
+    old = sa.select(_notice.c.id).where(
+        _notice.c.taken_up_us.is_not(None), _notice.c.created_us < now_us - _NOTICES_LAST_US
+    )
+    conn.execute(sa.delete(_delivery).where(_delivery.c.notice_id.in_(old)))
+    conn.execute(sa.delete(_notice).where(_notice.c.id.in_(old)))
+
+
+def _forget_tallies(conn: Connection, now_us: int) -> None:
     is_enforced = mode_of(NothingAfterEnd.id, read_policy(conn)) is Mode.ENFORCE
     today = dt.datetime.fromtimestamp(now_us / 1_000_000, dt.UTC).date()
     ended = _ended_scopes(conn, today) if is_enforced else []
-    return forget_tallies(conn, now_us=now_us, ended_scopes=ended)
+    forget_tallies(conn, now_us=now_us, ended_scopes=ended)
 
 
 def _entry(rule: str, scope: str, pages: Sequence[sa.Row[Any, Any, Any, Any]]) -> Draft:

@@ -219,3 +219,10 @@ async def test_a_credential_is_verified_without_spending(installation: Installat
     refused = installation.bursar("credential", "verify", "main", check=False)
     assert refused["credentials"][0]["holds"] is False
     assert installation.upstream()["requests"] == 0
+
+
+async def test_a_frozen_credential_is_not_used_to_verify_it_either(installation: Installation) -> None:
+    installation.bursar("freeze", "credential", "main", "--reason", "a leak")
+    (found,) = installation.bursar("credential", "verify", check=False)["credentials"]
+    assert found["holds"] is False
+    assert "frozen" in found["why"]

@@ -25,7 +25,15 @@ from app.storage.pages import SqlPages
 from app.storage.registry import SqlRegistry
 from app.storage.retention import Retention
 from app.storage.schema import migrate
-from app.storage.tables import EntryRow, HeldPageRow, TallyRow, table
+from app.storage.tables import (
+    DeliveryRow,
+    EntryRow,
+    HeldPageRow,
+    NoticeRow,
+    SearchRow,
+    TallyRow,
+    table,
+)
 from tests.administration.scene import Scene
 from tests.signing import boot
 
@@ -279,3 +287,31 @@ async def test_counts_go_with_their_project_and_when_they_are_a_year_old(store: 
     await store.end_project(dt.datetime.now(dt.UTC).date() - DAY)
     await retention.sweep()
     assert await left() == set()
+
+
+async def test_search_ids_go_when_they_are_over_and_notices_when_nobody_can_need_them(store: Store) -> None:
+    now_us = int(dt.datetime.now(dt.UTC).timestamp() * 1_000_000)
+    day_us, search, notice, delivery = 86_400_000_000, table(SearchRow), table(NoticeRow), table(DeliveryRow)
+    texts = {"scope": "project:x", "credential_id": "c", "question_digest": b"q", "upstream_id": "7"}
+    searches = [
+        {"id": str(each), **texts, "created_us": 0, "expires_us": now_us + ends}
+        for each, ends in ((1, -day_us), (2, day_us))
+    ]
+    kinds = (("new", day_us, now_us), ("old", 900 * day_us, 1), ("old and waiting", 900 * day_us, None))
+    notices: list[dict[str, Any]] = [
+        {"id": name, "kind": "k", "created_us": now_us - age, "about": {}, "taken_up_us": taken}
+        for name, age, taken in kinds
+    ]
+    deliveries = [
+        {"notice_id": name, "channel": "log", "target": "", "tries": 1, "next_us": 0} for name, _, _ in kinds
+    ]
+    for rows_of, rows in ((search, searches), (notice, notices), (delivery, deliveries)):
+        await store.database.write(lambda conn, t=rows_of, r=rows: conn.execute(sa.insert(t), r))  # type: ignore[misc]
+    await store.sweep()
+
+    async def ids(column: sa.Column[Any]) -> set[str]:
+        return set(await store.database.read(lambda conn: conn.execute(sa.select(column)).scalars().all()))
+
+    assert await ids(search.c.id) == {"2"}
+    assert await ids(notice.c.id) == {"new", "old and waiting"}
+    assert await ids(delivery.c.notice_id) == {"new", "old and waiting"}

@@ -84,8 +84,12 @@ async def test_a_frozen_person_is_stopped_at_the_api_and_at_the_token_endpoint(h
 
 
 async def test_people_of_a_frozen_project_still_see_where_they_stand(house: House) -> None:
-    await house.ask("it", "PUT", "/api/v1/freezes/project/elections", json=REASON)
-    assert (await house.get("key:bob", "/api/v1/me")).status_code == 200
+    before = (await house.get("bob", "/api/v1/me")).json()["projects"]
+    frozen = await house.ask("it", "PUT", "/api/v1/freezes/project/elections", json=REASON)
+    seen = await house.get("key:bob", "/api/v1/me")
+    assert seen.status_code == 200
+    assert [each["frozen_since"] for each in before] == [None]
+    assert [each["frozen_since"] for each in seen.json()["projects"]] == [frozen.json()["since"]]
     assert (await token(house, "bob"))[0] == 200
 
 

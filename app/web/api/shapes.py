@@ -377,10 +377,11 @@ class ModeWanted(BaseModel):
 
 
 class OwnProjectShape(BaseModel):
-    """One of the asker's projects and their place in it."""
+    """One of the asker's projects and their place in it; `frozen_since` while it or its credential is stopped."""
 
     name: str
     is_lead: bool
+    frozen_since: dt.datetime | None
     approval: ApprovalShape
     from_day: Annotated[dt.date | None, Field(serialization_alias="from")]
     until_day: Annotated[dt.date | None, Field(serialization_alias="until")]

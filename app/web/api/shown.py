@@ -50,10 +50,18 @@ def own_project_shape(sight: Sight, place: Membership) -> OwnProjectShape:
     return OwnProjectShape(
         name=project.name,
         is_lead=project.id in sight.led,
+        frozen_since=_frozen_since(sight, project),
         approval=_approval(project),
         from_day=place.from_day,
         until_day=place.until_day,
     )
+
+
+def _frozen_since(sight: Sight, project: Project) -> dt.datetime | None:
+    """When the project, or the credential under it, was stopped; the earlier where both were."""
+    found = (sight.state.freeze_of(each) for each in (project.id, project.credential_id))
+    moments = [each.created_us for each in found if each is not None]
+    return dt.datetime.fromtimestamp(min(moments) / 1_000_000, dt.UTC) if moments else None
 
 
 def key_shape(key: ShownKey) -> KeyShape:
