@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -302,6 +303,12 @@ class Settings(BaseSettings):
     def log_key_path(self) -> Path:
         """The file of the key that signs checkpoints of the log."""
         return self.data_dir / "log.key"
+
+    @property
+    def longest_lease_s(self) -> int:
+        """For how long a call may be under way before it counts as lost, at most."""
+        reading_s = max(self.upstream_read_timeout_s, self.upstream_video_query_timeout_s)
+        return ceil(reading_s + self.lease_margin_s + self.upstream_longest_wait_s)
 
     @property
     def owner_database_url(self) -> str:

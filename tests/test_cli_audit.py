@@ -1,6 +1,7 @@
 """`bursar audit receipt` and `consistency`, and what they print for programs."""
 
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,3 +77,46 @@ def test_a_kept_checkpoint_is_continued_or_is_not(shell: Shell, tmp_path: Path) 
 )
 def test_a_consistency_of_nothing_is_wrong_usage(shell: Shell, arguments: tuple[str, ...]) -> None:
     assert shell.run("audit", "consistency", *arguments)[0] == 2
+
+
+def test_the_whole_log_verifies_beside_what_others_kept_of_it(shell: Shell, tmp_path: Path) -> None:
+    _, entry = vkey_and_first_entry(shell)
+    receipts, anchors = tmp_path / "receipts", tmp_path / "anchors"
+    for place in (receipts, anchors):
+        place.mkdir()
+    assert shell.run("audit", "receipt", entry, "--to", str(receipts / "one.tlog-proof"))[0] == 0
+    document = shell.json("audit", "receipt", entry)
+    (receipts / "two.json").write_text(json.dumps(document))
+    (anchors / "notes").write_text(parsed(document["proof"]).note)
+    report = shell.json("audit", "verify", "--receipts", str(receipts), "--anchors", str(anchors))
+    assert (report["verified"], report["finding"], report["problems"]) == (True, None, [])
+    assert report["size"] == sum(report["entries"].values()) == len(shell.entries())
+    assert report["checked"]["receipts"] == 2
+    assert report["checked"]["anchors"] == 1
+    assert shell.entries()[-1]["reads"] == {"anchors": 1, "export": False, "receipts": True}
+    code, out, _ = shell.run("audit", "verify")
+    assert code == 0
+    assert out.startswith("Verified: ")
+
+
+def test_a_changed_row_and_a_lost_tail_are_said_with_exit_code_1(shell: Shell, tmp_path: Path) -> None:
+    _, entry = vkey_and_first_entry(shell)
+    shell.run("audit", "receipt", entry, "--to", str(tmp_path / "later.tlog-proof"))
+    with sqlite3.connect(shell.data / "bursar.db") as connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute("UPDATE entry SET type = 'auth' WHERE ix = 3")
+    code, out, _ = shell.run("audit", "verify", "--json")
+    assert code == 1
+    report = json.loads(out)
+    assert report["finding"] == "tamper"
+    assert [(each["check"], each["index"]) for each in report["problems"]] == [("columns", 3)]
+    code, out, _ = shell.run("audit", "verify")
+    assert code == 1
+    assert "entry 3" in out
+
+
+def test_nothing_to_verify_is_unreadable(shell: Shell, tmp_path: Path) -> None:
+    code, out, err = shell.run("audit", "verify", "--receipts", str(tmp_path / "nowhere"))
+    assert (code, out) == (3, "")
+    assert "nowhere" in err

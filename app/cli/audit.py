@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.speaking import AsJson, note, office, operator, run, say, say_json
+from app.cli.speaking import AsJson, note, office, operator, progress, run, say, say_json
 
 if TYPE_CHECKING:
+    from app.audit.offline import Report
     from app.audit.receipts import ProvenEntry, ProvenGrowth
 
 audits = typer.Typer(help="The audit log: receipts and proofs.", no_args_is_help=True)
@@ -45,6 +46,47 @@ def receipt(
         typer.echo(found.proof, nl=False)
     else:
         note(f"Entry {found.index} is in the log; its receipt is in {to}.")
+
+
+@audits.command("verify")
+def verify(
+    export: Annotated[
+        Path | None, typer.Option("--export", metavar="DIR", help="An export, in the place of the database.")
+    ] = None,
+    receipts: Annotated[
+        Path | None, typer.Option("--receipts", metavar="DIR", help="Receipts that people kept.")
+    ] = None,
+    anchors: Annotated[
+        list[Path] | None,
+        typer.Option("--anchors", metavar="PATH", help="Checkpoints kept elsewhere, or an earlier export."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the whole log, entry by entry (1: it does not hold). That it was checked is logged."""
+    from app.audit.offline import Unreadable, told  # noqa: PLC0415
+    from app.settings import load_settings  # noqa: PLC0415
+    from app.storage.auditing import Kept, verify_log  # noqa: PLC0415
+
+    kept = Kept(export=export, receipts=receipts, anchors=tuple(anchors or ()))
+    lease_s = load_settings().longest_lease_s
+
+    async def work() -> "Report":
+        async with office() as here:
+            with progress("Verifying") as tell:
+                return await verify_log(
+                    here.database, here.boot, operator(), kept, lease_s=lease_s, progress=tell
+                )
+
+    try:
+        report = run(work())
+    except Unreadable as error:
+        note(f"bursar: {error}")
+        raise typer.Exit(3) from error
+    if as_json:
+        say_json(report.shown())
+    else:
+        say(*told(report))
+    raise typer.Exit(0 if report.finding is None else 1)
 
 
 @audits.command("consistency")
