@@ -29,7 +29,8 @@ from app.storage import administering
 from app.storage.administering import Report, open_administration, require_current_schema
 from app.storage.books import SqlBooks
 from app.storage.directory import SqlDirectory
-from app.storage.engines import Database, open_database
+from app.storage.disk import Disk, disk_of
+from app.storage.engines import Database, Prompt, open_database
 from app.storage.heartbeats import Heartbeats
 from app.storage.limits import SqlLimits
 from app.storage.log import Boot, check_log
@@ -43,6 +44,8 @@ from app.upstream.channels import open_channels
 from app.upstream.http import HttpPlatform, Timeouts
 
 _RATE_KEPT_S = 60.0
+_READ_WITHIN_S = 4.0
+"""Below the five seconds within which the log must be written."""
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -55,6 +58,9 @@ class Installation:
     boot: Boot
     signer: Signer
     database: Database
+    prompt: Database
+    """The same, for what a request waits for: its reads give up soon."""
+    disk: Disk | None
     directory: SqlDirectory
     bearers: Bearers
     books: SqlBooks
@@ -189,19 +195,21 @@ def _compose(
     settings: Settings, master: MasterKey, signer: Signer, database: Database, *, processes: int
 ) -> Installation:
     clock, boot = SystemClock(offset_s=settings.clock_offset_s), new_boot(signer)
+    prompt = Prompt(database, within_s=_READ_WITHIN_S)
     pages = SqlPages(
-        database=database, master=master, clock=clock, max_memory_bytes=settings.max_held_memory_bytes
+        database=prompt, master=master, clock=clock, max_memory_bytes=settings.max_held_memory_bytes
     )
-    directory = SqlDirectory(database, also_forget=pages.forget_keys)
+    directory = SqlDirectory(prompt, also_forget=pages.forget_keys)
     bearers = Bearers(
         directory=directory,
         access_tokens=AccessTokens(derive(master, "access tokens")),
         pepper=derive(master, PEPPER_PURPOSE),
         clock=clock,
     )
-    books = SqlBooks(database=database, clock=clock, boot=boot)
+    disk = disk_of(settings)
+    books = SqlBooks(database=prompt, clock=clock, boot=boot, disk=disk)
     shared = sharing(settings.redis_url, clock=clock, me=boot.id, processes=processes)
-    vault = SqlVault(database=database, master=master)
+    vault = SqlVault(database=prompt, master=master)
     platform = _platform(settings, vault, clock)
     scribe = Scribe(derive(master, "tags in entries"))
     bounds = Bounds(
@@ -216,7 +224,7 @@ def _compose(
         directory=directory,
         pages=pages,
         books=books,
-        limits=SqlLimits(database, clock),
+        limits=SqlLimits(prompt, clock),
         windows=shared.windows,
         upstream=Upstream(
             pages=pages,
@@ -237,6 +245,8 @@ def _compose(
         boot=boot,
         signer=signer,
         database=database,
+        prompt=prompt,
+        disk=disk,
         directory=directory,
         bearers=bearers,
         books=books,

@@ -160,6 +160,14 @@ class Settings(BaseSettings):
         description="Seconds after which the deployment writes a heartbeat into the log, so that a quiet time can "
         "be told from a missing one.",
     )
+    disk_warn_percent: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=80,
+        description="Percent of the embedded database's disk in use from which on `bursar doctor`, the metrics and a "
+        "log line warn.",
+    )
+    disk_refuse_percent: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=95, description="Percent in use from which on nothing new is sent to the platform."
+    )
     two_person_control: bool = Field(
         default=False,
         description="Whether raising a credential's limit or roster waits until a second administrator confirms "

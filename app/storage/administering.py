@@ -21,6 +21,7 @@ from app.ids import CredentialId
 from app.sealing import MasterKey
 from app.settings import Settings
 from app.storage.directory import SqlDirectory
+from app.storage.disk import embedded_directory, used_percent
 from app.storage.engines import Database, open_database, parse_url
 from app.storage.log import Boot, name_log
 from app.storage.notices import Untold
@@ -136,6 +137,7 @@ async def diagnose(settings: Settings) -> Report:
     """Everything that is wrong with this installation, as far as it can be looked at."""
     report = Report()
     report.findings.extend(_of_files(settings))
+    report.findings.extend(_of_disk(settings))
     try:
         await require_current_schema(settings.database_url)
         async with _registry(settings.database_url, settings) as registry:
@@ -178,6 +180,25 @@ def _of_files(settings: Settings) -> list[Finding]:
             Finding(severity="warning", code="clock_offset", what=what, mend="unset BURSAR_CLOCK_OFFSET_S")
         )
     return found
+
+
+def _of_disk(settings: Settings) -> list[Finding]:
+    directory = embedded_directory(settings)
+    used = 0.0 if directory is None else used_percent(directory)
+    if used < settings.disk_warn_percent:
+        return []
+    mend = f"make room on the disk of {directory}"
+    if used >= settings.disk_refuse_percent:
+        return [
+            _problem(
+                "disk_full",
+                f"{used:.0f} % of the disk of {directory} are used: nothing is sent to the platform",
+                mend,
+            )
+        ]
+    what = f"{used:.0f} % of the disk of {directory} are used"
+    mend = f"{mend} before it is {settings.disk_refuse_percent} %, when nothing more is sent to the platform"
+    return [Finding(severity="warning", code="disk_filling", what=what, mend=mend)]
 
 
 def _of_notices(channels: Sequence[Untold]) -> list[Finding]:

@@ -33,6 +33,7 @@ from app.storage.batch import (
     apply_batch,
     read_standings,
 )
+from app.storage.disk import Disk, has_no_room
 from app.storage.engines import Database
 from app.storage.log import Boot
 
@@ -41,7 +42,12 @@ _log = structlog.get_logger()
 _MOST_QUEUED = 4_096
 _MOST_IN_BATCH = 256
 _DEADLINE_S = 5.0
+_STALLED_S = 1.0
+"""A commit that takes so long is told by /readyz, so that requests go to another process."""
 _WATCH_EVERY_S = 0.25
+_PAUSE_S = 0.25
+"""Between a commit that failed and the next try for those of its operations that are not given up."""
+_LOOK_EVERY_S = 1.0
 _REAP_EVERY_S = 1.0
 _STANDINGS_FOR_S = 1.0
 _MOST_STANDINGS = 10_000
@@ -50,14 +56,22 @@ _MOST_STANDINGS = 10_000
 @dataclass(slots=True, eq=False)
 class _Waiting:
     operation: Operation
-    deadline_s: float
+    since_s: float
+    kept_until_s: float | None = None
+    """Until when its commit is tried again: the end of the lease, for the end of a call."""
+    is_second_try: bool = False
     done: "asyncio.Future[Outcome]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
 
 class SqlBooks:
-    """The books' port over SQL. `start` before use; `stop` commits what is queued."""
+    """The books' port over SQL. `start` before use; `stop` commits what is queued.
+
+    While the log cannot be written everything is refused at its deadline, and a try every half second finds out
+    when it can be again. The end of a call is tried again until its lease ends. `disk` is where an embedded database lies; while it is full no call is opened, and once there is no room at all, nothing
+    but ends of calls is written, into the reserve.
+    """
 
     def __init__(
         self,
@@ -65,9 +79,11 @@ class SqlBooks:
         database: Database,
         clock: Clock,
         boot: Boot,
+        disk: Disk | None = None,
         reap_every_s: float = _REAP_EVERY_S,
     ) -> None:
         self._database = database
+        self._disk = disk
         self._reap_every_s = reap_every_s
         self._clock = clock
         self._boot = boot
@@ -77,10 +93,29 @@ class SqlBooks:
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         self._standings: dict[str, tuple[float, tuple[Standing, ...]]] = {}
-        self.last_failure_s: float | None = None
+        self._failed_s: float | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the next entry will hardly be written, in words for an administrator; None when nothing says so."""
+        if self._disk is not None and self._disk.is_spent:
+            return f"the disk that holds the log has no room ({self._disk.used_percent:.0f} % used)"
+        if self._failed_s is not None:
+            return "the log could not be written at the last try"
+        oldest = min((each.since_s for each in self._waiting()), default=None)
+        if oldest is not None and self._clock.monotonic_s() - oldest > _STALLED_S:
+            return f"the log has not answered for {self._clock.monotonic_s() - oldest:.0f} s"
+        return None
+
+    @property
+    def queued(self) -> int:
+        """How many operations wait to be committed."""
+        return len(self._under_way) + len(self._queue)
 
     async def start(self) -> None:
         """Begin to commit, to watch deadlines and to end leases."""
+        if self._disk is not None:
+            self._disk.look()
         jobs = (self._commit, self._watch, self._reap)
         self._tasks = [asyncio.create_task(job()) for job in jobs]
 
@@ -98,6 +133,10 @@ class SqlBooks:
         self, wants: Sequence[Want], intent: Intent
     ) -> Reservation | Exhausted | PlatformSpent | Superseded:
         """Take every want in every limit of its scope and log the intent, or neither."""
+        if self._disk is not None and self._disk.level == "full":
+            raise AuditUnavailable(
+                "audit_unavailable: the disk that holds the log is almost full. Please tell your administrator."
+            )
         asked_s = self._clock.monotonic_s()
         outcome = await self._submit(OpenCall(wants=tuple(wants), intent=intent))
         if not isinstance(outcome, Reservation):
@@ -130,7 +169,7 @@ class SqlBooks:
             delivered=delivered,
             mark=mark,
         )
-        return await self._submit(operation)  # type: ignore[return-value]
+        return await self._submit(operation, kept_until_s=reservation.ends_s)  # type: ignore[return-value]
 
     async def note(self, decision: Draft, *, revision: int | None = None) -> Receipt | Superseded:
         """Log a request that did not go upstream; with `revision`, only if the directory is still that."""
@@ -166,12 +205,9 @@ class SqlBooks:
             self._standings.clear()
         self._standings[membership] = (self._clock.monotonic_s(), standings)
 
-    async def _submit(self, operation: Operation) -> Outcome:
-        if self._stopping or len(self._queue) >= _MOST_QUEUED:
-            raise AuditUnavailable(
-                "audit_unavailable: too many requests wait for the log. Try again in a few seconds."
-            )
-        waiting = _Waiting(operation, self._clock.monotonic_s() + _DEADLINE_S)
+    async def _submit(self, operation: Operation, *, kept_until_s: float | None = None) -> Outcome:
+        self._admit(operation)
+        waiting = _Waiting(operation, self._clock.monotonic_s(), kept_until_s)
         self._queue.append(waiting)
         self._arrived.set()
         try:
@@ -181,6 +217,25 @@ class SqlBooks:
             if not waiting.done.cancelled() and waiting.done.exception() is None:
                 self._give_back(operation, waiting.done.result())
             raise
+
+    def _admit(self, operation: Operation) -> None:
+        """Return when the operation may wait for its commit; raises AuditUnavailable."""
+        if self._stopping:
+            raise AuditUnavailable("audit_unavailable: this process is stopping. Try again in a few seconds.")
+        if isinstance(operation, CloseCall):
+            return  # there are no more of them than calls that were granted
+        if len(self._queue) >= _MOST_QUEUED:
+            raise AuditUnavailable(
+                "audit_unavailable: too many requests wait for the log. Try again in a few seconds."
+            )
+        if self._disk is not None and self._disk.is_spent and not isinstance(operation, ReapLeases):
+            raise AuditUnavailable(
+                "audit_unavailable: the disk that holds the log has no room. Please tell your administrator."
+            )
+
+    def _waiting(self) -> list[_Waiting]:
+        """What waits, and nobody has been told yet."""
+        return [each for each in (*self._under_way, *self._queue) if not each.done.done()]
 
     async def _commit(self) -> None:
         while not (self._stopping and not self._queue):
@@ -200,21 +255,48 @@ class SqlBooks:
                 committed=lambda applied: applied.head.committed(),
             )
         except Exception as error:  # noqa: BLE001 - the one task that commits must not end
-            if isinstance(error, Unavailable) or len(batch) == 1:
+            if isinstance(error, Unavailable):
+                await self._hold_back(batch, error)
+                return
+            if len(batch) == 1:
                 self._fail(batch, error)
                 return
             # One entry that cannot be written must not fail those that happen to share its commit.
             for waiting in batch:
                 await self._write([waiting])
         else:
-            self.last_failure_s = None
+            if self._failed_s is not None:
+                _log.warning("the log can be written again")
+            self._failed_s = None
             for waiting, outcome in zip(batch, applied.outcomes, strict=True):
                 self._acknowledge(waiting, outcome)
+
+    async def _hold_back(self, batch: list[_Waiting], error: Unavailable) -> None:
+        """Refuse all that was not written, but try the ends of calls again.
+
+        Should they have been written after all, the second entry of the same id is refused by the database.
+        """
+        now_s = self._clock.monotonic_s()
+        kept = [] if self._stopping else [each for each in batch if now_s < (each.kept_until_s or 0)]
+        self._fail([each for each in batch if each not in kept], error)
+        self._note_failure(str(error))
+        for waiting in kept:
+            waiting.is_second_try = True
+        self._queue += kept
+        if kept and not (self._disk is not None and has_no_room(error) and self._disk.spend()):
+            await asyncio.sleep(_PAUSE_S)
 
     def _take(self) -> list[_Waiting]:
         taken: list[_Waiting] = []
         while self._queue and len(taken) < _MOST_IN_BATCH:
+            # What failed before is tried alone, so that it fails nobody else.
+            if taken and (self._queue[0].is_second_try or taken[-1].is_second_try):
+                break
             waiting = self._queue.popleft()
+            if self._disk is not None and self._disk.is_spent and isinstance(waiting.operation, CloseCall):
+                waiting.operation = replace(
+                    waiting.operation, holding=None
+                )  # the records can be fetched again
             # A caller that has left needs no new reservation; everything else is still to be logged.
             if not (waiting.done.done() and isinstance(waiting.operation, OpenCall)):
                 taken.append(waiting)
@@ -230,11 +312,18 @@ class SqlBooks:
         """Nobody is left to make the call that was granted: nothing was sent, so nothing is charged."""
         if isinstance(operation, OpenCall) and isinstance(outcome, Reservation):
             abandoned = operation.abandoned(outcome)
-            self._queue.append(_Waiting(abandoned, self._clock.monotonic_s() + _DEADLINE_S))
-            self._arrived.set()
+            self._post(abandoned, for_s=operation.intent.lease_s)
+
+    def _post(self, operation: Operation, *, for_s: float = 0) -> None:
+        """Queue what nobody waits for; it is tried again `for_s` seconds."""
+        now_s = self._clock.monotonic_s()
+        waiting = _Waiting(operation, now_s, kept_until_s=now_s + for_s)
+        waiting.done.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._queue.append(waiting)
+        self._arrived.set()
 
     def _fail(self, batch: list[_Waiting], error: Exception) -> None:
-        self.last_failure_s = self._clock.monotonic_s()
+        self._note_failure(str(error))
         for waiting in batch:
             if not waiting.done.done():
                 refusal = AuditUnavailable(
@@ -243,19 +332,32 @@ class SqlBooks:
                 refusal.__cause__ = error
                 waiting.done.set_exception(refusal)
 
+    def _note_failure(self, why: str) -> None:
+        if self._failed_s is None:
+            # Told here, since no notice can be written either.
+            _log.error("the log cannot be written: requests are refused", why=why)
+        self._failed_s = self._clock.monotonic_s()
+
     async def _watch(self) -> None:
-        """Refuse what has waited for its deadline, even while a commit hangs."""
+        """Refuse what has waited for its deadline, even while a commit hangs; find out when that is over."""
+        looked_s = self._clock.monotonic_s()
         while True:
             await asyncio.sleep(_WATCH_EVERY_S)
             now_s = self._clock.monotonic_s()
-            for waiting in [*self._under_way, *self._queue]:
-                if waiting.deadline_s <= now_s and not waiting.done.done():
-                    self.last_failure_s = now_s
+            for waiting in self._waiting():
+                if now_s - waiting.since_s >= _DEADLINE_S:
+                    self._note_failure("it does not answer")
                     waiting.done.set_exception(
                         AuditUnavailable(
                             "audit_unavailable: the log does not answer. Try again in a few seconds."
                         )
                     )
+            if self._disk is not None and now_s - looked_s >= _LOOK_EVERY_S:
+                looked_s = now_s
+                self._disk.look()
+            if self._failed_s is not None and self.queued == 0 and now_s - self._failed_s >= 2 * _PAUSE_S:
+                # Without it nobody would find out, once all requests go to other processes.
+                self._post(ReapLeases())
 
     async def _reap(self) -> None:
         """End the leases of calls whose process died."""

@@ -64,6 +64,52 @@ class Database(Protocol):
         ...
 
 
+class Prompt:
+    """A database whose reads give up after `within_s` seconds, for whatever a request waits for.
+
+    What was given up ends by itself, since a server that does not answer may not even take note of an end.
+    """
+
+    def __init__(self, database: Database, *, within_s: float) -> None:
+        self._database = database
+        self._within_s = within_s
+        self.dialect = database.dialect
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """What `work` returns, from one snapshot; raises StoreUnavailable when that takes too long."""
+        reading = asyncio.ensure_future(self._database.read(work))
+        try:
+            await asyncio.wait({reading}, timeout=self._within_s)
+        except asyncio.CancelledError:
+            reading.cancel()
+            raise
+        if reading.done():
+            return reading.result()
+        reading.cancel()
+        reading.add_done_callback(_forget)
+        raise StoreUnavailable("the database does not answer: it takes too long")
+
+    async def write(
+        self, work: Callable[[Connection], T], *, committed: Callable[[T], object] | None = None
+    ) -> T:
+        """What `work` returns, once its changes are durable; however long that takes."""
+        return await self._database.write(work, committed=committed)
+
+    def now_us(self, conn: Connection) -> int:
+        """The database's clock, microseconds since 1970 UTC, inside the transaction."""
+        return self._database.now_us(conn)
+
+    async def close(self) -> None:
+        """Give back every connection and thread."""
+        await self._database.close()
+
+
+def _forget(reading: "asyncio.Future[T]") -> None:
+    """Nobody wants to know any more how it ended."""
+    if not reading.cancelled():
+        reading.exception()
+
+
 def open_database(url: str, *, clock_offset_s: float = 0.0) -> Database:
     """The database that `url` names; raises BadSetting for any other kind than the two supported."""
     parsed = parse_url(url)

@@ -14,11 +14,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from app.errors import StoreUnavailable
+from app.errors import BursarError, StoreUnavailable
 
 _Convert = Callable[[Any], Any] | None
 
 DIALECTS = ("sqlite", "postgresql")
+
+
+class RowRefused(BursarError):
+    """The database is there and does not take the row itself, such as a second entry of one id."""
 
 
 def upsert(dialect: str, table: sa.Table) -> sa.Insert:
@@ -36,6 +40,7 @@ class _Compiled:
         compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
         self.sql = str(compiled)
         self.errors = dialect.loaded_dbapi.Error
+        self.integrity_errors = dialect.loaded_dbapi.IntegrityError
         self._binds: list[tuple[str, _Convert, object]] = [
             (
                 name,
@@ -60,10 +65,12 @@ class _Compiled:
 
 @contextmanager
 def _cursor(conn: Connection, compiled: _Compiled) -> Iterator[DBAPICursor]:
-    """The driver's own cursor; its errors are told as StoreUnavailable."""
+    """The driver's own cursor; its errors are told as StoreUnavailable or RowRefused."""
     cursor = conn.connection.cursor()
     try:
         yield cursor
+    except compiled.integrity_errors as error:
+        raise RowRefused(f"the database refuses a row: {type(error).__name__}") from error
     except compiled.errors as error:
         raise StoreUnavailable(f"the database does not answer: {type(error).__name__}") from error
     finally:

@@ -79,6 +79,7 @@ def _furnish(app: FastAPI, installation: Installation) -> None:
     app.state.metrics = Metrics()
     app.state.metrics.watch(installation.sharing)
     app.state.metrics.watch_notices(installation.notifier.outcomes)
+    app.state.metrics.watch_log(installation.books, installation.disk)
     app.state.research = ResearchApi(
         gateway=installation.gateway,
         scribe=installation.scribe,

@@ -5,7 +5,11 @@ from starlette.responses import JSONResponse, Response
 
 from app.bootstrap import Installation
 from app.errors import BursarError, Refusal
+from app.storage.engines import Prompt
 from app.storage.log import head_size
+
+_WITHIN_S = 0.8
+"""Whoever asks wants to know within a second."""
 
 
 async def livez(_request: Request) -> Response:
@@ -24,10 +28,10 @@ async def readyz(request: Request) -> Response:
 async def not_ready(installation: Installation, *, is_stopping: bool) -> list[str]:
     """What stands in the way of serving, in words for an administrator; empty when nothing does."""
     problems = ["this process is stopping"] if is_stopping else []
-    if installation.books.last_failure_s is not None:
-        problems.append("the log could not be written at the last try")
+    if installation.books.trouble is not None:
+        problems.append(installation.books.trouble)
     try:
-        await installation.database.read(head_size)
+        await Prompt(installation.database, within_s=_WITHIN_S).read(head_size)
     except Refusal as error:
         problems.append(error.message)
     except BursarError as error:

@@ -8,6 +8,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from app.storage.books import SqlBooks
+from app.storage.disk import Disk
 from app.storage.sharing import Sharing
 
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 250)
@@ -51,6 +53,31 @@ class _Notices(Collector):
         yield counts
 
 
+class _Log(Collector):
+    """Asked when the counts are."""
+
+    def __init__(self, books: SqlBooks, disk: Disk | None) -> None:
+        self._books = books
+        self._disk = disk
+
+    def collect(self) -> Iterable[Metric]:
+        """Whether the log can be written, what waits for it, and how full its disk is."""
+        yield GaugeMetricFamily(
+            "bursar_log_unwritable",
+            "1 while the log cannot be written, so that requests are refused.",
+            value=float(self._books.trouble is not None),
+        )
+        yield GaugeMetricFamily(
+            "bursar_log_queued", "Operations that wait for their commit.", value=float(self._books.queued)
+        )
+        if self._disk is not None:
+            yield GaugeMetricFamily(
+                "bursar_log_disk_used_ratio",
+                "How much of the embedded database's disk is used.",
+                value=self._disk.used_percent / 100,
+            )
+
+
 class Metrics:
     """This process's counts."""
 
@@ -86,6 +113,10 @@ class Metrics:
     def watch_notices(self, outcomes: Mapping[tuple[str, str], int]) -> None:
         """Show how deliveries of notices end; `outcomes` is looked at each time."""
         self._registry.register(_Notices(outcomes))
+
+    def watch_log(self, books: SqlBooks, disk: Disk | None) -> None:
+        """Show whether the log can be written."""
+        self._registry.register(_Log(books, disk))
 
     def answered(self, endpoint: str, *, status: int, cache: str, seconds: float) -> None:
         """One research request was answered; `cache` is hit, miss, collapsed or none."""

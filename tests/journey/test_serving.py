@@ -126,30 +126,3 @@ async def test_without_its_database_it_refuses_in_the_platforms_words_and_recove
             assert time.monotonic() < deadline
             await asyncio.sleep(0.1)
         assert call(installation.port, "GET", "/readyz")[0] == 200
-
-
-async def test_a_database_that_hangs_is_refused_in_time_and_nothing_is_sent(
-    tmp_path: Path, postgres_url: str, postgres_server: PrivatePostgres
-) -> None:
-    with Installation(tmp_path, database_url=postgres_url) as installation:
-        key = installation.key()["api_key"]
-        installation.start()
-        headers = {"Authorization": f"Bearer {key}"}
-        assert call(installation.port, "POST", VIDEO_QUERY, body=video_query(), headers=headers)[0] == 200
-        spent = installation.upstream()["requests"]
-        postgres_server.pause()
-        try:
-            # Held in memory, so nothing but the log stands in the way.
-            status, _, answer = call(
-                installation.port, "POST", VIDEO_QUERY, body=video_query(), headers=headers
-            )
-            error = json.loads(answer)["error"]
-            assert (status, error["message"].split(":")[0]) == (503, "audit_unavailable")
-            assert call(installation.port, "GET", "/readyz")[0] == 503
-        finally:
-            postgres_server.resume()
-        deadline = time.monotonic() + 30
-        while call(installation.port, "POST", VIDEO_QUERY, body=video_query(), headers=headers)[0] != 200:
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.1)
-        assert installation.upstream()["requests"] == spent

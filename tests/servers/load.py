@@ -14,6 +14,7 @@ from tests.servers.bursar import VIDEO_QUERY
 
 _PLACE = re.compile(rb"audit-entry: [^\r]*index=(\d+);size=\d+")
 _CACHE = re.compile(rb"cache-status: ([^\r]*)")
+_RETRY_AFTER = re.compile(rb"retry-after: (\d+)")
 _LENGTH = re.compile(rb"content-length: (\d+)")
 _REGIONS = ("US", "DE", "FR", "GB", "BR", "JP")
 USER_INFO = "/v2/research/user/info/?fields=display_name,follower_count"
@@ -29,10 +30,12 @@ class Told:
     index: int
     cache: str
     body: bytes
+    retry_after_s: int | None = None
 
 
 def told(head: bytes, body: bytes) -> Told:
     """What an answer says."""
+    wait = _RETRY_AFTER.search(head)
     place, cache = _PLACE.search(head), _CACHE.search(head)
     error = json.loads(body)["error"]
     return Told(
@@ -42,6 +45,7 @@ def told(head: bytes, body: bytes) -> Told:
         index=int(place[1]) if place else -1,
         cache=cache[1].decode() if cache else "",
         body=body,
+        retry_after_s=int(wait[1]) if wait else None,
     )
 
 

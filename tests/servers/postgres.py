@@ -164,6 +164,11 @@ class PrivatePostgres:
             "psql", "-qX", *self._address(), "-c", f"ALTER DATABASE {name} SET timezone = '{zone}'", name
         )
 
+    def execute(self, name: str, *statements: str) -> None:
+        """Run statements in a database, each in a transaction of its own."""
+        commands = [part for statement in statements for part in ("-c", statement)]
+        self._run("psql", "-qX", "-v", "ON_ERROR_STOP=1", *self._address(), *commands, name)
+
     def dump(self, database: str) -> str:
         """All that the database holds, as text."""
         return self._run("pg_dump", *self._address(), database)

@@ -14,6 +14,7 @@ from app.storage.sharing import sharing
 from app.web.metrics import Metrics
 from tests.servers.programs import free_port
 from tests.servers.redis import PrivateRedis
+from tests.web.conftest import House
 
 pytestmark = pytest.mark.anyio
 
@@ -33,6 +34,19 @@ async def test_counting_alone_shows_in_the_metrics() -> None:
         await shared.stop()
     assert b"bursar_redis_away 1.0" in told
     assert b"bursar_calls_counted_alone_total 1.0" in told
+
+
+async def test_what_waits_for_the_log_and_how_full_its_disk_is_shows_in_the_metrics(
+    house: House, tmp_path: Path
+) -> None:
+    told = (await house.client.get("/metrics")).text
+    assert "bursar_log_unwritable 0.0" in told
+    assert "bursar_log_queued 0.0" in told
+    disk = house.app.state.installation.disk
+    assert ("bursar_log_disk_used_ratio" in told) == (disk is not None)
+    if disk is not None:
+        disk.spend()
+        assert "bursar_log_unwritable 1.0" in (await house.client.get("/metrics")).text
 
 
 async def test_the_doctor_warns_of_a_redis_that_does_not_answer(tmp_path: Path, redis_url: str) -> None:

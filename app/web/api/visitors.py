@@ -61,7 +61,7 @@ class Identification:
         """A person with their token, or a caller with a project's key; raises AccessTokenInvalid."""
         directory = self._installation.directory
         for _ in range(_TRIES):
-            revision = await self._installation.database.read(_read_revision)
+            revision = await self._installation.prompt.read(_read_revision)
             if revision != self._revision:
                 directory.forget()
                 self._revision = revision
