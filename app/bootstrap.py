@@ -37,6 +37,8 @@ from app.storage.log import Boot, check_log
 from app.storage.notifying import Notifier
 from app.storage.pages import SqlPages
 from app.storage.retention import Retention
+from app.storage.seal_files import SealKeyFile
+from app.storage.seals import SqlSeals
 from app.storage.sharing import REDIS_AWAY, Sharing, is_there, sharing
 from app.storage.vault import SqlVault
 from app.upstream.addresses import find_loops
@@ -70,6 +72,7 @@ class Installation:
     vault: SqlVault
     platform: HttpPlatform
     scribe: Scribe
+    seals: SqlSeals
     gateway: Gateway
     retention: Retention
     notifier: Notifier
@@ -96,6 +99,7 @@ async def open_installation(settings: Settings, *, processes: int = 1) -> AsyncI
     `processes` is how many serve beside this one, itself included, as far as is known. Raises BadSetting, NotReady and LogBroken when it must not start.
     """
     async with _checked(settings, processes=processes) as installation:
+        await installation.seals.start()
         await installation.books.start()
         await installation.heartbeats.start()
         installation.retention.start()
@@ -199,7 +203,13 @@ def _compose(
     pages = SqlPages(
         database=prompt, master=master, clock=clock, max_memory_bytes=settings.max_held_memory_bytes
     )
-    directory = SqlDirectory(prompt, also_forget=pages.forget_keys)
+    seals = SqlSeals(database=prompt, file=SealKeyFile(settings.seal_key_path), clock=clock)
+
+    def forget_keys() -> None:
+        pages.forget_keys()
+        seals.forget()
+
+    directory = SqlDirectory(prompt, also_forget=forget_keys)
     bearers = Bearers(
         directory=directory,
         access_tokens=AccessTokens(derive(master, "access tokens")),
@@ -235,6 +245,7 @@ def _compose(
             clock=clock,
             bounds=bounds,
         ),
+        seals=seals,
         scribe=scribe,
         clock=clock,
         bounds=bounds,
@@ -262,6 +273,7 @@ def _compose(
         vault=vault,
         platform=platform,
         scribe=scribe,
+        seals=seals,
         gateway=gateway,
         retention=Retention(database=database, boot=boot),
         notifier=Notifier(database=database, boot=boot, clock=clock, channels=open_channels(settings, clock)),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app.audit.calls import Origin
 from app.audit.entries import Receipt
+from app.audit.questions import QuestionKeys
 from app.cache.pages import HeldPage, SearchState
 from app.errors import RateLimited, Refusal
 from app.identity.callers import Caller
@@ -86,6 +87,7 @@ class Call:
     search: SearchState | None
     key: bytes
     limits: HeldTo
+    seal: QuestionKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,9 @@ class Upstream:
         owners = owners_of(caller)
         family = call.request.endpoint.family
         intent = Intent(
-            draft=self._scribe.intent(call.request.origin, caller, call.query, call.permit.decision()),
+            draft=self._scribe.intent(
+                call.request.origin, caller, call.query, call.permit.decision(), keys=call.seal
+            ),
             lease_s=self._bounds.read_timeout_s(call.request.endpoint)
             + self._bounds.lease_margin_s
             + self._pacer.longest_wait_s,

@@ -11,6 +11,7 @@ from typing import TypeVar, assert_never
 
 from app.audit.calls import Origin, Scribe
 from app.audit.entries import Draft, Receipt, Value
+from app.audit.questions import Seals
 from app.books import Books, PlatformSpent, Reservation, Served, Superseded
 from app.cache.flights import Flights
 from app.cache.pages import (
@@ -91,6 +92,7 @@ class Gateway:
         limits: LimitSource,
         windows: ShortWindows,
         upstream: Upstream,
+        seals: Seals,
         scribe: Scribe,
         clock: Clock,
         bounds: Bounds,
@@ -102,6 +104,7 @@ class Gateway:
         self._limits = limits
         self._windows = windows
         self._upstream = upstream
+        self._seals = seals
         self._scribe = scribe
         self._clock = clock
         self._bounds = bounds
@@ -236,6 +239,7 @@ class Gateway:
             search=search,
             key=key,
             limits=await self._limits.held_to(owners_of(caller), revision=caller.revision),
+            seal=await self._seals.keys_for(caller.person),
         )
 
     async def _require_own_task(self, query: ResearchQuery, caller: Caller) -> None:
@@ -329,6 +333,7 @@ class Gateway:
             call.caller,
             call.query,
             call.permit.decision(),
+            keys=call.seal,
             cache={"state": how, "key": page.key.hex(), "age_s": age_s},
             resp_sha256=page.sha256,
             **more,
@@ -377,6 +382,7 @@ class Gateway:
             rule="upstream",
             caller=call.caller,
             query=call.query,
+            keys=call.seal,
             beside=call.permit.beside(),
             coalesced_with=fetched.receipt.index,
         )
@@ -405,12 +411,14 @@ class Gateway:
         verdict: Allowed | Refused | None,
     ) -> TurnedDown | Superseded:
         """A refusal of Bursar's own, logged; taken anew if it was decided on a directory that has changed."""
+        keys = None if caller is None or query is None else await self._seals.keys_for(caller.person)
         draft = self._scribe.refused(
             request.origin,
             code=refusal.code,
             rule=refusal.rule,
             caller=caller,
             query=query,
+            keys=keys,
             beside={} if verdict is None else verdict.beside(),
         )
         decided_on = refusal.decided_on if isinstance(refusal, NotIdentified) else None

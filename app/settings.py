@@ -308,6 +308,11 @@ class Settings(BaseSettings):
         return self.master_key_file or self.data_dir / "master.key"
 
     @property
+    def seal_key_path(self) -> Path:
+        """The file of the key that wraps those of sealed questions; it is replaced when one is destroyed."""
+        return self.data_dir / "seal.key"
+
+    @property
     def log_key_path(self) -> Path:
         """The file of the key that signs checkpoints of the log."""
         return self.data_dir / "log.key"

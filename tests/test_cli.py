@@ -416,7 +416,7 @@ demo serve simulator init migrate apply doctor usage estimate | token issue | ke
 | credential add | credential list | credential rotate | project list | person list | person add | limit list
 | limit set | limit remove | terms list | terms record | terms accept | rule list | rule set | rule value
 | proposal list | proposal confirm | proposal refuse | audit receipt | audit consistency
-| audit search
+| audit search | audit show
 """
 
 

@@ -12,7 +12,7 @@ from app.audit.notes import Signer
 from app.errors import BadSetting
 from app.sealing import MasterKey, is_exposed
 
-_OURS: Final = frozenset({"bursar.db", "master.key", "log.key", "demo.json"})
+_OURS: Final = frozenset({"bursar.db", "master.key", "log.key", "seal.key", "demo.json"})
 
 
 def ensure_data_dir(path: Path) -> None:

@@ -1,7 +1,8 @@
 """Looking for entries: names that people know become ids that entries hold."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from app.administration.state import State
 from app.audit.calls import versioned
@@ -37,6 +38,28 @@ class Sought:
     most_requests: int | None = None
     least_records: int | None = None
     most_records: int | None = None
+    named: Sequence[tuple[str, str]] = ()
+    """What the question names: kinds of `app.provider.naming` with a value each."""
+
+
+class Tagger(Protocol):
+    """Knows under which tags entries may hold an identifier."""
+
+    async def tags(
+        self, kind: str, value: str, *, since_us: int | None, until_us: int | None
+    ) -> Sequence[str]:
+        """The tags of an identifier in entries of these times."""
+        ...
+
+
+async def filter_with_tags(state: State, sought: Sought, tagger: Tagger) -> Filter:
+    """The filter that finds it, with the tags of whatever is to be named; raises NotFound and Unavailable."""
+    wanted = filter_of(state, sought)
+    about = [
+        await tagger.tags(kind, value, since_us=wanted.since_us, until_us=wanted.until_us)
+        for kind, value in sought.named
+    ]
+    return replace(wanted, about=tuple(about))
 
 
 def filter_of(state: State, sought: Sought) -> Filter:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import assert_never
 
 from app.audit.entries import Draft, Value
+from app.audit.questions import QuestionKeys
 from app.identity.callers import Caller, Operator
 from app.ids import EntryId, new_entry_id
 from app.provider.answers import Failure, Success
@@ -57,12 +58,18 @@ class Scribe:
         self._key = key
 
     def intent(
-        self, origin: Origin, caller: Caller, query: ResearchQuery, decided: Mapping[str, Value]
+        self,
+        origin: Origin,
+        caller: Caller,
+        query: ResearchQuery,
+        decided: Mapping[str, Value],
+        *,
+        keys: QuestionKeys,
     ) -> Draft:
         """A call about to go upstream; `decided` names the rule, and rules that objected unenforced."""
         fields = self._of_call(origin, caller, query)
         fields["decision"] = {"verdict": "allowed", **decided}
-        return Draft(type="intent", fields=fields)
+        return _with_question("intent", fields, query, keys)
 
     def outcome(
         self,
@@ -85,12 +92,14 @@ class Scribe:
         caller: Caller,
         query: ResearchQuery,
         decided: Mapping[str, Value],
+        *,
+        keys: QuestionKeys,
         **more: Value,
     ) -> Draft:
         """A call answered without going upstream."""
         fields = self._of_call(origin, caller, query)
         fields["decision"] = {"verdict": "allowed", **decided}
-        return Draft(type="decision", fields={**fields, **more})
+        return _with_question("decision", {**fields, **more}, query, keys)
 
     def refused(
         self,
@@ -100,17 +109,23 @@ class Scribe:
         rule: str,
         caller: Caller | None = None,
         query: ResearchQuery | None = None,
+        keys: QuestionKeys | None = None,
         beside: Mapping[str, Value] = MappingProxyType({}),
         **more: Value,
     ) -> Draft:
-        """A call that was turned away; the message is left out, since it may quote the caller."""
+        """A call that was turned away; the message is left out, since it may quote the caller.
+
+        `keys` seal the question, where it could be read.
+        """
         fields: dict[str, Value]
         if caller is not None and query is not None:
             fields = self._of_call(origin, caller, query)
         else:
             fields = {"actor": actor(caller), **self._of_request(origin)}
         fields["decision"] = {"verdict": "refused", "rule": versioned(rule), "code": code, **beside}
-        return Draft(type="decision", fields={**fields, **more})
+        if query is None or keys is None:
+            return Draft(type="decision", fields={**fields, **more})
+        return _with_question("decision", {**fields, **more}, query, keys)
 
     def token(self, origin: Origin, caller: Caller | None, *, code: str, rule: str = "identify") -> Draft:
         """An access token given (`code` is ok) or refused."""
@@ -158,6 +173,14 @@ class Scribe:
 
     def _tag(self, value: bytes, chars: int) -> str:
         return hmac.digest(self._key, value, "sha256").hex()[:chars]
+
+
+def _with_question(
+    entry_type: str, fields: Mapping[str, Value], query: ResearchQuery, keys: QuestionKeys
+) -> Draft:
+    entry = new_entry_id()
+    sealed = keys.sealed(query, entry=entry, entry_type=entry_type)
+    return Draft(type=entry_type, fields={**fields, **sealed.fields}, id=entry, kept=sealed.kept)
 
 
 def _visitor(who: Operator | Caller | None) -> dict[str, Value]:

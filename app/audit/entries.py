@@ -12,6 +12,15 @@ ENTRY_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptQuestion:
+    """What of a sealed question found no room in its entry: the ciphertext, tags, or both; never in the clear."""
+
+    nonce: bytes = b""
+    ct: bytes = field(default=b"", repr=False)
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """An entry that has not yet been placed: the log adds version, time, boot and sequence.
 
@@ -22,6 +31,7 @@ class Draft:
     type: str
     fields: Mapping[str, Value]
     id: EntryId = field(default_factory=new_entry_id)
+    kept: KeptQuestion | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

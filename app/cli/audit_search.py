@@ -1,25 +1,28 @@
-"""audit search."""
+"""audit search and audit show."""
 
 import datetime as dt
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.speaking import AsJson, note, office, operator, run, say_json, table
+from app.cli.speaking import AsJson, note, office, operator, run, say, say_json, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from app.administration.state import State
+    from app.audit.entries import Value
     from app.storage.searching import FoundEntry
 
+Named = Annotated[str | None, typer.Option(metavar="TEXT", help="That the question names.")]
 Least = Annotated[int | None, typer.Option(min=0, metavar="N", help="Charged at least this many.")]
 Most = Annotated[int | None, typer.Option(min=0, metavar="N", help="Charged at most this many.")]
 
 
 def register(group: typer.Typer) -> None:
-    """Add `search` to the commands."""
+    """Add `search` and `show` to the commands."""
     group.command("search")(search)
+    group.command("show")(show)
 
 
 def search(
@@ -43,6 +46,11 @@ def search(
     most_requests: Most = None,
     least_records: Least = None,
     most_records: Most = None,
+    username: Named = None,
+    user_id: Named = None,
+    video_id: Named = None,
+    comment_id: Named = None,
+    playlist_id: Named = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Entries to show.")] = 50,
     before: Annotated[
         int | None, typer.Option(min=0, metavar="INDEX", help="Only entries before this one.")
@@ -50,11 +58,18 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Find entries, the newest first; an entry has to meet every option. Looking is logged."""
-    from app.administration.looking import Sought, filter_of  # noqa: PLC0415
+    from app.administration.looking import Sought, filter_with_tags  # noqa: PLC0415
     from app.administration.reading import reading  # noqa: PLC0415
     from app.storage.log import append  # noqa: PLC0415
     from app.storage.searching import find_entries  # noqa: PLC0415
 
+    named = {
+        "username": username,
+        "user_id": user_id,
+        "video_id": video_id,
+        "comment_id": comment_id,
+        "playlist_id": playlist_id,
+    }
     sought = Sought(
         type=entry_type,
         person=person,
@@ -73,12 +88,13 @@ def search(
         most_requests=most_requests,
         least_records=least_records,
         most_records=most_records,
+        named=[(kind, value) for kind, value in named.items() if value is not None],
     )
 
     async def work() -> "tuple[Sequence[FoundEntry], State]":
         async with office() as here:
             state = await here.registry.state()
-            wanted = filter_of(state, sought)
+            wanted = await filter_with_tags(state, sought, here.seals)
             reads = {**wanted.said(), "before": before, "limit": limit}
             await append(here.database, here.boot, [reading(operator(), "audit.search", reads)])
             found = await here.database.read(
@@ -97,6 +113,44 @@ def search(
     table("Entries", columns, [_line(each, names) for each in shown])
     if goes_on:
         note(f"There are more: --before {following}")
+
+
+def show(
+    entry: Annotated[str, typer.Argument(metavar="ID", help="An entry's id, such as an answer's log_id.")],
+    opened: Annotated[
+        bool, typer.Option("--open", help="With its question in the clear, which is logged.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show one entry. Looking is logged."""
+    from app import exact_json  # noqa: PLC0415
+    from app.administration.reading import reading  # noqa: PLC0415
+    from app.errors import NotFound  # noqa: PLC0415
+    from app.storage.log import append  # noqa: PLC0415
+    from app.storage.searching import find_entry  # noqa: PLC0415
+
+    reads: dict[str, Value] = {"id": entry[:32]}
+    if opened:
+        reads["question"] = True
+
+    async def work() -> "tuple[FoundEntry, str | None]":
+        async with office() as here:
+            await append(here.database, here.boot, [reading(operator(), "audit.show", reads)])
+            if opened:
+                return await here.seals.question(entry)
+            found = await here.database.read(lambda conn: find_entry(conn, entry))
+            if found is None:
+                raise NotFound(f"There is no entry {entry[:64]!a}.")
+            return found, None
+
+    found, question = run(work())
+    asked = {} if question is None else {"question": exact_json.loads(question.encode())}
+    if as_json:
+        say_json({**_document(found), **asked})
+        return
+    say(f"Entry {found.index}, leaf hash {found.leaf_hash.hex()}")
+    for name, value in {**_entry(found), **asked}.items():
+        say(f"  {name}: {value if isinstance(value, str) else exact_json.dumps(value).decode()}")
 
 
 def _entry(found: "FoundEntry") -> dict[str, Any]:

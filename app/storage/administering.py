@@ -28,6 +28,8 @@ from app.storage.notices import Untold
 from app.storage.pages import SqlPages
 from app.storage.registry import SqlRegistry
 from app.storage.schema import Ahead, Behind, Current, Missing, migrate, schema_state
+from app.storage.seal_files import SealKeyFile
+from app.storage.seals import SqlSeals
 from app.storage.tallies import SqlTallies
 from app.storage.vault import SqlVault
 
@@ -42,6 +44,7 @@ class Administration:
     mint: Mint
     vault: SqlVault
     estimator: Estimator
+    seals: SqlSeals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +272,7 @@ async def _opened(url: str, settings: Settings, master: MasterKey) -> AsyncItera
                 tallies=SqlTallies(database),
                 accept_url=settings.public_url,
             ),
+            seals=SqlSeals(database=database, file=SealKeyFile(settings.seal_key_path), clock=clock),
         )
     finally:
         await database.close()

@@ -6,13 +6,14 @@ decided on and written without another process in between, whatever database it 
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.administration.notices import Notice, credential_refused, platform_spent
 from app.audit.entries import Draft, Receipt, Value
+from app.audit.questions import without_question
 from app.books import Intent, PlatformSays, PlatformSpent, Reservation, Served, Superseded
 from app.cache.pages import Holding, SearchState
 from app.ids import EntryId
@@ -66,7 +67,7 @@ class OpenCall:
 
     def abandoned(self, granted: Reservation) -> "CloseCall":
         """The end of a reservation whose caller had left before it was granted."""
-        fields: dict[str, Value] = {**self.intent.draft.fields, "intent_ix": granted.receipt.index}
+        fields = {**without_question(self.intent.draft.fields), "intent_ix": granted.receipt.index}
         fields |= {"err": "abandoned", "upstream": {"called": False}}
         return CloseCall(
             reservation=granted.receipt.id, charge=FREE, draft=Draft(type="outcome", fields=fields)
@@ -259,16 +260,14 @@ class _Batch:
         reserved: dict[str, Value] = {str(want.dimension): want.amount for want in operation.wants}
         days = sorted({str(taking[3]) for taking in takings})
         quota: dict[str, Value] = {"days": days, "reserved": reserved}
-        receipt = self.head.stage(
-            Draft(type="intent", fields={**intent.draft.fields, "quota": quota}, id=intent.draft.id)
-        )
+        receipt = self.head.stage(replace(intent.draft, fields={**intent.draft.fields, "quota": quota}))
         self._new.append(
             {
                 "id": receipt.id,
                 "intent_ix": receipt.index,
                 "lease_until_us": self.head.now_us + int(intent.lease_s * 1_000_000),
                 "takings": takings,
-                "entry": dict(intent.draft.fields),
+                "entry": without_question(intent.draft.fields),
             }
         )
         return Reservation(
@@ -338,9 +337,7 @@ class _Batch:
         charged: dict[str, Value] = {str(want.dimension): want.amount for want in operation.wants}
         quota: dict[str, Value] = {"charged": charged, "days": sorted(days)}
         draft = operation.draft
-        receipt = self.head.stage(
-            Draft(type=draft.type, fields={**draft.fields, "quota": quota}, id=draft.id)
-        )
+        receipt = self.head.stage(replace(draft, fields={**draft.fields, "quota": quota}))
         return Served(receipt=receipt, standings=self._ledger.standings(limits))
 
     def _reap(self, reservation: str) -> None:

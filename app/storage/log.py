@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
 from app.audit.canonical import encode
-from app.audit.entries import ENTRY_VERSION, Draft, Receipt, Value
+from app.audit.entries import ENTRY_VERSION, Draft, KeptQuestion, Receipt, Value
 from app.audit.facts import FACT_NAMES, facts_of, tags_of
 from app.audit.notes import Checkpoint, Signer, open_checkpoint
 from app.audit.tree import Frontier, leaf_hash
@@ -21,7 +21,16 @@ from app.errors import BadSetting, LogBroken, NotReady
 from app.ids import EntryId
 from app.storage.engines import Database
 from app.storage.prepared import Prepared
-from app.storage.tables import AboutRow, EntryRow, FactRow, HeadRow, TreeNodeRow, table
+from app.storage.tables import (
+    AboutRow,
+    EntryRow,
+    FactRow,
+    FurtherAboutRow,
+    HeadRow,
+    SealedQuestionRow,
+    TreeNodeRow,
+    table,
+)
 
 _HEAD = table(HeadRow)
 _ENTRY = table(EntryRow)
@@ -57,6 +66,8 @@ def _arrays() -> list[sa.Cast[object]]:
 
 _APPEND = Prepared(sa.select(sa.func.audit_append(*_arrays())))
 """On PostgreSQL the role that serves may append by this function alone; it checks and hashes again."""
+_KEEP_QUESTION = Prepared(sa.insert(table(SealedQuestionRow)))
+_KEEP_TAG = Prepared(sa.insert(table(FurtherAboutRow)))
 _KEEP_NODE = Prepared(sa.insert(table(TreeNodeRow)))
 
 
@@ -90,6 +101,8 @@ class LockedHead:
     _rows: list[dict[str, object]] = field(default_factory=list)
     _facts: list[dict[str, object]] = field(default_factory=list)
     _tags: list[dict[str, object]] = field(default_factory=list)
+    _questions: list[dict[str, object]] = field(default_factory=list)
+    _further_tags: list[dict[str, object]] = field(default_factory=list)
     _nodes: list[dict[str, object]] = field(default_factory=list)
 
     @property
@@ -125,6 +138,8 @@ class LockedHead:
         facts = facts_of(entry)
         self._facts.append({"ix": index, **{name: getattr(facts, name) for name in FACT_NAMES}})
         self._tags += ({"tag": tag, "ix": index} for tag in tags_of(entry))
+        if draft.kept is not None:
+            self._keep_beside(index, draft.kept)
         self.size += 1
         self._next_rseq += 1
         return Receipt(
@@ -182,8 +197,17 @@ class LockedHead:
             _INSERT_FACT.run(self.conn, *self._facts)
             if self._tags:
                 _INSERT_ABOUT.run(self.conn, *self._tags)
+        if self._questions:
+            _KEEP_QUESTION.run(self.conn, *self._questions)
+        if self._further_tags:
+            _KEEP_TAG.run(self.conn, *self._further_tags)
         if self._nodes:
             _KEEP_NODE.run(self.conn, *self._nodes)
+
+    def _keep_beside(self, index: int, kept: KeptQuestion) -> None:
+        if kept.ct:
+            self._questions.append({"ix": index, "nonce": kept.nonce, "ct": kept.ct})
+        self._further_tags += ({"tag": tag, "ix": index} for tag in kept.tags)
 
     def _keep(self, level: int, index: int, root: bytes) -> None:
         self._nodes.append({"level": level, "ix": index, "hash": root})

@@ -18,7 +18,15 @@ from sqlmodel import SQLModel
 
 from app.errors import NotReady
 from app.storage.engines import parse_url, sqlite_engine
-from app.storage.tables import AboutRow, EntryRow, FactRow, HeadRow, TreeNodeRow
+from app.storage.tables import (
+    AboutRow,
+    EntryRow,
+    FactRow,
+    FurtherAboutRow,
+    HeadRow,
+    SealedQuestionRow,
+    TreeNodeRow,
+)
 
 T = TypeVar("T")
 
@@ -28,6 +36,8 @@ _VERBS: Final = {
     EntryRow.__tablename__: "SELECT",
     FactRow.__tablename__: "SELECT",
     AboutRow.__tablename__: "SELECT",
+    FurtherAboutRow.__tablename__: "SELECT, INSERT",
+    SealedQuestionRow.__tablename__: "SELECT, INSERT",
     TreeNodeRow.__tablename__: "SELECT, INSERT",
     HeadRow.__tablename__: "SELECT, UPDATE",
 }

@@ -13,10 +13,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.audit.filters import Filter
-from app.storage.tables import AboutRow, EntryRow, FactRow, HeadRow, table
+from app.storage.tables import AboutRow, EntryRow, FactRow, FurtherAboutRow, HeadRow, table
 
 _entry, _fact, _about, _head = (table(row) for row in (EntryRow, FactRow, AboutRow, HeadRow))
 
+_ABOUT_ANYWHERE: Final = (_about, table(FurtherAboutRow))
 _NARROWEST_FIRST: Final = (
     "upstream_log_id",
     "code",
@@ -72,8 +73,9 @@ def find_places(conn: Connection, wanted: Filter, *, before: int | None, limit: 
     bounded = _Bounded(wanted, first, end, dialect=conn.dialect.name)
     if wanted.about:
         by_tag = [
-            list(conn.execute(bounded.of_tag(tag).limit(limit)).scalars())
+            list(conn.execute(bounded.of_tag(tag, source).limit(limit)).scalars())
             for tag in sorted(set(wanted.about[0]))
+            for source in _ABOUT_ANYWHERE
         ]
         # Months follow each other, but for the moments around midnight: so merge, and take each once.
         merged = dict.fromkeys(heapq.merge(*by_tag, reverse=True))
@@ -113,16 +115,19 @@ class _Bounded:
         self._first, self._end = first, end
         self._dialect = dialect
 
-    def of_tag(self, tag: str) -> sa.Select[int]:
-        """Entries about one identifier that meet the rest as well."""
-        asked = self._between(_about.c.ix).where(_about.c.tag == tag)
+    def of_tag(self, tag: str, source: sa.Table) -> sa.Select[int]:
+        """Entries about one identifier, by one of the tables of tags, that meet the rest as well."""
+        asked = self._between(source.c.ix).where(source.c.tag == tag)
         for tags in self._wanted.about[1:]:
-            other = _about.alias()
-            asked = asked.where(_is_there(other, other.c.ix == _about.c.ix, other.c.tag.in_(tags)))
+            named = [
+                _is_there(other, other.c.ix == source.c.ix, other.c.tag.in_(tags))
+                for other in (each.alias() for each in _ABOUT_ANYWHERE)
+            ]
+            asked = asked.where(sa.or_(*named))
         facts = self._facts(walked=None)
         if facts:
-            asked = asked.where(_is_there(_fact, _fact.c.ix == _about.c.ix, *facts))
-        return asked if self._wanted.type is None else asked.where(self._is_of_type(_about.c.ix))
+            asked = asked.where(_is_there(_fact, _fact.c.ix == source.c.ix, *facts))
+        return asked if self._wanted.type is None else asked.where(self._is_of_type(source.c.ix))
 
     def of_facts(self) -> sa.Select[int]:
         """Entries that meet the filter, by the index of its narrowest fact."""

@@ -153,6 +153,59 @@ class RunRow(SQLModel, table=True):
     beat_us: int = _big()
 
 
+class FurtherAboutRow(SQLModel, table=True):
+    """As `AboutRow`, of what a question names beyond the tags that found room in its entry."""
+
+    __tablename__ = "entry_about_more"
+    tag: str = Field(primary_key=True, max_length=200)
+    ix: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False, index=True))
+    __table_args__ = {"sqlite_with_rowid": False}
+
+
+class SealedQuestionRow(SQLModel, table=True):
+    """The ciphertext of a question that is too long for its entry, which has its digest."""
+
+    __tablename__ = "sealed_question"
+    ix: int = _index()
+    nonce: bytes = _bytes()
+    ct: bytes = _bytes()
+
+
+class SealKeyRow(SQLModel, table=True):
+    """What one person's questions of one month are sealed with, wrapped by the key of `seal.key`.
+
+    Without its row, a question that names this `kid` is gone for good.
+    """
+
+    __tablename__ = "seal_key"
+    kid: str = Field(primary_key=True, max_length=32)
+    person: str = Field(max_length=64)
+    month: str = Field(max_length=7)
+    wrapped: bytes = _bytes()
+    kek: str = Field(max_length=32)
+    created_us: int = _big()
+    __table_args__ = (UniqueConstraint("person", "month"),)
+
+
+class BlindKeyRow(SQLModel, table=True):
+    """What the tags of one month are made with, wrapped by the key of `seal.key`."""
+
+    __tablename__ = "blind_key"
+    month: str = Field(primary_key=True, max_length=7)
+    wrapped: bytes = _bytes()
+    kek: str = Field(max_length=32)
+    created_us: int = _big()
+
+
+class WrappingRow(SQLModel, table=True):
+    """One row: which key of `seal.key` wraps all of them now, by its fingerprint."""
+
+    __tablename__ = "key_wrapping"
+    id: int = Field(primary_key=True)
+    kek: str = Field(max_length=32)
+    since_us: int = _big()
+
+
 class TreeNodeRow(SQLModel, table=True):
     """The root of a complete subtree of 2^level leaves, for levels 8, 16, ...; `ix` counts from the left."""
 

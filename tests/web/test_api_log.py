@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import httpx
 import pytest
 
+from app.web.factory import Door
 from tests.web.conftest import House
 
 pytestmark = pytest.mark.anyio
@@ -76,3 +78,24 @@ async def test_a_look_with_filters_says_what_was_looked_for(shared_house: House)
 )
 async def test_what_cannot_be_looked_for_is_said(shared_house: House, query: str, status: int) -> None:
     assert (await shared_house.get("dpo", f"/api/v1/audit/entries?{query}")).status_code == status
+
+
+async def test_a_question_is_found_by_whom_it_names_and_opened_by_compliance_alone(house: House) -> None:
+    path, body = "/v2/research/user/info/?fields=bio_description", {"username": "@Some_User"}
+    transport = httpx.ASGITransport(app=Door(house.app))
+    async with httpx.AsyncClient(transport=transport, base_url="http://bursar.test") as client:
+        bearer = {"Authorization": f"Bearer {house.keys['ada'].api_key}"}
+        answer = await client.post(path, json=body, headers=bearer)
+    entry_id = answer.json()["error"]["log_id"]
+    (entry,) = await found(house, "username=some_user")
+    assert entry["id"] == entry_id
+    assert "some_user" not in str(entry).lower()
+    assert await found(house, "username=some_user&verdict=allowed") == []
+    assert await found(house, "username=other_user") == []
+    opened = await house.get("dpo", f"/api/v1/audit/entries/{entry_id}/question")
+    assert opened.json()["question"] == {"username": "@Some_User"}
+    for who in ("it", "ada", "grace", "quota", "key:ada"):
+        assert (await house.get(who, f"/api/v1/audit/entries/{entry_id}/question")).status_code == 403
+    looks = await found(house, "type=audit_read&limit=9")
+    assert {"id": entry_id, "question": True} in [look["reads"] for look in looks]
+    assert not any("some_user" in str(look).lower() for look in looks)

@@ -63,6 +63,7 @@ MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "freeze": ("PUT", "/freezes/person/nobody@example.edu", (401, 403, 403, 403, 403, 403, 200, 403)),
     "unfreeze": ("DELETE", "/freezes/person/nobody@example.edu", (401, 403, 403, 403, 403, 403, 204, 403)),
     "list_entries": ("GET", "/audit/entries", (401, 403, 403, 403, 403, 403, 200, 200)),
+    "open_question": ("GET", "/audit/entries/ENTRY/question", (401, 403, 403, 403, 403, 403, 403, 404)),
     "get_entry": ("GET", "/audit/entries/ENTRY", (401, 403, 403, 404, 404, 404, 200, 200)),
     "get_receipt": ("GET", "/audit/receipts/ENTRY", (401, 403, 404, 404, 404, 404, 404, 200)),
     "get_proof": ("GET", "/audit/receipts/ENTRY.tlog-proof", (401, 403, 404, 404, 404, 404, 404, 200)),

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app import exact_json
-from app.administration.looking import Sought, filter_of
+from app.administration.looking import Sought, filter_with_tags
 from app.audit.entries import Value
 from app.errors import NotFound
 from app.storage.searching import FoundEntry, find_entries, find_entry
@@ -17,7 +17,7 @@ from app.web.api.desk import AtDesk, Who
 from app.web.api.documented import refusals
 from app.web.api.guard import GuardedRoute
 from app.web.api.paging import Limit, link_next
-from app.web.api.shapes import Entries, EntryShape
+from app.web.api.shapes import Entries, EntryShape, QuestionShape
 from app.web.problems import visit_of
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"], route_class=GuardedRoute)
@@ -26,6 +26,7 @@ Before = Annotated[
 ]
 EntryIdInPath = Annotated[str, Path(alias="id", pattern="^[0-9a-f]{32}$", description="An entry's id.")]
 Text = Annotated[str | None, Query(max_length=320)]
+Named = Annotated[str | None, Query(max_length=200, description="That the question names.")]
 Amount = Annotated[int | None, Query(ge=0, le=2**53 - 1)]
 
 
@@ -50,9 +51,17 @@ def sought(
     most_requests: Amount = None,
     least_records: Amount = None,
     most_records: Amount = None,
+    username: Named = None,
+    user_id: Named = None,
+    video_id: Named = None,
+    comment_id: Named = None,
+    playlist_id: Named = None,
 ) -> Sought:
     """What is looked for; an entry has to meet all of it."""
-    return Sought(**locals())
+    given = locals()
+    kinds = ("username", "user_id", "video_id", "comment_id", "playlist_id")
+    named = [(kind, value) for kind in kinds if (value := given.pop(kind)) is not None]
+    return Sought(**given, named=named)
 
 
 SoughtHere = Annotated[Sought, Depends(sought)]
@@ -69,7 +78,7 @@ async def list_entries(
     limit: Limit = 50,
 ) -> Entries:
     """Entries as they were hashed, by falling index. Reading the log is itself an entry of the log."""
-    wanted = filter_of(await desk.registry.state(), looked_for)
+    wanted = await filter_with_tags(await desk.registry.state(), looked_for, desk.installation.seals)
     _say_what_is_read(request, {**wanted.said(), "before": before, "limit": limit})
     found = await desk.installation.database.read(
         lambda conn: find_entries(conn, wanted, before=before, limit=limit + 1)
@@ -92,6 +101,15 @@ async def get_entry(request: Request, desk: AtDesk, who: Who, entry: EntryIdInPa
     if shape is None or not is_in_sight:
         raise NotFound("There is no such entry that you could see.", rule="sight")
     return shape
+
+
+@router.get("/entries/{id}/question", summary="What was asked", responses=refusals(404, 409))
+async def open_question(request: Request, desk: AtDesk, entry: EntryIdInPath) -> QuestionShape:
+    """The sealed question of an entry, in the clear. That it was opened is itself an entry of the log."""
+    _say_what_is_read(request, {"id": entry, "question": True})
+    found, question = await desk.installation.seals.question(entry)
+    told = {"id": found.id, "index": found.index, "question": exact_json.loads(question.encode())}
+    return QuestionShape.model_validate(told)
 
 
 def _shape(found: FoundEntry) -> EntryShape:

@@ -410,6 +410,17 @@ class EntryShape(BaseModel):
     entry: dict[str, Any]
 
 
+class QuestionShape(BaseModel):
+    """What the call of an entry asked, without its fields and page, which the entry has."""
+
+    model_config = example(
+        id="8d2f0c5e7a9143b6b1c4d9e2f3a5b7c8", index=41, question={"username": "sim_user_1"}
+    )
+    id: str
+    index: int
+    question: dict[str, Any]
+
+
 class Entries(BaseModel):
     """A part of the log, newest first."""
 
