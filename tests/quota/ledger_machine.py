@@ -23,7 +23,7 @@ from app.storage.books import SqlBooks
 from app.storage.engines import open_database
 from app.storage.limits import SqlLimits
 from app.storage.log import append, check_log
-from app.storage.tables import LimitRow, RaiseRow, table
+from app.storage.tables import HeadRow, LimitRow, RaiseRow, table
 from tests.quota import plain_ledger as plain
 from tests.quota.clocked import ClockedDatabase, SetClock, us_of
 from tests.quota.ledger_scene import (
@@ -159,6 +159,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.clock = SetClock(us_of(start))
         self.plain = PlainLedger(projects_of=PROJECTS_OF, now=self.clock.us)
         self._boot()
+        # A log that was set up has an entry, and with it a time that it never goes back behind.
+        seen = sa.update(table(HeadRow)).values(last_ts_us=self.clock.us)
+        self.run(self.database.write(lambda conn: conn.execute(seen).rowcount))
         for slot in sorted({*tight, *others}):
             self._write_limit(slot, data.draw(amount_for(slot)))
 
