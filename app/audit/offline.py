@@ -12,6 +12,7 @@ Exit codes: 0 verified, 1 it does not hold, 2 wrong usage, 3 unreadable.
 import argparse
 import base64
 import binascii
+import csv
 import datetime as dt
 import hashlib
 import json
@@ -300,11 +301,11 @@ def signed_text(note: bytes, keys: Iterable[bytes], name: str | None = None) -> 
     """
     text, blank, lines = note.partition(b"\n\n")
     text += b"\n"
-    if not blank or b"\r" in note:
+    if not blank or not lines.endswith(b"\n"):
         raise NotAsItShouldBe("this is no signed note")
     signer = text.split(b"\n", 1)[0].decode("utf-8", "strict") if name is None else name
     ids = {_key_id(signer, key): key for key in keys}
-    for line in lines.decode("utf-8", "strict").splitlines():
+    for line in lines[:-1].decode("utf-8", "strict").split("\n"):
         of, _, encoded = line.removeprefix("\u2014 ").rpartition(" ")
         signature = _from_base64(encoded)
         if not line.startswith("\u2014 ") or len(signature) < 5:
@@ -637,7 +638,7 @@ class Verification:
         self._head = head
         self._keys = keys
         self._evidence = evidence or Evidence()
-        self._checkpoint = self._signed(head.note)
+        self.checkpoint = self._signed(head.note)
         self._next = 0
         self._ids: set[str] = set()
         self._holes = _Holes()
@@ -824,7 +825,7 @@ class Verification:
 
     def finish(self) -> Report:
         """What was found, once every row has been taken."""
-        report, checkpoint = self.report, self._checkpoint
+        report, checkpoint = self.report, self.checkpoint
         if checkpoint is None:
             return report
         if self._next < checkpoint.size:
@@ -1497,6 +1498,16 @@ class Export:
             self.manifest = {}
 
     @property
+    def kind(self) -> str:
+        """tiles, jsonl or csv."""
+        return str(self.manifest.get("format", "tiles"))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it holds every entry of the log, by its own word."""
+        return not self.manifest.get("filter")
+
+    @property
     def vkeys(self) -> list[Vkey]:
         """The keys that lie in the export itself, which whoever made the export chose."""
         try:
@@ -1534,6 +1545,59 @@ class Export:
                 report.add("files", None, f"{name} is missing", shows=GAP)
             elif _sha256_of(self.place / name) != digest:
                 report.add("files", None, f"{name} is not the file that was exported")
+
+    def hashes(self, size: int) -> Iterator[bytes]:
+        """The leaf hash of every entry of the log, from the tiles of level 0."""
+        for number in range(-(-size // _TILE)):
+            width = min(_TILE, size - number * _TILE)
+            tile = self._tile(0, number, width)
+            yield from (tile[32 * place : 32 * place + 32] for place in range(width))
+
+    def check_part(self, checkpoint: Checkpoint, report: Report) -> None:
+        """Check that every entry of a part of the log, or row of a table, stands where it says in the signed log."""
+        tree, hashes = Tree(), bytearray()
+        for each in self.hashes(checkpoint.size):
+            tree.push(each)
+            hashes += (each + bytes(32))[:32]
+        if tree.root() != checkpoint.root:
+            report.add("tree", None, "the leaf hashes do not make the root that was signed")
+        last, count = -1, 0
+        for index, digest, leaf in self._entries(report):
+            count += 1
+            if not last < index < checkpoint.size:
+                report.add("order", index, "the entry stands after one of a higher number, or beyond the end")
+                continue
+            last = index
+            if digest != hashes[32 * index : 32 * index + 32]:
+                report.add("leaf", index, "the entry's leaf hash is not the one of the log")
+            elif leaf and leaf_hash(leaf) != digest:
+                report.add("leaf", index, "the entry's bytes do not hash to its leaf hash")
+        report.counted["exported"] = count
+        if count != self.manifest.get("entries"):
+            report.add(
+                "files", None, f"{count} entries are there of {self.manifest.get('entries')}", shows=GAP
+            )
+        report.notes.append("that no entry was left out of this part rests on the word of whoever signed it")
+
+    def _entries(self, report: Report) -> Iterator[tuple[int, bytes, bytes]]:
+        try:
+            if self.kind == "csv":
+                yield from _of_table(self.place / "entries.csv", report)
+            else:
+                yield from _of_lines(self.place / "entries.jsonl", report)
+        except OSError as error:
+            report.add("files", None, f"the entries cannot be read ({error.strerror})", shows=GAP)
+
+    def rows_of_lines(self, size: int, report: Report) -> Iterator[Row]:
+        """Every entry of an export of lines, which has no columns."""
+        hashes = self.hashes(size)
+        last = -1
+        for index, digest, leaf in self._entries(report):
+            while last < index < size:
+                last, expected = last + 1, next(hashes)
+                if last == index and expected != digest:
+                    report.add("tree", index, "the leaf hash is another than the tile's")
+            yield Row(index, leaf, digest, None)
 
     def rows(self, size: int, report: Report) -> Iterator[Row]:
         """Every entry with its hash and its columns, as far as they are there."""
@@ -1598,8 +1662,7 @@ class Export:
     @property
     def min_index(self) -> int:
         """From which entry on the export has content."""
-        found = self.manifest.get("min_index")
-        return found if type(found) is int else 0
+        return _min_index(self.manifest)
 
     def _nodes(self) -> Iterator[tuple[tuple[int, int], bytes]]:
         levels = sorted(
@@ -1629,6 +1692,37 @@ class Export:
             number += 1
 
 
+_LINE: Final = re.compile(rb'{"ix":([0-9]{1,18}),"leaf_hash":"([0-9a-f]{64})","entry":(.+)}\n', re.DOTALL)
+
+
+def _of_lines(path: Path, report: Report, *, ends: bool = False) -> Iterator[tuple[int, bytes, bytes]]:
+    """Index, leaf hash and leaf of each line of entries; the leaf is empty where it was pruned.
+
+    With `ends` the last line is the manifest of a stream.
+    """
+    last = -1
+    with path.open("rb") as file:
+        for line in file:
+            found = _LINE.fullmatch(line)
+            if found is None:
+                if not (ends and line.startswith(b'{"checkpoint":')):
+                    report.add("files", last + 1, "the line cannot be read")
+                continue
+            last = int(found[1])
+            yield last, bytes.fromhex(found[2].decode()), b"" if found[3] == b"null" else found[3]
+
+
+def _of_table(path: Path, report: Report) -> Iterator[tuple[int, bytes, bytes]]:
+    """Index and leaf hash of each row of `entries.csv`, whose entries are spelled for people."""
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            index, digest = str(row.get("ix")), str(row.get("leaf_hash")).removeprefix("'")
+            if re.fullmatch("[0-9]{1,18}", index) and re.fullmatch("[0-9a-f]{64}", digest):
+                yield int(index), bytes.fromhex(digest), b""
+            else:
+                report.add("files", None, "a row of the table cannot be read")
+
+
 def _read_columns(line: bytes) -> tuple[int, tuple[Columns, object]] | None:
     """Index, columns and leaf hash that one line of `columns.jsonl` spells; None where it is no such line."""
     try:
@@ -1654,6 +1748,11 @@ _FACT_NAMES: Final = frozenset(FACTS)
 _NOT_LISTED: Final = frozenset({"export.json", "export.note"})
 
 
+def _min_index(manifest: Mapping[str, Any]) -> int:
+    found = manifest.get("min_index")
+    return found if type(found) is int else 0
+
+
 def _origin_of(note: bytes) -> str:
     return note.split(b"\n", 1)[0].decode("utf-8", "replace")
 
@@ -1661,6 +1760,59 @@ def _origin_of(note: bytes) -> str:
 def _sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Stream:
+    """One file of lines as `/api/v1/audit/export` sends it: entries, then checkpoint, manifest and its note.
+
+    Raises Unreadable where it does not end so, which is how a stream that was broken off looks.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self._digest = _sha256()
+        last = b""
+        with place.open("rb") as file:
+            for line in file:
+                self._digest.update(last)
+                last = line
+        try:
+            end = _json_object(last)
+            self.note = str(end["checkpoint"]).encode()
+            self._manifest, self._note = str(end["manifest"]).encode(), str(end["note"]).encode()
+            self.manifest = _json_object(self._manifest)
+        except (NotAsItShouldBe, KeyError) as error:
+            raise Unreadable(f"{place} does not end with a manifest: the stream was broken off") from error
+
+    def verify(self, verification: "Verification", keys: Sequence[bytes]) -> None:
+        """Check every line, and the whole log where nothing was left out."""
+        report, size = verification.report, verification.report.size
+        try:
+            text = signed_text(self._note, keys, _origin_of(self.note))
+            if text != _MANIFEST_LINE + _sha256(self._manifest).hexdigest().encode() + b"\n":
+                report.add("files", None, "the manifest is not the one that was signed")
+        except NotAsItShouldBe as error:
+            report.add("files", None, f"the manifest: {error}")
+        if self.manifest.get("files") != {"entries.jsonl": self._digest.hexdigest()}:
+            report.add("files", None, "the lines are not those that the manifest names")
+        rows = (Row(ix, leaf, digest, None) for ix, digest, leaf in _of_lines(self.place, report, ends=True))
+        if not self.manifest.get("filter"):
+            verification.take_all(rows)
+            verification.finish()
+            return
+        last = -1
+        for row in rows:
+            if not last < row.ix < size:
+                report.add(
+                    "order", row.ix, "the entry stands after one of a higher number, or beyond the end"
+                )
+            if row.leaf and leaf_hash(row.leaf) != row.leaf_hash:
+                report.add("leaf", row.ix, "the entry's bytes do not hash to its leaf hash")
+            last = row.ix
+            report.counted["exported"] += 1
+        report.notes.append(
+            "that this part belongs to the log, and is whole, rests on the word of whoever signed it"
+        )
 
 
 def verify_export(
@@ -1673,21 +1825,33 @@ def verify_export(
     progress: Progress | None = None,
 ) -> Report:
     """What an export comes to; raises Unreadable."""
-    export = Export(place)
-    vkeys = list(keys) or export.vkeys
+    export = Stream(place) if place.is_file() else Export(place)
+    if isinstance(export, Stream) and not keys:
+        raise Unreadable("a stream holds no key: give it with --key")
+    vkeys = list(keys) or ([] if isinstance(export, Stream) else export.vkeys)
     publics = [each.public for each in vkeys]
     early = Report()
     evidence = read_evidence(publics, early, receipts=receipts, anchors=anchors)
     for name, reader in (("receipts", read_receipts), ("anchors", read_anchors)):
         if (place / name).is_dir() and any((place / name).iterdir()):
             reader(place / name, publics, early, evidence)
-    verification = Verification(export.head, publics, evidence, lease_s=lease_s)
+    head = Head(export.note, _min_index(export.manifest)) if isinstance(export, Stream) else export.head
+    verification = Verification(head, publics, evidence, lease_s=lease_s)
     report = verification.report
     report.keys, report.key_source = [each.text for each in vkeys], "given" if keys else "export"
     report.take_over(early)
+    if isinstance(export, Stream):
+        export.verify(verification, publics)
+        return report
     export.check_files(publics, report)
-    verification.take_all(export.rows(report.size, report), progress)
-    verification.finish()
+    if export.kind == "tiles":
+        verification.take_all(export.rows(report.size, report), progress)
+        verification.finish()
+    elif export.kind == "jsonl" and export.is_whole:
+        verification.take_all(export.rows_of_lines(report.size, report), progress)
+        verification.finish()
+    elif verification.checkpoint is not None:
+        export.check_part(verification.checkpoint, report)
     if not keys:
         report.notes.append(
             "the key was taken from the export itself: compare it with the one that you were given"
@@ -1723,7 +1887,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Check an exported audit log of Bursar.",
         epilog="Exit codes: 0 verified, 1 does not hold, 2 wrong usage, 3 unreadable.",
     )
-    parser.add_argument("export", type=Path, help="the directory that `bursar audit export` wrote")
+    parser.add_argument(
+        "export", type=Path, help="a directory that `bursar audit export` wrote, or a file of lines"
+    )
     parser.add_argument(
         "--key", action="append", default=[], help="the log's verifier key, or a file of such"
     )

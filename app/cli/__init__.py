@@ -14,6 +14,7 @@ import typer
 from app.cli import (
     asking,
     audit,
+    audit_export,
     audit_search,
     directory,
     estimating,
@@ -41,6 +42,7 @@ running.register(app)
 setting_up.register(app)
 quota.register(app)
 estimating.register(app)
+audit_export.register(audit.audits)
 audit_search.register(audit.audits)
 for name, group in (
     ("credential", directory.credentials),

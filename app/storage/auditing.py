@@ -37,6 +37,7 @@ _AT_ONCE: Final = 5_000
 _head, _entry, _fact, _about, _node = (
     table(row) for row in (HeadRow, EntryRow, FactRow, AboutRow, TreeNodeRow)
 )
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 _NUMBERS: Final = frozenset({"ix", "ts_us", "requests", "records"})
 
 
@@ -51,24 +52,51 @@ def stored_head(conn: Connection) -> Head:
 
 def stored_rows(conn: Connection, report: Report) -> Iterator[Row]:
     """Every entry, by rising index, with its search columns; those of no entry are problems."""
-    facts_of = _reader(conn, _fact, ("ix", *FACT_NAMES))
-    tags_of = _reader(conn, _about, ("ix", "tag"))
-    entries_after = _reader(conn, _entry, ("ix", "id", "type", "ts_us", "leaf", "leaf_hash"), limit=_AT_ONCE)
-    last = -(2**63)
-    while rows := entries_after(last, 2**63 - 1):
-        first, last = last, rows[-1][0]
-        facts = {row[0]: row[1:] for row in facts_of(first, last)}
-        tags: dict[int, list[object]] = {}
-        for index, tag in tags_of(first, last):
-            tags.setdefault(index, []).append(tag)
-        for index, entry_id, kind, ts_us, leaf, leaf_hash in rows:
-            about = tuple(sorted(map(str, tags.pop(index, ()))))
-            mine: Facts | None = facts.pop(index, None)
-            columns = Columns(_text(entry_id), _text(kind), ts_us, mine, about)
-            yield Row(index, bytes(leaf or b""), bytes(leaf_hash or b""), columns)
-        _name_orphans(report, [*facts, *tags])
-    for rest in (facts_of, tags_of):
-        _name_orphans(report, [row[0] for row in rest(last, 2**63 - 1)])
+    stored = StoredRows(conn)
+    last = _LOWEST
+    while True:
+        rows, orphans = stored.between(last, _HIGHEST, limit=_AT_ONCE)
+        _name_orphans(report, orphans)
+        if not rows:
+            return
+        last = rows[-1].ix
+        yield from rows
+
+
+class StoredRows:
+    """Reads entries with their search columns and tags, as they are."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._entries = _Columns(conn, _entry, ("ix", "id", "type", "ts_us", "leaf", "leaf_hash"))
+        self._facts = _Columns(conn, _fact, ("ix", *FACT_NAMES))
+        self._tags = _Columns(conn, _about, ("ix", "tag"))
+
+    def between(self, after: int, until: int, *, limit: int) -> tuple[list[Row], list[int]]:
+        """At most so many entries above one index, up to and with another; and indexes that have columns alone."""
+        entries = self._entries.between(after, until, limit=limit)
+        # The last part looks beyond the last entry, where nothing should be.
+        until = entries[-1][0] if len(entries) == limit else until
+        return _joined(entries, self._facts.between(after, until), self._tags.between(after, until))
+
+    def at(self, places: Sequence[int]) -> list[Row]:
+        """The entries of these indexes, by rising index."""
+        rows, _ = _joined(*(each.at(places) for each in (self._entries, self._facts, self._tags)))
+        return rows
+
+
+def _joined(
+    entries: Sequence[Any], facts_rows: Sequence[Any], tag_rows: Sequence[Any]
+) -> tuple[list[Row], list[int]]:
+    facts: dict[int, Facts] = {row[0]: tuple(map(_text, row[1:])) for row in facts_rows}
+    tags: dict[int, list[str]] = {}
+    for index, tag in tag_rows:
+        tags.setdefault(index, []).append(str(_text(tag)))
+    rows = []
+    for index, entry_id, kind, ts_us, leaf, leaf_hash in entries:
+        about = tuple(sorted(tags.pop(index, ())))
+        columns = Columns(_text(entry_id), _text(kind), ts_us, facts.pop(index, None), about)
+        rows.append(Row(index, bytes(leaf or b""), bytes(leaf_hash or b""), columns))
+    return rows, [*facts, *tags]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,34 +183,26 @@ def _name_orphans(report: Report, indexes: Sequence[int]) -> None:
         report.add("columns", index, "there are search columns for an entry that is not there")
 
 
-Reader = Callable[[int, int], Sequence[Any]]
+class _Columns:
+    """Reads some columns of one table by its index; on SQLite texts come as bytes."""
 
+    def __init__(self, conn: Connection, source: sa.Table, names: Sequence[str]) -> None:
+        self._conn = conn
+        self._ix = source.c.ix
+        is_bytes = conn.dialect.name == "sqlite"
+        shown = [
+            sa.cast(source.c[name], sa.LargeBinary) if is_bytes and name not in _NUMBERS else source.c[name]
+            for name in names
+        ]
+        self._asked = sa.select(*shown).order_by(self._ix)
+        self._between = self._asked.where(self._ix > sa.bindparam("after"), self._ix <= sa.bindparam("until"))
 
-def _reader(conn: Connection, source: sa.Table, names: Sequence[str], *, limit: int | None = None) -> Reader:
-    """Reads the rows whose index is above one and at most another, by rising index, texts decoded."""
-    columns = [source.c[name] for name in names]
-    is_bytes = conn.dialect.name == "sqlite"
-    shown = [
-        sa.type_coerce(sa.cast(each, sa.LargeBinary), sa.LargeBinary)
-        if is_bytes and each.name not in _NUMBERS
-        else each
-        for each in columns
-    ]
-    asked = (
-        sa.select(*shown)
-        .where(source.c.ix > sa.bindparam("after"), source.c.ix <= sa.bindparam("until"))
-        .order_by(source.c.ix)
-    )
-    if limit is not None:
-        asked = asked.limit(limit)
+    def between(self, after: int, until: int, *, limit: int | None = None) -> Sequence[Any]:
+        asked = self._between if limit is None else self._between.limit(limit)
+        return self._conn.execute(asked, {"after": after, "until": until}).all()
 
-    def read(after: int, until: int) -> Sequence[Any]:
-        rows = conn.execute(asked, {"after": after, "until": until}).all()
-        if source is _entry or not is_bytes:
-            return rows
-        return [tuple(_text(each) for each in row) for row in rows]
-
-    return read
+    def at(self, places: Sequence[int]) -> Sequence[Any]:
+        return self._conn.execute(self._asked.where(self._ix.in_(places))).all()
 
 
 def _text(value: object) -> Any:

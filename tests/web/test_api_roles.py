@@ -65,6 +65,7 @@ MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "list_entries": ("GET", "/audit/entries", (401, 403, 403, 403, 403, 403, 200, 200)),
     "open_question": ("GET", "/audit/entries/ENTRY/question", (401, 403, 403, 403, 403, 403, 403, 404)),
     "get_entry": ("GET", "/audit/entries/ENTRY", (401, 403, 403, 404, 404, 404, 200, 200)),
+    "export_log": ("GET", "/audit/export", (401, 403, 403, 403, 403, 403, 403, 200)),
     "get_receipt": ("GET", "/audit/receipts/ENTRY", (401, 403, 404, 404, 404, 404, 404, 200)),
     "get_proof": ("GET", "/audit/receipts/ENTRY.tlog-proof", (401, 403, 404, 404, 404, 404, 404, 200)),
     "get_checkpoint": ("GET", "/audit/checkpoint", (401, 403, 200, 200, 200, 200, 200, 200)),

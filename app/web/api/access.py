@@ -72,6 +72,7 @@ ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
         "list_entries": Access(acts=LOG_ACTS),
         "get_entry": _SELF,
         "open_question": Access(acts=frozenset({Act.READ_LOG})),
+        "export_log": Access(acts=frozenset({Act.EXPORT_LOG})),
         "get_receipt": _WITH_KEY,
         "get_proof": _WITH_KEY,
         "get_checkpoint": _WITH_KEY,
