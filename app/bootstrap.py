@@ -44,6 +44,7 @@ from app.storage.vault import SqlVault
 from app.upstream.addresses import find_loops
 from app.upstream.channels import open_channels
 from app.upstream.http import HttpPlatform, Timeouts
+from app.upstream.watched import WatchedPlatform
 
 _RATE_KEPT_S = 60.0
 _READ_WITHIN_S = 4.0
@@ -71,6 +72,7 @@ class Installation:
     pages: SqlPages
     vault: SqlVault
     platform: HttpPlatform
+    watched: WatchedPlatform
     scribe: Scribe
     seals: SqlSeals
     gateway: Gateway
@@ -221,6 +223,7 @@ def _compose(
     shared = sharing(settings.redis_url, clock=clock, me=boot.id, processes=processes)
     vault = SqlVault(database=prompt, master=master)
     platform = _platform(settings, vault, clock)
+    watched = WatchedPlatform(platform, clock)
     scribe = Scribe(derive(master, "tags in entries"))
     bounds = Bounds(
         page_ttl_s=settings.page_ttl_s,
@@ -240,7 +243,7 @@ def _compose(
             pages=pages,
             books=books,
             pacer=_pacer(settings, vault, clock, shared),
-            platform=platform,
+            platform=watched,
             scribe=scribe,
             clock=clock,
             bounds=bounds,
@@ -272,6 +275,7 @@ def _compose(
         pages=pages,
         vault=vault,
         platform=platform,
+        watched=watched,
         scribe=scribe,
         seals=seals,
         gateway=gateway,

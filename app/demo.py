@@ -67,7 +67,7 @@ def run(*, port: int, simulator_port: int, data_dir: Path | None, as_json: bool)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     gateway, simulator = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{simulator_port}"
     environ = {name: value for name, value in os.environ.items() if not name.startswith("BURSAR_")}
-    environ |= {"BURSAR_DATA_DIR": str(home), "BURSAR_PUBLIC_URL": gateway}
+    environ |= {"BURSAR_DATA_DIR": str(home), "BURSAR_PUBLIC_URL": gateway, "BURSAR_SHUTDOWN_GRACE_S": "0"}
     credentials = ["--client-key", _CLIENT_KEY, "--client-secret", _CLIENT_SECRET]
     with _stopped_by_signals(), contextlib.ExitStack() as children:
         platform = _child(

@@ -155,6 +155,11 @@ class Settings(BaseSettings):
         default=True,
         description="Whether refusals that repeat are answered late, so that a looping script does no harm.",
     )
+    shutdown_grace_s: Annotated[float, Field(ge=0, le=60)] = Field(
+        default=3.0,
+        description="Seconds after SIGTERM for which requests are still taken, on connections that then close, while "
+        "`/readyz` says no: time for a front server to turn elsewhere.",
+    )
     heartbeat_s: Annotated[int, Field(ge=1, le=3_600)] = Field(
         default=10,
         description="Seconds after which the deployment writes a heartbeat into the log, so that a quiet time can "

@@ -36,6 +36,7 @@ from app.storage.batch import (
 from app.storage.disk import Disk, has_no_room
 from app.storage.engines import Database
 from app.storage.log import Boot
+from app.timings import Timings
 
 _log = structlog.get_logger()
 
@@ -94,6 +95,9 @@ class SqlBooks:
         self._tasks: list[asyncio.Task[None]] = []
         self._standings: dict[str, tuple[float, tuple[Standing, ...]]] = {}
         self._failed_s: float | None = None
+        self.waits = Timings()
+        """From the moment in which something was to be logged to the commit that made it durable."""
+        self.commits = Timings()
 
     @property
     def trouble(self) -> str | None:
@@ -207,16 +211,19 @@ class SqlBooks:
 
     async def _submit(self, operation: Operation, *, kept_until_s: float | None = None) -> Outcome:
         self._admit(operation)
-        waiting = _Waiting(operation, self._clock.monotonic_s(), kept_until_s)
+        asked_s = self._clock.monotonic_s()
+        waiting = _Waiting(operation, asked_s, kept_until_s)
         self._queue.append(waiting)
         self._arrived.set()
         try:
-            return await waiting.done
+            outcome = await waiting.done
         except asyncio.CancelledError:
             # The answer may have come in the very moment in which the caller was told to leave.
             if not waiting.done.cancelled() and waiting.done.exception() is None:
                 self._give_back(operation, waiting.done.result())
             raise
+        self.waits.add(self._clock.monotonic_s() - asked_s)
+        return outcome
 
     def _admit(self, operation: Operation) -> None:
         """Return when the operation may wait for its commit; raises AuditUnavailable."""
@@ -249,6 +256,7 @@ class SqlBooks:
 
     async def _write(self, batch: list[_Waiting]) -> None:
         operations = [waiting.operation for waiting in batch]
+        started_s = self._clock.monotonic_s()
         try:
             applied = await self._database.write(
                 lambda conn: apply_batch(conn, self._database, self._boot, operations),
@@ -268,6 +276,7 @@ class SqlBooks:
             if self._failed_s is not None:
                 _log.warning("the log can be written again")
             self._failed_s = None
+            self.commits.add(self._clock.monotonic_s() - started_s)
             for waiting, outcome in zip(batch, applied.outcomes, strict=True):
                 self._acknowledge(waiting, outcome)
 

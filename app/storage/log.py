@@ -306,6 +306,12 @@ def head_size(conn: Connection) -> int:
     return int(conn.execute(sa.select(_HEAD.c.size)).scalar_one())
 
 
+def last_entry(conn: Connection) -> tuple[int, int]:
+    """The number of entries, and when the newest was written (microseconds since 1970 UTC), by the head alone."""
+    size, ts_us = conn.execute(sa.select(_HEAD.c.size, _HEAD.c.last_ts_us)).one()
+    return int(size), int(ts_us)
+
+
 _NEVER_NAMED = "bursar"
 
 

@@ -1,14 +1,14 @@
 """The whole web application: research paths, Bursar's own API, health, metrics and documentation."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import RELEASE
 from app.audit.calls import Scribe
@@ -16,7 +16,9 @@ from app.bootstrap import Installation, open_installation
 from app.settings import Settings
 from app.web import api, health
 from app.web.accounted import Accounted, Note, is_research
+from app.web.api.desk import desk_of
 from app.web.docs import add_docs
+from app.web.measured import InstallationMetrics, look
 from app.web.metrics import Metrics
 from app.web.openapi import complete
 from app.web.patience import Patience
@@ -32,12 +34,18 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand one connection on."""
         inner: ASGIApp = self.app
+        if scope["type"] == "http" and getattr(self.app.state, "is_stopping", False):
+            send = _closing(send)
         if scope["type"] == "http" and is_research(scope["path"]):
             inner = self.app.state.research
         await inner(scope, receive, send)
 
 
-def create_app(settings: Settings, *, processes: int = 1) -> Door:
+Lingering = Callable[[Callable[[], None]], AbstractContextManager[None]]
+"""Runs what it is given when the process is told to stop, some time before the server hears of it."""
+
+
+def create_app(settings: Settings, *, processes: int = 1, lingering: Lingering | None = None) -> Door:
     """The application, which opens its installation when it starts and closes it when it ends.
 
     `processes` is how many serve beside it, itself included.
@@ -47,8 +55,13 @@ def create_app(settings: Settings, *, processes: int = 1) -> Door:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_installation(settings, processes=processes) as installation:
             _furnish(app, installation)
-            yield
-            app.state.is_stopping = True
+
+            def stop() -> None:
+                app.state.is_stopping = True
+
+            with lingering(stop) if lingering else nullcontext():
+                yield
+            stop()
 
     app = FastAPI(
         title="Bursar",
@@ -73,6 +86,17 @@ def create_app(settings: Settings, *, processes: int = 1) -> Door:
     return Door(app)
 
 
+def _closing(send: Send) -> Send:
+    """Answers after which the connection ends, so that its client opens the next one elsewhere."""
+
+    async def close(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+        await send(message)
+
+    return close
+
+
 def _furnish(app: FastAPI, installation: Installation) -> None:
     app.state.installation = installation
     app.state.is_stopping = False
@@ -80,6 +104,8 @@ def _furnish(app: FastAPI, installation: Installation) -> None:
     app.state.metrics.watch(installation.sharing)
     app.state.metrics.watch_notices(installation.notifier.outcomes)
     app.state.metrics.watch_log(installation.books, installation.disk)
+    app.state.measured = InstallationMetrics(installation)
+    app.state.metrics.watch_all(app.state.measured)
     app.state.research = ResearchApi(
         gateway=installation.gateway,
         scribe=installation.scribe,
@@ -100,7 +126,10 @@ def _scribe_of(app: FastAPI) -> Scribe:
 
 
 async def _metrics(request: Request) -> Response:
-    metrics: Metrics = request.app.state.metrics
+    state = request.app.state
+    metrics: Metrics = state.metrics
+    measured: InstallationMetrics = state.measured
+    measured.seen = await look(state.installation, desk_of(request).registry, is_stopping=state.is_stopping)
     return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

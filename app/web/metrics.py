@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -11,8 +11,7 @@ from prometheus_client.registry import Collector
 from app.storage.books import SqlBooks
 from app.storage.disk import Disk
 from app.storage.sharing import Sharing
-
-_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 250)
+from app.timings import BOUNDS_S
 
 
 class _Sharing(Collector):
@@ -83,6 +82,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
         self._requests = Counter(
             "bursar_requests",
             "Research requests answered.",
@@ -93,7 +93,7 @@ class Metrics:
             "bursar_request_seconds",
             "Time from a research request's last byte to its answer.",
             ("endpoint",),
-            buckets=_BUCKETS_S,
+            buckets=BOUNDS_S,
             registry=self._registry,
         )
         self._upstream = Counter(
@@ -109,6 +109,10 @@ class Metrics:
     def watch(self, sharing: Sharing) -> None:
         """Show whether this process counts short limits for itself alone."""
         self._registry.register(_Sharing(sharing))
+
+    def watch_all(self, collector: Collector) -> None:
+        """Show what `collector` finds each time."""
+        self._registry.register(collector)
 
     def watch_notices(self, outcomes: Mapping[tuple[str, str], int]) -> None:
         """Show how deliveries of notices end; `outcomes` is looked at each time."""

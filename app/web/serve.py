@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import ctypes
 import fcntl
+import itertools
 import os
 import resource
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -70,7 +71,35 @@ def application() -> Door:
     settings = load_settings()
     configure_logs(settings.log_format)
     keep_secrets_out_of_dumps()
-    return create_app(settings, processes=int(os.environ.get(_WORKERS, "1")))
+    return create_app(
+        settings,
+        processes=int(os.environ.get(_WORKERS, "1")),
+        lingering=lambda begin: _lingering(settings.shutdown_grace_s, begin),
+    )
+
+
+@contextlib.contextmanager
+def _lingering(grace_s: float, begin: Callable[[], None]) -> Iterator[None]:
+    """On SIGTERM run `begin`, and let the server hear of it `grace_s` later, or at the second SIGTERM."""
+    server = signal.getsignal(signal.SIGTERM)
+    if grace_s == 0 or not callable(server):
+        yield
+        return
+    loop, told = asyncio.get_running_loop(), server
+    asked = itertools.count()
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        if next(asked) > 0:
+            told(number, frame)
+            return
+        begin()
+        loop.call_soon_threadsafe(loop.call_later, grace_s, told, number, None)
+
+    signal.signal(signal.SIGTERM, hear)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, told)
 
 
 def keep_secrets_out_of_dumps() -> None:

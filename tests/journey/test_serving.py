@@ -82,6 +82,27 @@ async def test_a_stop_under_load_drops_no_call_and_ends_well(tmp_path: Path) -> 
         assert (beats, ledger.entries[-1]["type"]) == (["start", "shutdown"], "heartbeat")
 
 
+def test_told_to_stop_it_still_answers_for_a_while_and_sends_clients_elsewhere(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'bursar.db'}"
+    grace = {"BURSAR_SHUTDOWN_GRACE_S": "3"}
+    with Installation(tmp_path, database_url=url, settings=grace) as installation:
+        key = installation.key()["api_key"]
+        gateway = installation.start()
+        path, headers = "/v2/research/user/info/?fields=display_name", {"Authorization": f"Bearer {key}"}
+        assert "connection" not in call(installation.port, "GET", "/readyz")[1]
+        gateway.popen.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 30
+        while (said := call(installation.port, "GET", "/readyz"))[0] == 200:
+            assert time.monotonic() < deadline
+        assert (said[0], json.loads(said[2])["problems"]) == (503, ["this process is stopping"])
+        status, found, _ = call(
+            installation.port, "POST", path, body=b'{"username": "sim_user_1"}', headers=headers
+        )
+        assert (status, found["connection"]) == (200, "close")
+        gateway.popen.send_signal(signal.SIGTERM)  # the second one waits for nothing
+        assert gateway.popen.wait(60) == 0
+
+
 async def test_without_its_database_it_refuses_in_the_platforms_words_and_recovers(
     tmp_path: Path, postgres_url: str, postgres_server: PrivatePostgres
 ) -> None:
@@ -115,6 +136,11 @@ async def test_without_its_database_it_refuses_in_the_platforms_words_and_recove
             assert 5 <= int(found["retry-after"]) <= 30
             assert call(installation.port, "GET", "/readyz")[0] == 503
             assert call(installation.port, "GET", "/livez")[0] == 200
+            told = call(installation.port, "GET", "/metrics")[2].decode()
+            assert "\nbursar_database_up 0.0\n" in told
+            assert "\nbursar_ready 0.0\n" in told
+            assert "bursar_log_entries" not in told
+            assert "bursar_log_queued" in told
             assert installation.upstream()["requests"] == spent
         finally:
             postgres_server.start()

@@ -150,6 +150,7 @@ class Installation:
             "BURSAR_DATA_DIR": str(home / "data"),
             "BURSAR_REFUSAL_DELAY": "false",
             "BURSAR_HEARTBEAT_S": "3600",
+            "BURSAR_SHUTDOWN_GRACE_S": "0",
         }
         if database_url is not None:
             self.environ["BURSAR_DATABASE_URL"] = database_url

@@ -57,3 +57,28 @@ async def test_the_doctor_warns_of_a_redis_that_does_not_answer(tmp_path: Path, 
     (finding,) = [each for each in (await diagnose(away)).findings if each.code == "redis_away"]
     assert finding.severity == "warning"
     assert "budgets are not affected" in finding.what
+
+
+async def test_the_installation_is_told_without_naming_anybody(house: House) -> None:
+    before = figures((await house.client.get("/metrics")).text)
+    await house.get("ada", "/api/v1/me")
+    told = (await house.client.get("/metrics")).text
+    after = figures(told)
+    of_credential = '{credential="main",dimension="requests",window="day"}'
+    assert after[f"bursar_quota_limit{of_credential}"] == 1_000
+    assert after[f"bursar_quota_left{of_credential}"] == 1_000
+    assert (after["bursar_ready"], after["bursar_database_up"]) == (1, 1)
+    assert after["bursar_log_queued"] == 0
+    assert after["bursar_log_entries"] == before["bursar_log_entries"] + 1
+    assert 0 <= after["bursar_log_last_entry_age_seconds"] < 30
+    committed = 'bursar_step_seconds_count{step="commit"}'
+    assert after[committed] == before[committed] + 1
+    assert 'bursar_step_seconds_bucket{le="250.0",step="upstream"}' in after
+    for private in ("ada", "example.edu", "elections", "health"):
+        assert private not in told
+
+
+def figures(told: str) -> dict[str, float]:
+    """Every sample by its name and labels."""
+    lines = (line.rpartition(" ") for line in told.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, _, value in lines}
