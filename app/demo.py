@@ -82,7 +82,7 @@ def run(*, port: int, simulator_port: int, data_dir: Path | None, as_json: bool)
         _make_traffic(gateway, people)
         description = {
             "gateway": gateway,
-            "console": f"{gateway}/docs",
+            "console": f"{gateway}/console/",
             "simulator": simulator,
             "people": [asdict(person) for person in people],
         }

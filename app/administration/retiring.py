@@ -5,7 +5,16 @@ from dataclasses import replace
 
 from app.administration.changes import Change, Draw
 from app.administration.facing import retirement
-from app.administration.state import Credential, Key, Membership, Person, Project, State, TermsVersion
+from app.administration.state import (
+    Credential,
+    Key,
+    Membership,
+    Password,
+    Person,
+    Project,
+    State,
+    TermsVersion,
+)
 
 
 def retire_credential(draw: Draw, credential: Credential, now_us: int) -> None:
@@ -29,7 +38,7 @@ def retire_terms(draw: Draw, terms: TermsVersion, now_us: int) -> None:
 
 
 def retire_person(draw: Draw, state: State, person: Person, now_us: int) -> None:
-    """End a person's part: tokens, memberships and keys."""
+    """End a person's part: tokens, password, memberships and keys."""
     draw.puts.append(replace(person, retired_us=now_us))
     draw.changes.append(retirement("person", person.email, person.id))
     for token in state.tokens:
@@ -38,6 +47,8 @@ def retire_person(draw: Draw, state: State, person: Person, now_us: int) -> None
             draw.changes.append(
                 Change(kind="token", object=person.email, object_id=token.id, what="revoked", logged={})
             )
+    if state.password_of(person.id) is not None:
+        draw.puts.append(Password(person_id=person.id))
     projects = {project.id: project.name for project in state.projects}
     for membership in state.memberships:
         if membership.person_id == person.id and membership.retired_us is None:

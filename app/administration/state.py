@@ -167,6 +167,22 @@ class PersonToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Password:
+    """A local account: the hash of its password, and the digest of a code that sets it once, until then."""
+
+    person_id: str
+    hash: str | None = field(default=None, repr=False)
+    code_digest: bytes | None = field(default=None, repr=False)
+    code_until_us: int | None = None
+    set_us: int | None = None
+
+    @property
+    def id(self) -> str:
+        """One a person, so named by theirs."""
+        return self.person_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Freeze:
     """That a credential, a project or a person was stopped; in force until `retired_us`.
 
@@ -238,6 +254,7 @@ Record = (
     | Membership
     | Key
     | PersonToken
+    | Password
     | StoredLimit
     | Raise
     | RuleMode
@@ -284,6 +301,7 @@ class State:
     memberships: Sequence[Membership] = ()
     keys: Sequence[Key] = ()
     tokens: Sequence[PersonToken] = ()
+    passwords: Sequence[Password] = ()
     limits: Sequence[StoredLimit] = ()
     raises: Sequence[Raise] = ()
     rule_modes: Sequence[RuleMode] = ()
@@ -342,6 +360,10 @@ class State:
             versions=tuple(each.dates for each in self.terms if each.retired_us is None),
             accepted=frozenset(each.version for each in self.acceptances if each.person_id == person_id),
         )
+
+    def password_of(self, person_id: str) -> Password | None:
+        """That person's local account, or None where they have none."""
+        return next((each for each in self.passwords if each.person_id == person_id), None)
 
     def has_accepted(self, person_id: str, version: str) -> bool:
         """Whether the person accepted that version."""

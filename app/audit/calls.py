@@ -41,7 +41,7 @@ class Origin:
 class Visit:
     """A request for Bursar's own API: who asks, once that is known, and the id that its entry shall have.
 
-    `code` says why it was refused. `reads` is set where what others did is looked at: the place in the
+    `code` says why it was refused. `op` is set where somebody signs in or out, or would have to. `reads` is set where what others did is looked at: the place in the
     log, as far as it was named.
     """
 
@@ -49,6 +49,7 @@ class Visit:
     who: Operator | Caller | None = None
     code: str | None = None
     reads: Mapping[str, Value] | None = None
+    op: str | None = None
 
 
 class Scribe:
@@ -147,6 +148,8 @@ class Scribe:
             "decision": decision,
             "status": status,
         }
+        if visit.op is not None:
+            return Draft(type="auth", fields={**fields, "op": visit.op}, id=visit.entry)
         if visit.reads is None:
             return Draft(type="decision", fields=fields, id=visit.entry)
         return Draft(type="audit_read", fields={**fields, "reads": visit.reads}, id=visit.entry)

@@ -1,13 +1,17 @@
 """credential, person and project."""
 
+import datetime as dt
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app.cli.speaking import AsJson, office, operator, run, say, say_json, table
+
+if TYPE_CHECKING:
+    from app.administration.passwords import PasswordCode
 
 credentials = typer.Typer(help="Upstream credentials.", no_args_is_help=True)
 people = typer.Typer(help="People and their roles.", no_args_is_help=True)
@@ -149,6 +153,30 @@ def add_person(
         say_json({"person": email.strip().lower(), "changed": has_changed})
     else:
         say("Done." if has_changed else "Nothing to change.")
+
+
+@people.command("set-password")
+def set_password(
+    email: Annotated[str, typer.Argument(help="E-mail address.")], as_json: AsJson = False
+) -> None:
+    """Make a code with which a person sets their own password for the console, once, within a day."""
+    from app.administration.passwords import issue_password_code  # noqa: PLC0415
+    from app.settings import load_settings  # noqa: PLC0415
+
+    async def work() -> "PasswordCode":
+        async with office() as here:
+            return await issue_password_code(here.registry, operator(), email=email)
+
+    made = run(work())
+    url = f"{load_settings().public_url}/console/password"
+    until = dt.datetime.fromtimestamp(made.until_us / 1_000_000, dt.UTC)
+    if as_json:
+        say_json({"person": made.email, "url": url, "code": made.code, "until": until})
+        return
+    say(
+        f"{made.email} sets a password at {url}#{made.code}",
+        f"or at {url} with the code {made.code}; it works once, until {until:%Y-%m-%d %H:%M} UTC.",
+    )
 
 
 @projects.command("list")

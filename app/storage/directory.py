@@ -273,7 +273,7 @@ def _caller(conn: Connection, row: sa.RowMapping) -> Caller:
         revision=conn.execute(_REVISION).scalar_one(),
         roster=_roster(conn, row["credential_id"], limit=row["roster_limit"]),
         policy=read_policy(conn),
-        freeze=_frozen(
+        freeze=find_freeze(
             conn,
             ("person", row["person_id"], ""),
             ("project", row["project_id"], row["project_name"]),
@@ -282,7 +282,7 @@ def _caller(conn: Connection, row: sa.RowMapping) -> Caller:
     )
 
 
-def _frozen(conn: Connection, *objects: tuple[str, str, str]) -> Freeze | None:
+def find_freeze(conn: Connection, *objects: tuple[str, str, str]) -> Freeze | None:
     """The freeze of the first of these objects (kind, id, name) that has one."""
     found = conn.execute(_FREEZES, {"ids": [object_id for _, object_id, _ in objects]}).all()
     since = {row.object_id: row.created_us for row in found}
@@ -348,6 +348,6 @@ def _load_token(conn: Connection, token: KeyId) -> TokenRecord | None:
         token=KeyId(row["id"]),
         expires_us=row["expires_us"],
         revision=conn.execute(_REVISION).scalar_one(),
-        freeze=_frozen(conn, ("person", row["person_id"], "")),
+        freeze=find_freeze(conn, ("person", row["person_id"], "")),
     )
     return TokenRecord(operator=operator, digest=row["digest"])

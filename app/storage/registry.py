@@ -18,6 +18,7 @@ from app.administration.state import (
     Freeze,
     Key,
     Membership,
+    Password,
     Person,
     PersonToken,
     Project,
@@ -49,6 +50,7 @@ from app.storage.tables import (
     KeyRow,
     LimitRow,
     MembershipRow,
+    PasswordRow,
     PersonRow,
     PersonTokenRow,
     ProjectRow,
@@ -56,6 +58,7 @@ from app.storage.tables import (
     QuotaRequestRow,
     RaiseRow,
     RuleModeRow,
+    SessionRow,
     StatedValueRow,
     TermsRow,
     table,
@@ -74,6 +77,7 @@ _ROWS: Final[Mapping[type[Any], type[SQLModel]]] = {
     Membership: MembershipRow,
     Key: KeyRow,
     PersonToken: PersonTokenRow,
+    Password: PasswordRow,
     StoredLimit: LimitRow,
     Raise: RaiseRow,
     RuleMode: RuleModeRow,
@@ -83,7 +87,7 @@ _ROWS: Final[Mapping[type[Any], type[SQLModel]]] = {
     Proposal: ProposalRow,
 }
 _TABLES: Final = {kind: table(row) for kind, row in _ROWS.items()}
-_head, _entry = table(HeadRow), table(EntryRow)
+_head, _entry, _session = table(HeadRow), table(EntryRow), table(SessionRow)
 
 _DROPS: Final = {
     kind: sa.delete(_TABLES[kind]).where(
@@ -151,6 +155,22 @@ class SqlRegistry:
         """The length of the log by its head and by its entries."""
         return await self._database.read(_log_size)
 
+    def _sign_out(self, conn: Connection, plan: Plan) -> None:
+        """End the sessions of whoever is retired or frozen, or whose password is another now."""
+        people: set[str] = set()
+        for record in plan.puts:
+            match record:
+                case Person(retired_us=int()):
+                    people.add(record.id)
+                case Freeze(kind="person", retired_us=None):
+                    people.add(record.object_id)
+                case Password(code_digest=None):
+                    people.add(record.person_id)
+                case _:
+                    pass
+        if people:
+            conn.execute(sa.delete(_session).where(_session.c.person_id.in_(sorted(people))))
+
     def _load(self, conn: Connection) -> State:
         revision = conn.execute(sa.select(_head.c.revision)).scalar_one_or_none()
         if revision is None:
@@ -163,6 +183,7 @@ class SqlRegistry:
             rows = [_row(record) for record in latest.values() if isinstance(record, kind)]
             if rows:
                 conn.execute(upsert(self._database.dialect, target), rows)
+        self._sign_out(conn, plan)
         for dropped, statement in _DROPS.items():
             gone = [_row(record) for record in plan.dropped if isinstance(record, dropped)]
             names = _TABLES[dropped].primary_key.columns.keys()
@@ -182,6 +203,7 @@ def _state(conn: Connection, *, now_us: int, revision: int) -> State:
         memberships=_all(conn, Membership),
         keys=_all(conn, Key),
         tokens=_all(conn, PersonToken),
+        passwords=_all(conn, Password),
         limits=_all(conn, StoredLimit),
         raises=_all(conn, Raise),
         rule_modes=_all(conn, RuleMode),

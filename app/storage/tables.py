@@ -402,6 +402,32 @@ class PersonTokenRow(SQLModel, table=True):
     revoked_us: int | None = _big(nullable=True)
 
 
+class PasswordRow(SQLModel, table=True):
+    """A local account: the hash of its password, and the digest of a code that sets it once, until then."""
+
+    __tablename__ = "person_password"
+    person_id: str = Field(primary_key=True, foreign_key="person.id", max_length=32)
+    hash: str | None = _text(nullable=True)
+    code_digest: bytes | None = _bytes(nullable=True)
+    code_until_us: int | None = _big(nullable=True)
+    set_us: int | None = _big(nullable=True)
+
+
+class SessionRow(SQLModel, table=True):
+    """Somebody who is signed in with a browser; `digest` is of the secret that the browser holds.
+
+    `token_id` is the token that was used to sign in, where it was one: the session ends with it.
+    """
+
+    __tablename__ = "console_session"
+    id: str = Field(primary_key=True, max_length=32)
+    digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
+    person_id: str = Field(foreign_key="person.id", index=True, max_length=32)
+    token_id: str | None = Field(default=None, foreign_key="person_token.id", max_length=32)
+    began_us: int = _big()
+    seen_us: int = _big()
+
+
 class LimitRow(SQLModel, table=True):
     """An amount for a scope, dimension and window.
 

@@ -48,13 +48,13 @@ _MOST_NESTED: Final = 6
 
 
 def add_docs(app: FastAPI) -> None:
-    """Have the application serve `/docs`, and lead `/` there."""
+    """Have the application serve `/docs`, and lead `/` to the console."""
 
     async def docs(_request: Request) -> Response:
         return Response(page(app.openapi()), media_type="text/html; charset=utf-8", headers=dict(HEADERS))
 
     async def root(_request: Request) -> Response:
-        return RedirectResponse("/docs", status_code=303)
+        return RedirectResponse("/console/", status_code=303)
 
     app.add_route("/docs", docs, include_in_schema=False)
     app.add_route("/", root, include_in_schema=False)

@@ -17,6 +17,7 @@ from app.settings import Settings
 from app.web import api, health
 from app.web.accounted import Accounted, Note, is_research
 from app.web.api.desk import desk_of
+from app.web.console.mounting import add_console
 from app.web.docs import add_docs
 from app.web.measured import InstallationMetrics, look
 from app.web.metrics import Metrics
@@ -82,6 +83,7 @@ def create_app(settings: Settings, *, processes: int = 1, lingering: Lingering |
     app.add_route("/metrics", _metrics, include_in_schema=False)
     api.add_api(app)
     add_docs(app)
+    add_console(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return Door(app)
 

@@ -7,6 +7,7 @@ import pytest
 
 from app.administration.keys import issue_key
 from app.web.api.access import ACCESS
+from app.web.console.mounting import PAGES
 from tests.web.conftest import OPERATOR, House
 
 pytestmark = pytest.mark.anyio
@@ -155,8 +156,19 @@ async def test_every_route_has_a_row_in_the_matrix_and_in_the_table_of_access(sh
 
 async def test_what_stands_outside_the_api_is_known_by_name(shared_house: House) -> None:
     paths = {getattr(route, "path", "") for route in shared_house.app.routes} - {""}
-    known = {"/livez", "/readyz", "/metrics", "/docs", "/", "/openapi.json"}
-    assert {path for path in paths if not path.startswith("/api/v1")} == known
+    known = {
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/docs",
+        "/",
+        "/openapi.json",
+        "/console",
+        "/console/static/{name}",
+    }
+    # The pages of the console have a matrix of their own.
+    pages = {f"/console{each.path}" for each in PAGES}
+    assert {path for path in paths if not path.startswith("/api/v1")} == known | pages
 
 
 @pytest.mark.parametrize("who", SEEN)

@@ -50,7 +50,7 @@ def outline(text: str) -> Outline:
 
 async def test_the_root_leads_to_the_documentation(shared_house: House) -> None:
     answer = await shared_house.client.get("/")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/docs")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console/")
 
 
 async def test_the_page_documents_every_path_of_the_openapi_document(shared_house: House) -> None:

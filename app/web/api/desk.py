@@ -1,7 +1,8 @@
 """What the routes work with: the registry of people and projects, the mint, and who asks."""
 
+import asyncio
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends
 from starlette.requests import Request
@@ -12,9 +13,13 @@ from app.administration.registry import Registry
 from app.bootstrap import Installation
 from app.sealing import MasterKey
 from app.storage.registry import SqlRegistry
+from app.storage.sessions import SqlSessions
 from app.storage.tallies import SqlTallies
 from app.web.api.sight import Sight
 from app.web.api.visitors import Identification, Visitor, visitor
+from app.web.throttle import Throttle
+
+_HASHED_AT_ONCE: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,10 @@ class Desk:
     mint: Mint
     estimator: Estimator
     identify: Identification = field(repr=False)
+    sessions: SqlSessions
+    throttle: Throttle
+    hashing: asyncio.Semaphore
+    """Held while a password is hashed, which takes 64 MiB."""
 
     async def sight(self, who: Visitor) -> Sight:
         """The directory as it is now, as far as they may see it."""
@@ -56,6 +65,9 @@ def open_desk(installation: Installation) -> Desk:
             accept_url=installation.settings.public_url,
         ),
         identify=Identification(installation),
+        sessions=SqlSessions(installation.database),
+        throttle=Throttle(installation.clock),
+        hashing=asyncio.Semaphore(_HASHED_AT_ONCE),
     )
 
 

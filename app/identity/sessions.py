@@ -1,0 +1,59 @@
+"""Sessions of people in a browser: how long one holds, and the secrets that stand for it.
+
+The browser holds the secret in a cookie; the database holds its digest, so a copy of the database opens
+no session. The token in each form is derived from the secret and is worth nothing without it.
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+from app.identity.callers import Operator
+
+IDLE_S: Final = 1_800
+"""A session ends after so long without a request (half an hour)."""
+
+LONGEST_S: Final = 43_200
+"""A session ends so long after its beginning, whatever happens in it (twelve hours)."""
+
+_SECRET_BYTES: Final = 32
+_SECRET_CHARS: Final = 43
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One sign-in of one person that still holds; `id` is what the log calls it."""
+
+    id: str
+    operator: Operator
+    began_us: int
+    seen_us: int
+
+
+def is_over(*, began_us: int, seen_us: int, now_us: int) -> bool:
+    """Whether a session has ended by itself."""
+    return now_us - seen_us >= IDLE_S * 1_000_000 or now_us - began_us >= LONGEST_S * 1_000_000
+
+
+def new_session_secret() -> str:
+    """A fresh secret of 256 random bits, 43 characters that a cookie may hold."""
+    return secrets.token_urlsafe(_SECRET_BYTES)
+
+
+def session_digest(secret: str) -> bytes | None:
+    """What is kept of a secret; None for what cannot be one."""
+    if len(secret) != _SECRET_CHARS or not secret.isascii():
+        return None
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def form_token(secret: str) -> str:
+    """What every form of the session carries, so that no other site can send one."""
+    return hmac.digest(secret.encode(), b"form", "sha256").hex()
+
+
+def is_form_token(secret: str, shown: str) -> bool:
+    """Whether a form was made in this session; takes the same time whatever is shown."""
+    return hmac.compare_digest(form_token(secret).encode(), shown.encode())

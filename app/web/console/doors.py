@@ -1,0 +1,303 @@
+"""Doors: who is at a page, whether it is theirs, and what they see where it is not."""
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Match, Route
+from starlette.types import Scope
+
+from app.audit.entries import Value
+from app.errors import BursarError, Misconfigured, NotPermitted, Refusal, Unavailable
+from app.identity.roles import Act, may
+from app.identity.sessions import Session, form_token, is_form_token
+from app.web.api.desk import Desk, desk_of
+from app.web.api.sight import Sight
+from app.web.api.visitors import Visitor
+from app.web.console import rendering
+from app.web.console.cookies import PATH, Ground, ground_of, require_own_page, secret_in
+from app.web.console.forms import Form, read_form
+from app.web.errors import STATUS_OF_CODE
+from app.web.problems import visit_of
+
+SIGN_IN: Final = f"{PATH}/sign-in"
+_BROKEN: Final = "Something is wrong. Please try again later, and give an administrator the entry's id below."
+_MISCONFIGURED: Final = "Bursar cannot serve until an administrator acts; `bursar doctor` says what is wrong."
+_YEAR_S: Final = 31_536_000
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A line of the menu, for those whom one of the acts is open to."""
+
+    path: str
+    label: str
+    acts: frozenset[Act]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One request by anybody: `given` is the form that was sent, `problem` why it was refused."""
+
+    request: Request
+    desk: Desk
+    ground: Ground
+    nonce: str
+    given: Form = field(default_factory=Form)
+    problem: str = ""
+
+    def render(self, template: str, *, status: int = 200, **values: Any) -> Response:
+        """A page for somebody who is not signed in."""
+        shown = {**_always(self), "who": None, "menu": (), "form_token": "", **values}
+        return HTMLResponse(rendering.page(template, shown), status_code=status)
+
+    def asked(self, name: str, default: str = "") -> str:
+        """A parameter of the page's address."""
+        return self.request.query_params.get(name, default)
+
+    def in_path(self, name: str) -> str:
+        """A part of the page's path."""
+        return str(self.request.path_params[name])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn(Visit):
+    """One request by somebody who is signed in and may see the page."""
+
+    session: Session
+    secret: str = field(repr=False)
+    menu: tuple[Link, ...] = ()
+
+    @property
+    def who(self) -> Visitor:
+        """The person, as the use-cases want to know them."""
+        operator = self.session.operator
+        return Visitor(person=operator.person, roles=operator.roles, with_key=False)
+
+    async def sight(self) -> Sight:
+        """The directory as it is now, as far as they may see it."""
+        return await self.desk.sight(self.who)
+
+    def may(self, *acts: Act) -> bool:
+        """Whether their roles cover any of the acts."""
+        return self.who.may(*acts)
+
+    def reads_log(self, **reads: Value) -> None:
+        """Have the log say that it was read, and what of it."""
+        self.request.scope["state"]["operator"] = replace(visit_of(self.request), reads=reads)
+
+    def render(self, template: str, *, status: int = 200, **values: Any) -> Response:
+        """A page for them."""
+        mine = tuple(each for each in self.menu if self.may(*each.acts))
+        shown = {**_always(self), "who": self.session.operator, "menu": mine, "may": self.may, "Act": Act}
+        shown |= {"form_token": form_token(self.secret), **values}
+        return HTMLResponse(rendering.page(template, shown), status_code=status)
+
+    def go(self, path: str, done: str = "") -> Response:
+        """After a form: on to a page, which says what was done (a key of the templates' texts)."""
+        mark = "&" if "?" in path else "?"
+        return RedirectResponse(f"{path}{mark}done={done}" if done else path, status_code=303)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenPage:
+    """A page for anybody; `back` shows the form again where what was sent is refused."""
+
+    method: str
+    path: str
+    answer: Callable[[Visit], Awaitable[Response]]
+    back: Callable[[Visit], Awaitable[Response]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page for whoever is signed in and has a role that covers one of the acts; for everyone without acts."""
+
+    method: str
+    path: str
+    answer: Callable[[Turn], Awaitable[Response]]
+    acts: frozenset[Act]
+    back: Callable[[Turn], Awaitable[Response]] | None = None
+
+
+class Door(Route):
+    """The route of one page."""
+
+    def __init__(self, page: Page | OpenPage, menu: tuple[Link, ...]) -> None:
+        async def answer(request: Request) -> Response:
+            return await _answer(request, page, menu)
+
+        super().__init__(PATH + page.path, answer, methods=[page.method], include_in_schema=False)
+        self.page = page
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As any route, and the log shall know which it was."""
+        match, child = super().matches(scope)
+        return match, {**child, "route": self} if match is not Match.NONE else child
+
+
+async def _answer(request: Request, page: Page | OpenPage, menu: tuple[Link, ...]) -> Response:
+    desk = desk_of(request)
+    ground = ground_of(request, desk.installation.settings)
+    visit = Visit(request=request, desk=desk, ground=ground, nonce=secrets.token_urlsafe(18))
+    try:
+        response = await _let_in(visit, page, menu)
+    except Exception as error:  # noqa: BLE001 - a bug must not answer in the framework's shape
+        response = _refusal(visit, error)
+    response.headers.update(_headers(visit))
+    return response
+
+
+async def _let_in(visit: Visit, page: Page | OpenPage, menu: tuple[Link, ...]) -> Response:
+    request = visit.request
+    given = Form()
+    if page.method == "POST":
+        require_own_page(request, visit.desk.installation.settings)
+        given = await read_form(request)
+    if isinstance(page, OpenPage):
+        return await _shown_again(replace(visit, given=given), page)
+    secret = secret_in(request, visit.ground)
+    session = None if secret is None else await visit.desk.sessions.find(secret)
+    if secret is None or session is None:
+        return _ask_to_sign_in(visit, page)
+    _note(request, who=session.operator)
+    turn = Turn(
+        request=request,
+        desk=visit.desk,
+        ground=visit.ground,
+        nonce=visit.nonce,
+        given=given,
+        session=session,
+        secret=secret,
+        menu=menu,
+    )
+    if page.method == "POST" and not is_form_token(secret, given.get("form_token")):
+        raise NotPermitted("This form is not of your session. Open the page again.", rule="form-token")
+    freeze = session.operator.freeze
+    if freeze is not None:
+        raise NotPermitted(freeze.says(), rule="not-frozen")
+    if page.acts and not any(may(session.operator.roles, act) for act in page.acts):
+        return _closed(turn)
+    return await _shown_again(turn, page)
+
+
+async def _shown_again(visit: Any, page: Any) -> Response:
+    """The page's answer; where it refuses and there is a form to go back to, that form with the reason."""
+    try:
+        response: Response = await page.answer(visit)
+    except Refusal as error:
+        if page.back is None:
+            raise
+        _note(visit.request, code=error.code)
+        response = await page.back(replace(visit, problem=error.message))
+        response.status_code = STATUS_OF_CODE[error.code]
+        if error.retry_after_s is not None:
+            response.headers["retry-after"] = str(error.retry_after_s)
+    return response
+
+
+def _ask_to_sign_in(visit: Visit, page: Page) -> Response:
+    """The form for signing in, which then leads on; the request is logged as refused."""
+    request = visit.request
+    if page.method == "GET" and request.headers.get("sec-fetch-site") == "cross-site":
+        # From a link elsewhere (a message, say) browsers do not send a strict cookie. Seen from a page of
+        # ours they do, so this one asks for the same address again.
+        return visit.render("again.html", address=_address(request))
+    _note(request, code="access_token_invalid", op="console/session")
+    onward = _address(request) if page.method == "GET" else f"{PATH}/"
+    has_ended = secret_in(request, visit.ground) is not None
+    return visit.render("sign_in.html", status=401, onward=onward, has_ended=has_ended)
+
+
+def _address(request: Request) -> str:
+    query = request.url.query
+    return request.url.path + (f"?{query}" if query else "")
+
+
+def _closed(turn: Turn) -> Response:
+    error = NotPermitted("Your roles do not cover this page. Ask an administrator.", rule="roles")
+    return _told(turn, error.message, STATUS_OF_CODE[error.code], error.code)
+
+
+def _refusal(visit: Visit, error: Exception) -> Response:
+    retry_after_s: int | None = None
+    match error:
+        case HTTPException():
+            status, code, message = error.status_code, "invalid_params", error.detail
+        case Refusal() | Unavailable():
+            status, code, message = STATUS_OF_CODE[error.code], error.code, error.message
+            retry_after_s = error.retry_after_s
+        case Misconfigured():
+            status, code, message = STATUS_OF_CODE[error.code], error.code, _MISCONFIGURED
+        case BursarError():
+            status, code, message = STATUS_OF_CODE[error.code], error.code, _BROKEN
+        case _:
+            _log.error("a page failed", path=visit.request.scope["path"], exc_info=error)
+            status, code, message = 500, "internal_error", _BROKEN
+    response = _told(visit, message, status, code)
+    if retry_after_s is not None:
+        response.headers["retry-after"] = str(retry_after_s)
+    return response
+
+
+def _told(visit: Visit, message: str, status: int, code: str) -> Response:
+    _note(visit.request, code=code)
+    title = HTTPStatus(status).phrase
+    entry = visit_of(visit.request).entry
+    return visit.render("refused.html", status=status, title=title, message=message, entry=entry)
+
+
+def _note(request: Request, **facts: Any) -> None:
+    """What the request's entry in the log shall say."""
+    request.scope["state"]["operator"] = replace(visit_of(request), **facts)
+
+
+def note_sign_in(visit: Visit, op: str) -> None:
+    """Have the request's entry be one of signing in or out."""
+    _note(visit.request, op=op)
+
+
+def note_who(visit: Visit, session: Session) -> None:
+    """Have the request's entry name the person."""
+    _note(visit.request, who=session.operator)
+
+
+def _always(visit: Visit) -> Mapping[str, Any]:
+    return {
+        "nonce": visit.nonce,
+        "given": visit.given,
+        "problem": visit.problem,
+        "done": visit.asked("done")[:40],
+        "path": visit.request.url.path,
+        "ground": visit.ground,
+        "quote": quote,
+    }
+
+
+def _headers(visit: Visit) -> dict[str, str]:
+    nonce = visit.nonce
+    policy = (
+        f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src 'self'; "
+        "form-action 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+    )
+    headers = {
+        "content-security-policy": policy,
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+        # A browser that says nothing of where a form comes from would send `Origin: null` with it.
+        "referrer-policy": "same-origin",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    }
+    if visit.ground.is_https:
+        headers["strict-transport-security"] = f"max-age={_YEAR_S}"
+    return headers

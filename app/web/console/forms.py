@@ -1,0 +1,90 @@
+"""What a form holds, read once into values that cannot be wrong."""
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Self
+from urllib.parse import parse_qsl
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from app.errors import InvalidParams
+
+MOST_BYTES: Final = 262_144
+_MOST_FIELDS: Final = 400
+_MEDIA_TYPE: Final = "application/x-www-form-urlencoded"
+_UNSAFE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Fields by name. Every text is without control characters but for line ends and tabs."""
+
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self:
+        """Raises InvalidParams for what no form of ours sends."""
+        try:
+            pairs = parse_qsl(
+                body.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict"
+            )
+        except ValueError as error:
+            raise InvalidParams("The form could not be read.", rule="request") from error
+        found: dict[str, tuple[str, ...]] = {}
+        for name, value in pairs:
+            if _UNSAFE.search(value):
+                raise InvalidParams("A field holds characters that are no text.", rule="request")
+            found[name] = (*found.get(name, ()), value)
+        return cls(found)
+
+    def get(self, name: str, default: str = "") -> str:
+        """A field as it was given, for the form to show again."""
+        return self.fields.get(name, (default,))[0]
+
+    def text(self, name: str, what: str, *, most: int = 320) -> str:
+        """A text that is there, trimmed, `what` being its label. Raises InvalidParams."""
+        value = self.get(name).strip()
+        if not value:
+            raise InvalidParams(f"{what} is missing.", rule="request")
+        if len(value) > most:
+            raise InvalidParams(f"{what} has more than {most} characters.", rule="request")
+        return value
+
+    def many(self, name: str) -> tuple[str, ...]:
+        """Every value of a field that may be chosen more than once."""
+        return tuple(each for each in self.fields.get(name, ()) if each)
+
+    def number(self, name: str, what: str) -> int:
+        """A whole number from 0 on; commas and spaces between digits are for reading. Raises InvalidParams."""
+        value = re.sub(r"[,\s_]", "", self.text(name, what, most=30))
+        if not value.isascii() or not value.isdigit() or len(value) > 15:
+            raise InvalidParams(f"{what} must be a whole number from 0 on.", rule="request")
+        return int(value)
+
+    def day(self, name: str, what: str) -> dt.date:
+        """A day such as 2027-06-30. Raises InvalidParams."""
+        value = self.text(name, what, most=30)
+        try:
+            return dt.date.fromisoformat(value)
+        except ValueError as error:
+            raise InvalidParams(f"{what} must be a day such as 2027-06-30.", rule="request") from error
+
+    def day_or_none(self, name: str, what: str) -> dt.date | None:
+        """The same where it may be left open."""
+        return self.day(name, what) if self.get(name).strip() else None
+
+
+async def read_form(request: Request) -> Form:
+    """The form in a request's body. Raises InvalidParams, and HTTPException for a body that is no form."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != _MEDIA_TYPE or "content-encoding" in request.headers:
+        raise HTTPException(415, "Only forms are taken here.")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise HTTPException(413, f"At most {MOST_BYTES} bytes are read of a form.")
+    return Form.parse(bytes(body))

@@ -1,0 +1,62 @@
+"""Putting the console into the application."""
+
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from app.errors import NotFound
+from app.identity.roles import Act
+from app.web.console import me, signing
+from app.web.console.cookies import PATH
+from app.web.console.doors import Door, Link, OpenPage, Page, Turn, Visit
+from app.web.console.rendering import STATIC, static
+
+_SELF: Final = frozenset({Act.SEE_SELF})
+_RESEARCH: Final = frozenset({Act.MANAGE_OWN_KEYS})
+MENU: Final = (
+    Link(path=f"{PATH}/me", label="Me", acts=_SELF),
+    Link(path=f"{PATH}/calls", label="My calls", acts=_RESEARCH),
+    Link(path=f"{PATH}/my-keys", label="My keys", acts=_RESEARCH),
+    Link(path=f"{PATH}/more", label="Ask for more", acts=frozenset({Act.ASK_FOR_MORE})),
+    Link(path=f"{PATH}/my-terms", label="Terms", acts=_SELF),
+)
+
+
+async def go_home(turn: Turn) -> Response:
+    """The page that somebody begins with."""
+    return turn.go(f"{PATH}/me")
+
+
+async def find_nothing(_visit: Visit) -> Response:
+    """For every other path."""
+    raise NotFound("There is no such page. It may have been moved, or the address is misspelt.")
+
+
+PAGES: Final[tuple[Page | OpenPage, ...]] = (
+    Page(method="GET", path="/", answer=go_home, acts=frozenset()),
+    *signing.PAGES,
+    *me.PAGES,
+    OpenPage(method="GET", path="/{rest:path}", answer=find_nothing),
+)
+
+
+def add_console(app: FastAPI) -> None:
+    """Have the application answer `/console/...`."""
+    app.add_route(PATH + "/static/{name}", _static, include_in_schema=False)
+    for page in PAGES:
+        app.router.routes.append(Door(page, MENU))
+    app.add_route(PATH, _to_console, include_in_schema=False)
+
+
+async def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in STATIC:
+        return Response("There is no such file.", status_code=404, media_type="text/plain")
+    headers = {"cache-control": "public, max-age=31536000, immutable", "x-content-type-options": "nosniff"}
+    return Response(static(name), media_type=STATIC[name], headers=headers)
+
+
+async def _to_console(_request: Request) -> Response:
+    return RedirectResponse(f"{PATH}/", status_code=303)

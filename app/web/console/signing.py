@@ -1,0 +1,151 @@
+"""Signing in and out: with a token of one's own, or with the password of a local account."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, ParamSpec, TypeVar
+
+from starlette.responses import RedirectResponse, Response
+
+from app.administration.passwords import set_password, whose_code
+from app.errors import AccessTokenInvalid, InvalidParams, NotFound, NotPermitted
+from app.identity.callers import Operator
+from app.identity.keys import parse
+from app.identity.passwords import LONGEST, SHORTEST, check_password, hash_password, is_password
+from app.ids import KeyId
+from app.web.console.cookies import PATH, give, take_back
+from app.web.console.doors import SIGN_IN, OpenPage, Page, Turn, Visit, note_sign_in, note_who
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_HOME: Final = f"{PATH}/"
+_WRONG: Final = (
+    "This address and password do not belong together. Check both, or ask an administrator for a code."
+)
+_INSECURE: Final = (
+    "Signing in needs https, since what you enter here could be read on its way. Ask an administrator."
+)
+_UNREAL: Final = "*"
+"""In the place of an account for tokens that name none."""
+
+
+async def show_sign_in(visit: Visit) -> Response:
+    """The form for signing in."""
+    onward = visit.given.get("onward") or visit.asked("onward")
+    return visit.render("sign_in.html", onward=_inside(onward), has_ended=False)
+
+
+async def sign_in_with_token(visit: Visit) -> Response:
+    """A session for whoever shows a token of their own."""
+    note_sign_in(visit, "console/sign-in-token")
+    _require_safe_ground(visit)
+    token = "".join(visit.given.get("token").split())
+    parsed = parse(token)
+    tried = _source(visit), f"token:{_UNREAL if parsed is None else parsed.key_id}"
+    visit.desk.throttle.begin(*tried)
+    try:
+        operator = await visit.desk.identify(f"Bearer {token}")
+    except AccessTokenInvalid as error:
+        raise AccessTokenInvalid(
+            "This token does not hold. Paste all of it, or ask an administrator for a new one.",
+            rule="identify",
+        ) from error
+    if not isinstance(operator, Operator):
+        raise AccessTokenInvalid(
+            "This is the key of a project, which is for programs. Sign in with your own token or a password.",
+            rule="identify",
+        )
+    visit.desk.throttle.succeed(*tried)
+    return await _signed_in(visit, operator, token=operator.token)
+
+
+async def sign_in_with_password(visit: Visit) -> Response:
+    """A session for whoever knows the password of a local account."""
+    note_sign_in(visit, "console/sign-in-password")
+    _require_safe_ground(visit)
+    email, password = visit.given.get("email").strip().lower()[:320], visit.given.get("password")
+    tried = _source(visit), f"account:{email}"
+    visit.desk.throttle.begin(*tried)
+    found = await visit.desk.sessions.account(email)
+    kept = None if found is None else found[1]
+    is_right = await _in_thread(visit, is_password, kept, password)
+    if found is None or not is_right:
+        raise AccessTokenInvalid(_WRONG, rule="identify")
+    visit.desk.throttle.succeed(*tried)
+    return await _signed_in(visit, found[0], token=None)
+
+
+async def sign_out(turn: Turn) -> Response:
+    """End the session."""
+    note_sign_in(turn, "console/sign-out")
+    await turn.desk.sessions.end(turn.session)
+    response = RedirectResponse(f"{SIGN_IN}?done=signed-out", status_code=303)
+    take_back(response, turn.ground)
+    return response
+
+
+async def show_password(visit: Visit) -> Response:
+    """The form that sets a password with a code."""
+    return visit.render("password.html", shortest=SHORTEST, longest=LONGEST)
+
+
+async def choose_password(visit: Visit) -> Response:
+    """Set the password of whoever was given the code, who then signs in with it."""
+    note_sign_in(visit, "console/password")
+    _require_safe_ground(visit)
+    source = _source(visit)
+    visit.desk.throttle.begin(source)
+    code, password = visit.given.get("code"), visit.given.get("password")
+    registry = visit.desk.registry
+    owner = whose_code(await registry.state(), code)
+    if owner is None:
+        raise NotFound("This code does not hold: it works once, for a day. Ask an administrator for another.")
+    visit.desk.throttle.succeed(source)
+    if password != visit.given.get("again"):
+        raise InvalidParams("The two passwords differ.", rule="request")
+    check_password(password, email=owner.email)
+    hashed = await _in_thread(visit, hash_password, password)
+    await set_password(registry, code=code, password=password, hashed=hashed)
+    return RedirectResponse(f"{SIGN_IN}?done=password-set", status_code=303)
+
+
+async def _signed_in(visit: Visit, operator: Operator, *, token: KeyId | None) -> Response:
+    if operator.freeze is not None:
+        raise NotPermitted(operator.freeze.says(), rule="not-frozen")
+    # A session begins with a secret of its own, whatever cookie the browser came with.
+    secret, session = await visit.desk.sessions.open(operator.person, token=token)
+    note_who(visit, session)
+    response = RedirectResponse(_inside(visit.given.get("onward")), status_code=303)
+    give(response, visit.ground, secret)
+    return response
+
+
+def _inside(onward: str) -> str:
+    """The address if it is of a page here, otherwise the first page."""
+    is_inside = onward.startswith(_HOME) and onward.isascii() and onward.isprintable() and "\\" not in onward
+    is_inside = is_inside and "//" not in onward and not onward.startswith(SIGN_IN)
+    return onward if is_inside else _HOME
+
+
+def _require_safe_ground(visit: Visit) -> None:
+    if not visit.ground.may_sign_in:
+        raise NotPermitted(_INSECURE, rule="https")
+
+
+def _source(visit: Visit) -> str:
+    client = visit.request.client
+    return f"source:{client.host if client else ''}"
+
+
+async def _in_thread(visit: Visit, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async with visit.desk.hashing:
+        return await asyncio.to_thread(work, *args, **kwargs)
+
+
+PAGES: Final = (
+    OpenPage(method="GET", path="/sign-in", answer=show_sign_in),
+    OpenPage(method="POST", path="/sign-in/token", answer=sign_in_with_token, back=show_sign_in),
+    OpenPage(method="POST", path="/sign-in/password", answer=sign_in_with_password, back=show_sign_in),
+    OpenPage(method="GET", path="/password", answer=show_password),
+    OpenPage(method="POST", path="/password", answer=choose_password, back=show_password),
+    Page(method="POST", path="/sign-out", answer=sign_out, acts=frozenset()),
+)

@@ -1,0 +1,90 @@
+"""Who sees which page: every page by every role, cell by cell."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from app.web.console.mounting import PAGES
+from tests.web.conftest import House
+from tests.web.console.conftest import Opened, signed_in
+
+pytestmark = pytest.mark.anyio
+
+COLUMNS = {
+    "anonymous": None,
+    "no role": "nobody",
+    "researcher": "bob",
+    "lead": "grace",
+    "quota_admin": "quota",
+    "admin": "it",
+    "compliance": "dpo",
+}
+NONE = "0" * 20
+# Forms are sent with their session's token and nothing else, so whoever may is told what is missing (400, 404).
+#                              anon none  res lead quota admin compl
+MATRIX: dict[str, tuple[int, ...]] = {
+    "GET /": (401, 303, 303, 303, 303, 303, 303),
+    "GET /sign-in": (200, 200, 200, 200, 200, 200, 200),
+    "POST /sign-in/token": (401, 401, 401, 401, 401, 401, 401),
+    "POST /sign-in/password": (401, 401, 401, 401, 401, 401, 401),
+    "GET /password": (200, 200, 200, 200, 200, 200, 200),
+    "POST /password": (404, 404, 404, 404, 404, 404, 404),
+    "POST /sign-out": (401, 303, 303, 303, 303, 303, 303),
+    "GET /me": (401, 403, 200, 200, 200, 200, 200),
+    "GET /my-keys": (401, 403, 200, 200, 403, 403, 403),
+    "POST /my-keys": (401, 403, 400, 400, 403, 403, 403),
+    "POST /my-keys/{id}/rotation": (401, 403, 404, 404, 403, 403, 403),
+    "POST /my-keys/{id}/end": (401, 403, 404, 404, 403, 403, 403),
+    "GET /my-terms": (401, 403, 200, 200, 200, 200, 200),
+    "POST /my-terms": (401, 403, 400, 400, 400, 400, 400),
+    "GET /more": (401, 403, 200, 200, 403, 403, 403),
+    "POST /more": (401, 403, 400, 400, 403, 403, 403),
+    "POST /more/{id}/withdrawal": (401, 403, 404, 404, 403, 403, 403),
+    "GET /{rest:path}": (404, 404, 404, 404, 404, 404, 404),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    page: str
+    column: str
+    status: int
+
+    def __str__(self) -> str:
+        return f"{self.page} by {self.column} is {self.status}"
+
+
+CELLS = [
+    Cell(page=page, column=column, status=status)
+    for page, statuses in MATRIX.items()
+    for column, status in zip(COLUMNS, statuses, strict=True)
+]
+
+
+@pytest.fixture(autouse=True)
+def nobody_has_to_wait(shared_house: House) -> None:
+    """The cells of signing in fail on purpose, all from one source."""
+    desk = getattr(shared_house.app.state, "desk", None)
+    if desk is not None:
+        desk.throttle._failures.clear()
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+async def test_a_role_is_answered_what_the_matrix_says(
+    shared_house: House, browser: Opened, cell: Cell
+) -> None:
+    name = COLUMNS[cell.column]
+    mine = browser(shared_house) if name is None else await signed_in(browser, shared_house, name)
+    method, _, path = cell.page.partition(" ")
+    path = path.replace("{id}", NONE).replace("{rest:path}", "nowhere/at/all")
+    if method == "GET":
+        answer = await mine.get(path)
+    else:
+        answer = await mine.send(path)
+    assert answer.status_code == cell.status, answer.text[-3000:]
+    assert answer.headers["cache-control"] == "no-store"
+    assert "audit-entry" in answer.headers
+
+
+def test_every_page_has_a_row_in_the_matrix() -> None:
+    assert [f"{each.method} {each.path}" for each in PAGES] == list(MATRIX)
