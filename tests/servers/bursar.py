@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 import yaml
 
+from tests.servers.commands import run_command
 from tests.servers.programs import free_port
 
 _READY_WITHIN_S = 60.0
@@ -187,18 +188,10 @@ class Installation:
 
     def bursar(self, *arguments: str, check: bool = True) -> Any:
         """What a command prints with `--json` (nothing where it has none of it)."""
-        done = subprocess.run(
-            [*_BURSAR, *arguments, "--json"],
-            env=self.environ,
-            cwd=self.home,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        if check and done.returncode != 0:
-            raise RuntimeError(f"bursar {arguments[0]} ended with {done.returncode}: {done.stderr}")
-        return json.loads(done.stdout) if done.stdout.strip() else None
+        done = run_command([*arguments, "--json"], environ=self.environ, cwd=self.home)
+        if check and done.code != 0:
+            raise RuntimeError(f"bursar {arguments[0]} ended with {done.code}: {done.err}")
+        return json.loads(done.out) if done.out.strip() else None
 
     def apply(self, **changes: Any) -> Any:
         """Make the state so."""
