@@ -27,6 +27,7 @@ from app.sealing import MasterKey, derive
 from app.settings import Settings
 from app.storage import administering
 from app.storage.administering import Report, open_administration, require_current_schema
+from app.storage.anchoring import Anchorer
 from app.storage.books import SqlBooks
 from app.storage.directory import SqlDirectory
 from app.storage.disk import Disk, disk_of
@@ -41,6 +42,7 @@ from app.storage.seal_files import SealKeyFile
 from app.storage.seals import SqlSeals
 from app.storage.sharing import REDIS_AWAY, Sharing, is_there, sharing
 from app.storage.vault import SqlVault
+from app.storage.watching import Watch
 from app.upstream.addresses import find_loops
 from app.upstream.channels import open_channels
 from app.upstream.http import HttpPlatform, Timeouts
@@ -78,6 +80,8 @@ class Installation:
     gateway: Gateway
     retention: Retention
     notifier: Notifier
+    watch: Watch
+    anchorer: Anchorer
 
 
 def new_boot(signer: Signer) -> Boot:
@@ -103,6 +107,8 @@ async def open_installation(settings: Settings, *, processes: int = 1) -> AsyncI
     async with _checked(settings, processes=processes) as installation:
         await installation.seals.start()
         await installation.books.start()
+        installation.watch.start()
+        installation.anchorer.start()
         await installation.heartbeats.start()
         installation.retention.start()
         await installation.sharing.start()
@@ -115,6 +121,8 @@ async def open_installation(settings: Settings, *, processes: int = 1) -> AsyncI
             await installation.gateway.drain()
             await installation.books.stop()
             await installation.heartbeats.stop()
+            await installation.anchorer.stop()
+            await installation.watch.stop()
             await installation.sharing.stop()
 
 
@@ -128,6 +136,7 @@ async def _checked(settings: Settings, *, processes: int) -> AsyncIterator[Insta
     try:
         await database.read(lambda conn: check_log(conn, signer))
         installation = _compose(settings, master, signer, database, processes=processes)
+        await installation.watch.require()
         await _check_clock_offset(settings, installation.vault)
         try:
             yield installation
@@ -253,6 +262,7 @@ def _compose(
         clock=clock,
         bounds=bounds,
     )
+    channels = open_channels(settings, clock)
     return Installation(
         settings=settings,
         clock=clock,
@@ -280,7 +290,15 @@ def _compose(
         seals=seals,
         gateway=gateway,
         retention=Retention(database=database, boot=boot),
-        notifier=Notifier(database=database, boot=boot, clock=clock, channels=open_channels(settings, clock)),
+        notifier=Notifier(database=database, boot=boot, clock=clock, channels=channels),
+        watch=Watch(database=database, boot=boot, data_dir=settings.data_dir, anchor_dir=settings.anchor_dir),
+        anchorer=Anchorer(
+            database=database,
+            boot=boot,
+            every_s=settings.anchor_interval_s,
+            directory=settings.anchor_dir,
+            tells=bool(channels),
+        ),
     )
 
 

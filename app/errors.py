@@ -21,6 +21,7 @@
         ├── BadSetting              a setting is unknown, malformed or unsafe
         ├── NotReady                the database is unmigrated or unreachable at start
         └── LogBroken               the log does not verify
+            └── RollbackDetected    the log is not the one that was signed before: entries were lost
 
 `code` is stable and says what happened; which HTTP status it becomes is decided once, in `web/errors.py`.
 """
@@ -169,3 +170,9 @@ class LogBroken(Misconfigured):
 
     code = "log_broken"
     exit_code = 1
+
+
+class RollbackDetected(LogBroken):
+    """The log is not the one that was signed before: it was restored from a backup, or exchanged."""
+
+    code = "audit_rollback_detected"

@@ -143,6 +143,15 @@ class Settings(BaseSettings):
         default=None, description="File of the password of the user in `BURSAR_SMTP_URL`, mode 0400."
     )
     mail_from: str | None = Field(default=None, description="Address that notices by mail come from.")
+    anchor_dir: Path | None = Field(
+        default=None,
+        description="Directory outside, best on another machine or write-once, in which signed checkpoints of the log "
+        "are left, one a file. At start the log is compared with them.",
+    )
+    anchor_interval_s: Annotated[float, Field(ge=1, le=86_400)] = Field(
+        default=900.0,
+        description="Seconds between two checkpoints that are left there, and sent by webhook.",
+    )
     notice_ca_file: Path | None = Field(
         default=None,
         description="PEM file of authorities for the webhook's and the mail server's certificates instead of "
@@ -214,6 +223,7 @@ class Settings(BaseSettings):
         "smtp_password_file",
         "mail_from",
         "notice_ca_file",
+        "anchor_dir",
         mode="before",
     )
     @classmethod

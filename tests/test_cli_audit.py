@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,84 @@ def test_nothing_to_verify_is_unreadable(shell: Shell, tmp_path: Path) -> None:
     code, out, err = shell.run("audit", "verify", "--receipts", str(tmp_path / "nowhere"))
     assert (code, out) == (3, "")
     assert "nowhere" in err
+
+
+def restored_behind_what_was_seen(shell: Shell) -> None:
+    """As with a backup from before the last two entries."""
+    database = shell.data / "bursar.db"
+    backup = shell.data / "backup.db"
+    with closing(sqlite3.connect(database)) as now, closing(sqlite3.connect(backup)) as copy:
+        now.backup(copy)
+    for _ in range(2):
+        shell.json("audit", "consistency", "--from", "1")
+    for each in ("bursar.db-wal", "bursar.db-shm"):
+        (shell.data / each).unlink(missing_ok=True)
+    backup.replace(database)
+
+
+def test_nothing_is_appended_to_a_log_that_is_behind_until_an_epoch_tells_of_it(shell: Shell) -> None:
+    size = len(shell.entries())
+    restored_behind_what_was_seen(shell)
+    code, _, said = shell.run("person", "add", "new@example.edu", "--name", "New")
+    assert (code, "audit_rollback_detected" in said) == (1, True)
+    assert shell.run("person", "list")[0] == 0  # to look is no harm
+    code, found, _ = shell.run("doctor", "--json")
+    assert (code, "audit_rollback_detected" in found) == (1, True)
+    assert len(shell.entries()) == size
+    epoch = shell.json("audit", "new-epoch", "--reason", "a drill")["epoch"]
+    assert (epoch["restored_size"], epoch["agreed"], epoch["lost"]) == (size, size, 2)
+    assert shell.json("doctor")["healthy"] is True
+    assert shell.run("person", "add", "new@example.edu", "--name", "New")[0] == 0
+    code, _, said = shell.run("audit", "new-epoch", "--reason", "once more")
+    assert (code, "no new epoch is needed" in said) == (2, True)
+
+
+def test_another_replicas_checkpoint_is_evidence_of_a_greater_loss(shell: Shell, tmp_path: Path) -> None:
+    size = len(shell.entries())
+    seen = shell.json("audit", "consistency", "--from", "1")["checkpoint"].split("\n")
+    signer = read_log_key(shell.data / "log.key")
+    restored_behind_what_was_seen(shell)
+    evidence = tmp_path / "newest.checkpoint"
+    evidence.write_bytes(signer.sign(Checkpoint(seen[0], size + 50, bytes(32)).text, seen[0]))
+    asked = ("audit", "new-epoch", "--reason", "a drill")
+    assert shell.run(*asked, "--evidence", str(shell.data / "log.key"))[0] == 2
+    epoch = shell.json(*asked, "--evidence", str(evidence))["epoch"]
+    assert (epoch["known"], epoch["lost"]) == (size + 50, 49)
+
+
+def test_under_two_person_control_a_second_person_agrees_to_an_epoch_by_their_token(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {}
+    for name, role in (("dpo", "compliance"), ("eve", "researcher")):
+        email = f"{name}@example.edu"
+        shell.json("person", "add", email, "--name", name, "--role", role)
+        files[name] = tmp_path / name
+        files[name].write_text(shell.json("token", "issue", "--person", email)["token"] + "\n")
+    restored_behind_what_was_seen(shell)
+    monkeypatch.setenv("BURSAR_TWO_PERSON_CONTROL", "true")
+    asked = ("audit", "new-epoch", "--reason", "a drill")
+    for more in ((), ("--approver-token-file", str(files["eve"]))):
+        assert shell.run(*asked, *more)[0] == 2
+    entry = shell.json(*asked, "--approver-token-file", str(files["dpo"]))["entry"]
+    told = shell.json("audit", "receipt", entry)["entry"]
+    assert told["actor"]["kind"] == "cli"
+    assert told["approved_by"]
+
+
+def test_a_checkpoint_is_anchored_by_hand_and_never_over_another(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shell.run("audit", "anchor")[0] == 2
+    monkeypatch.setenv("BURSAR_ANCHOR_DIR", str(tmp_path / "nowhere"))
+    assert shell.run("audit", "anchor")[0] == 2
+    monkeypatch.setenv("BURSAR_ANCHOR_DIR", str(tmp_path))
+    first, second = shell.json("audit", "anchor"), shell.json("audit", "anchor")
+    assert first["size"] < second["size"]
+    assert Path(first["file"]).read_text() == first["checkpoint"]
+    assert shell.run("audit", "consistency", "--checkpoint", first["file"])[0] == 0
+    file = tmp_path / "by-hand"
+    assert shell.run("audit", "anchor", "--to", str(file))[0] == 0
+    kept = file.read_text()
+    assert shell.run("audit", "anchor", "--to", str(file))[0] == 2
+    assert file.read_text() == kept

@@ -23,6 +23,8 @@ class Kind(StrEnum):
     PLATFORM_SPENT = "platform_spent"
     FROZEN = "frozen"
     UNFROZEN = "unfrozen"
+    CHECKPOINT = "checkpoint"
+    CHECKPOINT_OF_DAY = "checkpoint_of_day"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,18 @@ def frozen(freeze: str) -> Notice:
 def unfrozen(freeze: str) -> Notice:
     """Something goes on."""
     return Notice(id=f"freeze:{freeze}:off", kind=Kind.UNFROZEN, about={"freeze": freeze})
+
+
+def checkpoint_signed(*, origin: str, epoch: int, size: int, note: str) -> Notice:
+    """The log as it now is, for programs outside to keep."""
+    about: dict[str, Value] = {"origin": origin, "size": size, "note": note}
+    return Notice(id=f"checkpoint:{epoch}:{size}", kind=Kind.CHECKPOINT, about=about)
+
+
+def checkpoint_of_day(*, origin: str, size: int, note: str, day: dt.date) -> Notice:
+    """The log as it was when a UTC day began, for people to keep."""
+    about: dict[str, Value] = {"origin": origin, "size": size, "note": note, "day": day.isoformat()}
+    return Notice(id=f"checkpoint-of:{day}", kind=Kind.CHECKPOINT_OF_DAY, about=about)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

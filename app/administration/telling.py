@@ -199,6 +199,34 @@ def _freeze_told(state: State, about: Mapping[str, Value], *, is_on: bool) -> _T
     )
 
 
+def _checkpoint(state: State, about: Mapping[str, Value], _at: dt.datetime) -> _Told:  # noqa: ARG001
+    origin, size, note = str(about["origin"]), about["size"], str(about["note"])
+    return _Told(
+        event="audit.checkpoint",
+        subject=f"The log has {size} entries: {origin}",
+        lines=tuple(note.splitlines()),
+        data={"origin": origin, "size": size, "note": note},
+        people=frozenset(),
+    )
+
+
+def _checkpoint_of_day(state: State, about: Mapping[str, Value], _at: dt.datetime) -> _Told:
+    origin, size, note = str(about["origin"]), about["size"], str(about["note"])
+    return _Told(
+        event="audit.checkpoint_of_day",
+        subject=f"The log on {about['day']}: {size} entries",
+        lines=(
+            "Keep this message. It holds the signed head of the audit log as it was on that day. To see whether",
+            "entries were lost or exchanged since, save the lines below as FILE and run",
+            "`bursar audit consistency --checkpoint FILE`.",
+            "",
+            *note.splitlines(),
+        ),
+        data={"origin": origin, "size": size, "note": note, "day": about["day"]},
+        people=_holding(state, {Role.COMPLIANCE}),
+    )
+
+
 def _unknown(kind: str, about: Mapping[str, Value]) -> _Told:
     """For a notice that another release wrote, of things that this one does not know."""
     return _Told(event=f"other.{kind}", subject=kind, lines=(kind,), data=about, people=frozenset())
@@ -212,6 +240,8 @@ _SAY: Final[Mapping[str, Callable[[State, Mapping[str, Value], dt.datetime], _To
     Kind.PLATFORM_SPENT: _platform_spent,
     Kind.FROZEN: _frozen,
     Kind.UNFROZEN: _unfrozen,
+    Kind.CHECKPOINT: _checkpoint,
+    Kind.CHECKPOINT_OF_DAY: _checkpoint_of_day,
 }
 
 

@@ -126,6 +126,19 @@ class Checkpoint:
         return cls(origin, int(size), decoded)
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A checkpoint with the note that it came in, to be shown and compared later."""
+
+    checkpoint: Checkpoint
+    note: bytes
+
+    @classmethod
+    def parse(cls, note: bytes) -> Self:
+        """Whoever signed it; raises LogBroken where it is no note of a checkpoint."""
+        return cls(Checkpoint.parse(text_of(note)), note)
+
+
 def text_of(note: bytes) -> bytes:
     """What a note's signatures stand for: all before its blank line. Raises LogBroken."""
     text, blank, _ = note.partition(b"\n\n")

@@ -8,10 +8,12 @@ import typer
 from app.cli.speaking import AsJson, note, office, operator, progress, run, say, say_json
 
 if TYPE_CHECKING:
+    from app.audit.entries import Receipt
+    from app.audit.epochs import Epoch
     from app.audit.offline import Report
     from app.audit.receipts import ProvenEntry, ProvenGrowth
 
-audits = typer.Typer(help="The audit log: receipts and proofs.", no_args_is_help=True)
+audits = typer.Typer(help="The audit log: receipts, proofs, anchors and epochs.", no_args_is_help=True)
 
 
 @audits.command("receipt")
@@ -107,8 +109,9 @@ def consistency(
 ) -> None:
     """Prove that the log only grew since a size, or since a checkpoint that was kept (1: it did not)."""
     from app.administration.reading import reading  # noqa: PLC0415
+    from app.storage.history import continues  # noqa: PLC0415
     from app.storage.log import append  # noqa: PLC0415
-    from app.storage.proving import continues, read_growth  # noqa: PLC0415
+    from app.storage.proving import read_growth  # noqa: PLC0415
 
     if (old is None) == (checkpoint is None):
         raise typer.BadParameter("give either --from or --checkpoint")
@@ -140,3 +143,92 @@ def _bytes_of(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise typer.BadParameter(f"{path} cannot be read: {error.strerror}") from error
+
+
+@audits.command("anchor")
+def anchor(
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to", metavar="PATH", help="A new file, or a directory, instead of BURSAR_ANCHOR_DIR."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Leave the newest signed checkpoint outside, beside all older ones; `serve` does so by itself."""
+    from app.administration.reading import reading  # noqa: PLC0415
+    from app.audit.notes import Kept  # noqa: PLC0415
+    from app.settings import load_settings  # noqa: PLC0415
+    from app.storage.checkpoint_files import anchor_at, anchor_in  # noqa: PLC0415
+    from app.storage.log import append  # noqa: PLC0415
+    from app.storage.proving import newest_note  # noqa: PLC0415
+
+    directory = load_settings().anchor_dir
+    place = to or directory
+    if place is None:
+        raise typer.BadParameter("set BURSAR_ANCHOR_DIR, or say --to PATH")
+
+    async def work() -> Kept:
+        async with office() as here:
+            await append(
+                here.database, here.boot, [reading(operator(), "audit.anchor", {"checkpoint": True})]
+            )
+            return Kept.parse(await here.database.read(newest_note))
+
+    kept = run(work())
+    try:
+        path = anchor_in(place, kept) if to is None else anchor_at(place, kept)
+    except OSError as error:
+        raise typer.BadParameter(f"{place} cannot be written: {error.strerror}") from error
+    if as_json:
+        told = {"origin": kept.checkpoint.origin, "size": kept.checkpoint.size}
+        say_json({**told, "file": str(path), "checkpoint": kept.note.decode()})
+    else:
+        say(f"The log of {kept.checkpoint.size} entries is anchored in {path}.")
+
+
+@audits.command("new-epoch")
+def new_epoch(
+    reason: Annotated[
+        str, typer.Option(help="Why. It stays in the log, for everybody who verifies it: name nobody.")
+    ],
+    evidence: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--evidence",
+            metavar="FILE",
+            help="A checkpoint of the log from elsewhere, such as another replica's newest.checkpoint; may be repeated.",
+        ),
+    ] = None,
+    approver_token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Token of an administrator or compliance officer who agrees; needed under two-person control.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go on with a log that lost entries for good, under a new origin, with an entry that says what was lost."""
+    from app.settings import load_settings  # noqa: PLC0415
+    from app.storage.reopening import begin_epoch  # noqa: PLC0415
+
+    notes = [_bytes_of(each) for each in evidence or ()]
+    token = None if approver_token_file is None else _bytes_of(approver_token_file).decode("utf-8", "replace")
+
+    async def work() -> "tuple[Epoch, Receipt]":
+        async with office() as here:
+            return await begin_epoch(
+                load_settings(), here, operator(), reason=reason, evidence=notes, approver_token=token
+            )
+
+    epoch, receipt = run(work())
+    if as_json:
+        say_json({"epoch": dict(epoch.told()), "entry": receipt.id, "index": receipt.index})
+        return
+    say(
+        f"Epoch {epoch.number} begins with entry {receipt.index}, under {epoch.origin}. Entries {epoch.agreed} to "
+        f"{epoch.known - 1} of the time before are lost.",
+        "What was spent in them is not counted any more: compare `bursar usage` with what the platform says, and freeze "
+        "a credential until midnight UTC where you cannot.",
+    )

@@ -16,13 +16,15 @@ from app.administration.keys import IssuedToken, issue_token
 from app.administration.minting import Mint
 from app.audit.notes import Signer
 from app.clock import SystemClock
-from app.errors import BadSetting, BursarError, NotReady
+from app.errors import BadSetting, BursarError, NotReady, RollbackDetected
 from app.ids import CredentialId
 from app.sealing import MasterKey
 from app.settings import Settings
+from app.storage.anchoring import read_anchors
 from app.storage.directory import SqlDirectory
 from app.storage.disk import embedded_directory, used_percent
 from app.storage.engines import Database, open_database, parse_url
+from app.storage.history import first_objection, read_history
 from app.storage.log import Boot, name_log
 from app.storage.notices import Untold
 from app.storage.pages import SqlPages
@@ -32,6 +34,7 @@ from app.storage.seal_files import SealKeyFile
 from app.storage.seals import SqlSeals
 from app.storage.tallies import SqlTallies
 from app.storage.vault import SqlVault
+from app.storage.watching import Watch, known_checkpoints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +157,7 @@ async def diagnose(settings: Settings) -> Report:
         report.findings.append(_problem("database", error.message, "see `bursar init` and `bursar migrate`"))
         return report
     report.findings.extend(await _of_credentials(settings))
+    report.findings.extend(await _of_history(settings))
     return report
 
 
@@ -238,6 +242,34 @@ async def _of_credentials(settings: Settings) -> list[Finding]:
     return found
 
 
+async def _of_history(settings: Settings) -> list[Finding]:
+    """Whether the log continues what is known of it, and whether it reaches the places outside."""
+    database = open_database(settings.database_url)
+    try:
+        known = known_checkpoints(settings.data_dir, settings.anchor_dir)
+        found = await database.read(lambda conn: first_objection(read_history(conn), known))
+        anchors = await database.read(read_anchors)
+    except BursarError as error:
+        return [_problem(error.code, error.message, 'see "When the log lost entries" for administrators')]
+    finally:
+        await database.close()
+    lost = []
+    if found is not None:
+        mend = "bring back the database that has these entries, or run `bursar audit new-epoch --reason TEXT`"
+        lost.append(_problem(RollbackDetected.code, found, mend))
+    failing = [
+        Finding(
+            severity="warning",
+            code="not_anchored",
+            what=f"the log is not anchored by {each.channel}: the last try ended with {each.problem!r}",
+            mend="see to BURSAR_ANCHOR_DIR; what is missing is anchored by itself then",
+        )
+        for each in anchors
+        if each.problem is not None
+    ]
+    return [*lost, *failing]
+
+
 def _problem(code: str, what: str, mend: str) -> Finding:
     return Finding(severity="problem", code=code, what=what.rstrip("."), mend=mend)
 
@@ -258,6 +290,9 @@ async def _opened(url: str, settings: Settings, master: MasterKey) -> AsyncItera
             boot=boot,
             needs_second_person=settings.two_person_control,
         )
+        # Without the anchors: a share that is away must not keep anybody from freezing a credential.
+        watch = Watch(database=database, boot=boot, data_dir=settings.data_dir)
+        await watch.look()
         clock = SystemClock(offset_s=settings.clock_offset_s)
         yield Administration(
             database=database,
@@ -274,6 +309,7 @@ async def _opened(url: str, settings: Settings, master: MasterKey) -> AsyncItera
             ),
             seals=SqlSeals(database=database, file=SealKeyFile(settings.seal_key_path), clock=clock),
         )
+        await watch.keep()
     finally:
         await database.close()
 

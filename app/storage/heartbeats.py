@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from app.audit.entries import Draft
-from app.errors import Unavailable
+from app.errors import BursarError, Unavailable
 from app.storage.engines import Database
 from app.storage.log import Boot, LockedHead, lock_head
 from app.storage.prepared import DIALECTS, Prepared, upsert
@@ -65,7 +65,7 @@ class Heartbeats:
                 await self._task
         try:
             await self.beat("shutdown")
-        except Unavailable as error:
+        except BursarError as error:
             _log.warning("the last heartbeat could not be written", error=error.message)
 
     async def beat(self, what: What = "alive") -> float:

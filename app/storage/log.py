@@ -14,10 +14,11 @@ from sqlalchemy.engine import Connection
 
 from app.audit.canonical import encode
 from app.audit.entries import ENTRY_VERSION, Draft, KeptQuestion, Receipt, Value
+from app.audit.epochs import order_of
 from app.audit.facts import FACT_NAMES, facts_of, tags_of
-from app.audit.notes import Checkpoint, Signer, open_checkpoint
+from app.audit.notes import Checkpoint, Kept, Signer, open_checkpoint
 from app.audit.tree import Frontier, leaf_hash
-from app.errors import BadSetting, LogBroken, NotReady
+from app.errors import BadSetting, LogBroken, NotReady, RollbackDetected
 from app.ids import EntryId
 from app.storage.engines import Database
 from app.storage.prepared import Prepared
@@ -75,13 +76,22 @@ _KEEP_NODE = Prepared(sa.insert(table(TreeNodeRow)))
 class Boot:
     """One run of one process: its entries carry its id and a sequence without gaps.
 
-    `signer` is the log's key; without one nothing can be appended.
+    `signer` is the log's key; without one nothing can be appended. `seen` is the newest checkpoint that
+    this process knows to be committed: nothing is appended to a log that is behind it. `trouble` says why
+    nothing is appended at all, until somebody finds that the log is the one that it was.
     """
 
     replica: str
     id: str
     signer: Signer | None = field(default=None, repr=False)
     next_rseq: int = 0
+    seen: Kept | None = field(default=None, repr=False)
+    trouble: str | None = None
+
+    def see(self, kept: Kept) -> None:
+        """Keep it, unless a newer one is known."""
+        if self.seen is None or order_of(self.seen.checkpoint) < order_of(kept.checkpoint):
+            self.seen = kept
 
 
 @dataclass(slots=True)
@@ -104,6 +114,7 @@ class LockedHead:
     _questions: list[dict[str, object]] = field(default_factory=list)
     _further_tags: list[dict[str, object]] = field(default_factory=list)
     _nodes: list[dict[str, object]] = field(default_factory=list)
+    _signed: Kept | None = None
 
     @property
     def next_index(self) -> int:
@@ -165,7 +176,7 @@ class LockedHead:
             hashes = [leaf_hash(row["leaf"]) for row in self._rows]  # type: ignore[arg-type]
             self.frontier = self.frontier.extend(hashes, keep=self._keep)
             self._insert()
-        note = self._signed()
+        self._signed = self._sign()
         moved = _MOVE_HEAD.run(
             self.conn,
             {
@@ -174,17 +185,17 @@ class LockedHead:
                 "new_frontier": self.frontier.to_bytes(),
                 "new_ts_us": self.now_us,
                 "new_revision": self.revision,
-                "new_checkpoint": note,
+                "new_checkpoint": self._signed.note,
             },
         )
         if moved != 1 or self.frontier.size != self.size:
             raise LogBroken("the head of the log was moved by somebody who does not hold its lock")
 
-    def _signed(self) -> bytes:
+    def _sign(self) -> Kept:
         if self.boot.signer is None:
             raise BadSetting("The log's key is not at hand, so nothing can be appended to the log.")
-        text = Checkpoint(self.origin, self.size, self.frontier.root()).text
-        return self.boot.signer.sign(text, self.origin)
+        checkpoint = Checkpoint(self.origin, self.size, self.frontier.root())
+        return Kept(checkpoint, self.boot.signer.sign(checkpoint.text, self.origin))
 
     def _insert(self) -> None:
         if self.conn.dialect.name == "postgresql":
@@ -213,15 +224,40 @@ class LockedHead:
         self._nodes.append({"level": level, "ix": index, "hash": root})
 
     def committed(self) -> None:
-        """Tell the boot that its sequence numbers are used; call after the transaction has committed."""
+        """Tell the boot of its sequence numbers and of the checkpoint; call after the transaction has committed."""
         self.boot.next_rseq = self._next_rseq
+        if self._signed is not None:
+            self.boot.see(self._signed)
 
 
 def lock_head(conn: Connection, database: Database, boot: Boot) -> LockedHead:
     """The head of the log, locked until the transaction ends; raises NotReady when there is none.
 
     `now_us` never goes back: it is the database's clock, or the last entry's time where that is later.
+    Raises RollbackDetected where the log is behind what this process has seen of it.
     """
+    head = lock_any_head(conn, database, boot)
+    seen = boot.seen
+    if boot.trouble is None and seen is not None:
+        then = seen.checkpoint
+        if head.origin != then.origin or head.size < then.size:
+            boot.trouble = f"the log has {head.size} entries under {head.origin}, and had {then.size}"
+    if boot.trouble is not None:
+        raise RollbackDetected(rollback_message(boot.trouble))
+    return head
+
+
+def rollback_message(found: str) -> str:
+    """What was found, as the error says it, with what to do."""
+    return (
+        f"audit_rollback_detected: {found}. Nothing is logged or served, since the log must not be signed twice "
+        "over. Bring back the database that has these entries; if they are lost for good, run `bursar audit "
+        "new-epoch --reason TEXT`."
+    )
+
+
+def lock_any_head(conn: Connection, database: Database, boot: Boot) -> LockedHead:
+    """As `lock_head`, of whatever log there is; for whoever has compared it, or is about to."""
     rows = _LOCK_HEAD.rows(conn)
     if not rows:
         raise NotReady("the database has no log yet: run `bursar init`")

@@ -10,7 +10,6 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.audit.notes import Checkpoint, Signer, open_checkpoint, text_of
 from app.audit.receipts import ProvenEntry, ProvenGrowth, prove_entry, prove_growth
 from app.errors import InvalidParams, LogBroken, NotFound, StoreUnavailable
 from app.ids import EntryId
@@ -94,26 +93,3 @@ def read_growth(conn: Connection, *, old: int, new: int | None) -> ProvenGrowth:
         return prove_growth(StoredHashes(conn), old=old, new=size if new is None else new, note=note)
     except ValueError as error:
         raise InvalidParams(f"There is no such proof: {error}.", rule="request") from error
-
-
-def continues(
-    conn: Connection, kept: bytes, signer: Signer | None, *, new: int | None = None
-) -> tuple[ProvenGrowth | None, str]:
-    """That the log continues the checkpoint in the note `kept`; None and why where it does not.
-
-    `signer` is the log's key, which must have signed the note. Raises InvalidParams as `read_growth` does,
-    where `new` is no size of the log.
-    """
-    try:
-        found = Checkpoint.parse(text_of(kept))
-        if signer is not None:
-            open_checkpoint(kept, [signer.verifier(found.origin)])
-    except LogBroken as error:
-        return None, error.message
-    size = int(conn.execute(sa.select(_head.c.size)).scalar_one())
-    if found.size > size:
-        return None, f"The checkpoint is of {found.size} entries, and the log has {size}: entries were lost."
-    growth = read_growth(conn, old=found.size, new=new)
-    if growth.old_root != found.root:
-        return None, f"The log's first {found.size} entries are not those of the checkpoint."
-    return growth, ""

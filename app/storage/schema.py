@@ -21,6 +21,7 @@ from app.storage.engines import parse_url, sqlite_engine
 from app.storage.tables import (
     AboutRow,
     EntryRow,
+    EpochRow,
     FactRow,
     FurtherAboutRow,
     HeadRow,
@@ -39,6 +40,7 @@ _VERBS: Final = {
     FurtherAboutRow.__tablename__: "SELECT, INSERT",
     SealedQuestionRow.__tablename__: "SELECT, INSERT",
     TreeNodeRow.__tablename__: "SELECT, INSERT",
+    EpochRow.__tablename__: "SELECT, INSERT",
     HeadRow.__tablename__: "SELECT, UPDATE",
 }
 """What the role that serves may do, where it may not do everything."""

@@ -215,6 +215,33 @@ class TreeNodeRow(SQLModel, table=True):
     hash: bytes = _bytes()
 
 
+class EpochRow(SQLModel, table=True):
+    """An epoch of the log after its first, as the entry `ix` that began it tells; see `app.audit.epochs`."""
+
+    __tablename__ = "epoch"
+    number: int = Field(primary_key=True)
+    origin: str = Field(max_length=200)
+    ix: int = _big()
+    agreed: int = _big()
+    known: int = _big()
+    beyond: dict[str, int] = _json()
+
+
+class AnchorRow(SQLModel, table=True):
+    """What a channel outside has been given last of the log, and how the last try ended.
+
+    `problem` is why the last try failed, None where it did not.
+    """
+
+    __tablename__ = "anchor"
+    channel: str = Field(primary_key=True, max_length=16)
+    origin: str = Field(max_length=200)
+    size: int = _big()
+    done_us: int = _big()
+    tried_us: int = _big()
+    problem: str | None = Field(default=None, max_length=200)
+
+
 class CounterRow(SQLModel, table=True):
     """What one scope used of one dimension on one UTC day; months and lifetimes are sums over days."""
 

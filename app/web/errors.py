@@ -31,6 +31,7 @@ STATUS_OF_CODE: Mapping[str, int] = MappingProxyType(
         "bad_setting": 500,
         "not_ready": 503,
         "log_broken": 503,
+        "audit_rollback_detected": 503,
         "seal_broken": 503,
         "entry_too_large": 500,
     }

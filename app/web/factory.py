@@ -108,6 +108,7 @@ def _furnish(app: FastAPI, installation: Installation) -> None:
     app.state.metrics.watch_log(installation.books, installation.disk)
     app.state.measured = InstallationMetrics(installation)
     app.state.metrics.watch_all(app.state.measured)
+    app.state.metrics.watch_history(installation.boot, installation.anchorer, installation.clock)
     app.state.research = ResearchApi(
         gateway=installation.gateway,
         scribe=installation.scribe,

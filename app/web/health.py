@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.bootstrap import Installation
-from app.errors import BursarError, Refusal
+from app.errors import BursarError, Refusal, RollbackDetected
 from app.storage.engines import Prompt
 from app.storage.log import head_size
 
@@ -28,6 +28,8 @@ async def readyz(request: Request) -> Response:
 async def not_ready(installation: Installation, *, is_stopping: bool) -> list[str]:
     """What stands in the way of serving, in words for an administrator; empty when nothing does."""
     problems = ["this process is stopping"] if is_stopping else []
+    if installation.boot.trouble is not None:
+        problems.append(f"{RollbackDetected.code}: {installation.boot.trouble}")
     if installation.books.trouble is not None:
         problems.append(installation.books.trouble)
     try:

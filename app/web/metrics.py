@@ -8,8 +8,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from app.clock import Clock
+from app.storage.anchoring import Anchorer
 from app.storage.books import SqlBooks
 from app.storage.disk import Disk
+from app.storage.log import Boot
 from app.storage.sharing import Sharing
 from app.timings import BOUNDS_S
 
@@ -77,6 +80,37 @@ class _Log(Collector):
             )
 
 
+class _History(Collector):
+    """Asked when the counts are."""
+
+    def __init__(self, boot: Boot, anchorer: Anchorer, clock: Clock) -> None:
+        self._boot = boot
+        self._anchorer = anchorer
+        self._clock = clock
+
+    def collect(self) -> Iterable[Metric]:
+        """Whether the log is the one that it was, and how it stands outside."""
+        yield GaugeMetricFamily(
+            "bursar_audit_rollback_detected",
+            "1 while nothing is served, since the log is behind what was seen of it, or another.",
+            value=float(self._boot.trouble is not None),
+        )
+        yield CounterMetricFamily(
+            "bursar_anchor_failures",
+            "Tries of this process to anchor the log that failed.",
+            value=float(self._anchorer.failures),
+        )
+        age = GaugeMetricFamily(
+            "bursar_anchor_age_seconds",
+            "Time since the log was last anchored, by channel.",
+            labels=("channel",),
+        )
+        now_us = int(self._clock.now().timestamp() * 1_000_000)
+        for channel, stands in sorted(self._anchorer.stands.items()):
+            age.add_metric((channel,), max(0.0, (now_us - stands.done_us) / 1_000_000))
+        yield age
+
+
 class Metrics:
     """This process's counts."""
 
@@ -121,6 +155,10 @@ class Metrics:
     def watch_log(self, books: SqlBooks, disk: Disk | None) -> None:
         """Show whether the log can be written."""
         self._registry.register(_Log(books, disk))
+
+    def watch_history(self, boot: Boot, anchorer: Anchorer, clock: Clock) -> None:
+        """Show whether the log is the one that it was, and how it stands outside."""
+        self._registry.register(_History(boot, anchorer, clock))
 
     def answered(self, endpoint: str, *, status: int, cache: str, seconds: float) -> None:
         """One research request was answered; `cache` is hit, miss, collapsed or none."""

@@ -154,6 +154,30 @@ class PrivatePostgres:
         self._run("psql", "-qX", *self._address(), "-c", f"CREATE DATABASE {name}", "postgres")
         return name
 
+    def copy_database(self, name: str, to: str) -> None:
+        """Have `to` be what `name` is now; ends whoever is connected to one of them."""
+        address = [*self._address(), "-v", "ON_ERROR_STOP=1"]
+        ended = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ('{name}', '{to}')"
+        for statement in (
+            f"ALTER DATABASE {name} ALLOW_CONNECTIONS false",
+            ended,
+            f"DROP DATABASE IF EXISTS {to} WITH (FORCE)",
+            f"CREATE DATABASE {to} TEMPLATE {name}",
+            f"ALTER DATABASE {name} ALLOW_CONNECTIONS true",
+        ):
+            self._run("psql", "-qX", *address, "-c", statement, "postgres")
+
+    def rename_database(self, name: str, to: str) -> None:
+        """Call a database otherwise; ends whoever is connected to it."""
+        ended = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        for statement in (
+            f"ALTER DATABASE {name} ALLOW_CONNECTIONS false",
+            ended,
+            f"ALTER DATABASE {name} RENAME TO {to}",
+            f"ALTER DATABASE {to} ALLOW_CONNECTIONS true",
+        ):
+            self._run("psql", "-qX", *self._address(), "-v", "ON_ERROR_STOP=1", "-c", statement, "postgres")
+
     def drop_database(self, name: str) -> None:
         """Remove a database and end whoever is still connected to it."""
         self._run("psql", "-qX", *self._address(), "-c", f"DROP DATABASE {name} WITH (FORCE)", "postgres")

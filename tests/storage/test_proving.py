@@ -12,8 +12,9 @@ from app.audit.entries import Draft, Receipt
 from app.audit.notes import Checkpoint, Signer
 from app.errors import InvalidParams, LogBroken, NotFound, StoreUnavailable
 from app.storage.engines import Database, open_database
+from app.storage.history import continues
 from app.storage.log import append, name_log
-from app.storage.proving import StoredHashes, continues, newest_note, read_growth, read_receipt, receipt_of
+from app.storage.proving import StoredHashes, newest_note, read_growth, read_receipt, receipt_of
 from app.storage.schema import migrate
 from app.storage.tables import EntryRow, TreeNodeRow, table
 from tests.outsider import has_grown, is_included, leaf_of, opened, parsed
@@ -109,7 +110,12 @@ async def test_a_checkpoint_of_another_history_is_not_continued(database: Databa
     longer = SIGNER.sign(Checkpoint(ORIGIN, 21, bytes(32)).text, ORIGIN)
     thief = Signer(Ed25519PrivateKey.generate())
     forged = thief.sign(Checkpoint(ORIGIN, 10, bytes(32)).text, ORIGIN)
-    for note, says in ((other, "not those"), (longer, "lost"), (forged, "No known key"), (b"x", "no signed")):
+    for note, says in (
+        (other, "are others"),
+        (longer, "lost"),
+        (forged, "No known key"),
+        (b"x", "no signed"),
+    ):
         found, objection = await database.read(lambda conn, note=note: continues(conn, note, SIGNER))  # type: ignore[misc]
         assert found is None
         assert says in objection
