@@ -47,6 +47,11 @@ class Actor:
             raise NotPermitted(f"Your roles do not cover this ({act}). Ask an administrator.", rule="roles")
 
 
+def grounds_of(actor: Actor) -> str:
+    """The rule by which they may act."""
+    return _GROUNDS.get(actor.kind, "roles")
+
+
 def local_operator(uid: int) -> Actor:
     """Whoever runs a command on this machine, as the operating system knows them."""
     return Actor(kind="cli", principal=f"os:{uid}")
@@ -87,7 +92,7 @@ class Change:
             "op": f"{self.kind}.{verb}",
             "object": {"kind": self.kind, "id": self.object_id},
             "what": self.what,
-            "decision": {"verdict": "allowed", "rule": versioned(_GROUNDS.get(actor.kind, "roles"))},
+            "decision": {"verdict": "allowed", "rule": versioned(grounds_of(actor))},
         }
         fields |= {name: _bounded(value) for name, value in said.items() if value is not None}
         return Draft(type="admin", fields=fields)
@@ -101,6 +106,27 @@ def _bounded(value: Value) -> Value:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """The keys of a person's questions are to be destroyed: of one month (2026-05), or of all."""
+
+    person: str
+    month: str | None
+    proposal: str
+    proposed_by: str
+    decided_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruning:
+    """The content of entries before a moment is to be deleted."""
+
+    before_us: int
+    proposal: str
+    proposed_by: str
+    decided_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Everything that one transaction writes: records in their new form, those that end, and why."""
 
@@ -109,6 +135,8 @@ class Plan:
     dropped: Sequence[Dropped] = ()
     notices: Sequence[Notice] = ()
     """What people are to be told of it."""
+    upkeep: Erasure | Pruning | None = None
+    """What is done to the log itself, as two people agreed."""
     invalidates: bool = True
     """Whether decisions that were taken before it are to be taken anew."""
 

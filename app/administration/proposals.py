@@ -21,6 +21,7 @@ from app.administration.second_person import (
     whoever,
 )
 from app.administration.state import Credential, Proposal, Record, State
+from app.administration.upkeep import UPKEEP, about, carried_out, proposal_entry
 from app.errors import Conflict, NotFound, NotPermitted
 from app.identity.roles import Act
 from app.quota.arithmetic import ScopeKind
@@ -33,15 +34,17 @@ async def confirm(registry: Registry, actor: Actor, *, proposal_id: str) -> Prop
     Raises NotFound, Conflict where it is decided or what it would raise has changed since, NotPermitted for
     whoever proposed it and whoever is no administrator.
     """
-    actor.require(Act.DECIDE_PROPOSALS)
 
     def decide(state: State) -> tuple[Plan, Proposal]:
-        proposal, credential = _open(state, proposal_id)
+        proposal = _open(state, actor, proposal_id)
         if whoever(actor) == proposal.proposed_by:
             raise NotPermitted(
                 "You proposed this yourself. Ask another administrator to confirm it.", rule=RULE
             )
         done = replace(proposal, outcome=CONFIRMED, decided_by=whoever(actor), decided_us=state.now_us)
+        if proposal.what in UPKEEP:
+            return carried_out(state, actor, proposal), done
+        credential = _credential(state, proposal)
         plan = (
             _roster(proposal, credential) if proposal.what == ROSTER else _limit(state, proposal, credential)
         )
@@ -56,12 +59,14 @@ async def refuse(registry: Registry, actor: Actor, *, proposal_id: str) -> Propo
 
     Raises NotFound, Conflict where it is decided, NotPermitted.
     """
-    actor.require(Act.DECIDE_PROPOSALS)
 
     def decide(state: State) -> tuple[Plan, Proposal]:
-        proposal, credential = _open(state, proposal_id)
+        proposal = _open(state, actor, proposal_id)
         done = replace(proposal, outcome=REFUSED, decided_by=whoever(actor), decided_us=state.now_us)
-        return Plan(changes=(proposal_change(proposal, credential.name, REFUSED),), puts=(done,)), done
+        if proposal.what in UPKEEP:
+            return Plan(changes=(proposal_entry(proposal, REFUSED),), puts=(done,), invalidates=False), done
+        change = proposal_change(proposal, _credential(state, proposal).name, REFUSED)
+        return Plan(changes=(change,), puts=(done,)), done
 
     return await registry.change(actor, decide)
 
@@ -76,6 +81,7 @@ def shown_proposals(state: State, only: Sequence[Proposal] | None = None) -> lis
             "id": each.id,
             "credential": names.get(each.credential_id, each.credential_id),
             "what": each.what,
+            "about": about(state, each),
             "before": each.before,
             "after": each.after,
             "outcome": each.outcome,
@@ -97,16 +103,24 @@ def _who(by: str, emails: Mapping[str, str]) -> str:
     return emails.get(principal, principal) if kind == "person" else principal
 
 
-def _open(state: State, proposal_id: str) -> tuple[Proposal, Credential]:
+def _open(state: State, actor: Actor, proposal_id: str) -> Proposal:
+    """The proposal, if it waits and the actor may decide on it."""
     proposal = next((each for each in state.proposals if each.id == proposal_id), None)
     if proposal is None:
+        if not actor.may(Act.KEEP_LOG):
+            actor.require(Act.DECIDE_PROPOSALS)
         raise NotFound(f"There is no proposal {proposal_id!a}; `bursar proposal list` shows all.")
+    actor.require(Act.KEEP_LOG if proposal.what in UPKEEP else Act.DECIDE_PROPOSALS)
     if proposal.outcome != OPEN:
         raise Conflict(f"This proposal is {proposal.outcome} already.")
+    return proposal
+
+
+def _credential(state: State, proposal: Proposal) -> Credential:
     credential = next((each for each in state.credentials if each.id == proposal.credential_id), None)
     if credential is None or credential.retired_us is not None:
         raise Conflict("The credential of this proposal has been retired; refuse it.")
-    return proposal, credential
+    return credential
 
 
 def _roster(proposal: Proposal, credential: Credential) -> Plan:

@@ -16,6 +16,7 @@ from app.cli import (
     audit,
     audit_export,
     audit_search,
+    audit_upkeep,
     directory,
     estimating,
     freezing,
@@ -44,6 +45,7 @@ quota.register(app)
 estimating.register(app)
 audit_export.register(audit.audits)
 audit_search.register(audit.audits)
+audit_upkeep.register(audit.audits)
 for name, group in (
     ("credential", directory.credentials),
     ("person", directory.people),

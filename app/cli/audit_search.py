@@ -149,25 +149,18 @@ def show(
         say_json({**_document(found), **asked})
         return
     say(f"Entry {found.index}, leaf hash {found.leaf_hash.hex()}")
-    for name, value in {**_entry(found), **asked}.items():
+    for name, value in {**found.entry, **asked}.items():
         say(f"  {name}: {value if isinstance(value, str) else exact_json.dumps(value).decode()}")
 
 
-def _entry(found: "FoundEntry") -> dict[str, Any]:
-    from app import exact_json  # noqa: PLC0415
-
-    entry: dict[str, Any] = exact_json.loads(found.leaf)  # type: ignore[assignment]
-    return entry
-
-
 def _document(found: "FoundEntry") -> dict[str, Any]:
-    return {"index": found.index, "leaf_hash": found.leaf_hash.hex(), "entry": _entry(found)}
+    return {"index": found.index, "leaf_hash": found.leaf_hash.hex(), "entry": found.entry}
 
 
 def _line(found: "FoundEntry", names: "Mapping[str, str]") -> tuple[object, ...]:
     from app.audit.facts import facts_of  # noqa: PLC0415
 
-    entry = _entry(found)
+    entry = found.entry
     facts = facts_of(entry)
     decided = " ".join(each for each in (facts.verdict, facts.rule, facts.code) if each is not None)
     cost = f"{facts.requests} / {facts.records}" if facts.requests is not None else facts.cache

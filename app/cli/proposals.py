@@ -27,9 +27,9 @@ def list_proposals(as_json: AsJson = False) -> None:
     rows = [
         (
             each["id"],
-            each["credential"],
+            each["credential"] or "the log",
             each["what"],
-            f"{each['before']} -> {'no limit' if each['after'] is None else each['after']}",
+            each["about"] or f"{each['before']} -> {'no limit' if each['after'] is None else each['after']}",
             each["outcome"],
             each["proposed_by"],
             each["decided_by"],
@@ -67,6 +67,7 @@ def _decide(verb: str, proposal_id: str, *, as_json: bool) -> None:
         async with office() as here:
             act = acts.confirm if verb == "confirm" else acts.refuse
             done = await act(here.registry, operator(), proposal_id=proposal_id)
+            await here.registry.empty_pruned()
             return acts.shown_proposals(await here.registry.state(), [done])[0]
 
     shown = run(work())

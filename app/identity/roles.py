@@ -41,6 +41,8 @@ class Act(StrEnum):
     READ_LOG = "read_log"
     VERIFY_LOG = "verify_log"
     EXPORT_LOG = "export_log"
+    KEEP_LOG = "keep_log"
+    """Propose, or confirm as a second person, that something of the log is erased or pruned."""
     PURGE_HELD = "purge_held"
 
 
@@ -65,6 +67,7 @@ _MAY: Mapping[Act, frozenset[Role]] = MappingProxyType(
         Act.READ_LOG: frozenset({Role.COMPLIANCE}),
         Act.VERIFY_LOG: frozenset({Role.COMPLIANCE, Role.ADMIN}),
         Act.EXPORT_LOG: frozenset({Role.COMPLIANCE}),
+        Act.KEEP_LOG: frozenset({Role.ADMIN, Role.COMPLIANCE}),
         Act.PURGE_HELD: frozenset({Role.ADMIN, Role.COMPLIANCE}),
     }
 )

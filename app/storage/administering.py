@@ -289,6 +289,7 @@ async def _opened(url: str, settings: Settings, master: MasterKey) -> AsyncItera
             database=database,
             boot=boot,
             needs_second_person=settings.two_person_control,
+            seal_file=SealKeyFile(settings.seal_key_path),
         )
         # Without the anchors: a share that is away must not keep anybody from freezing a credential.
         watch = Watch(database=database, boot=boot, data_dir=settings.data_dir)

@@ -117,6 +117,11 @@ class LockedHead:
     _signed: Kept | None = None
 
     @property
+    def old_size(self) -> int:
+        """The number of entries before those that are staged."""
+        return self._old_size
+
+    @property
     def next_index(self) -> int:
         """The index that the next staged entry will have."""
         return self.size
@@ -314,7 +319,7 @@ def check_log(conn: Connection, signer: Signer | None = None) -> int:
     again. It finds a log that was cut, damaged or, given the log's `signer`, signed by another key; the
     audit's own verification reads all.
     """
-    columns = (_HEAD.c.size, _HEAD.c.frontier, _HEAD.c.origin, _HEAD.c.checkpoint)
+    columns = (_HEAD.c.size, _HEAD.c.frontier, _HEAD.c.origin, _HEAD.c.checkpoint, _HEAD.c.min_index)
     head = conn.execute(sa.select(*columns)).one_or_none()
     if head is None:
         raise NotReady("the database has no log yet: run `bursar init`")
@@ -332,6 +337,8 @@ def check_log(conn: Connection, signer: Signer | None = None) -> int:
             raise LogBroken("the signed head of the log stands for another tree than its entries make up")
     newest = sa.select(_ENTRY.c.ix, _ENTRY.c.leaf, _ENTRY.c.leaf_hash).order_by(_ENTRY.c.ix.desc())
     for row in conn.execute(newest.limit(_NEWEST_CHECKED)):
+        if row.ix < head.min_index and not row.leaf:
+            continue  # pruned: the hash is what is left of it
         if leaf_hash(row.leaf) != row.leaf_hash or row.ix >= head.size:
             raise LogBroken(f"entry {row.ix} of the log is not the one that was hashed")
     return frontier.size

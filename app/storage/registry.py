@@ -31,7 +31,8 @@ from app.administration.state import (
     TermsVersion,
     key_of,
 )
-from app.errors import Conflict, NotReady
+from app.administration.upkeep import require_two
+from app.errors import BadSetting, Conflict, NotReady
 from app.quota.arithmetic import Dimension, Use, Window
 from app.quota.limits import Raise, StoredLimit
 from app.quota.mirror import Mirror
@@ -41,6 +42,7 @@ from app.storage.log import Boot, LockedHead, lock_head
 from app.storage.mirrors import read_mirrors
 from app.storage.notices import Untold, tell, untold
 from app.storage.prepared import upsert
+from app.storage.seal_files import SealKeyFile
 from app.storage.tables import (
     AcceptanceRow,
     CredentialRow,
@@ -63,6 +65,8 @@ from app.storage.tables import (
     TermsRow,
     table,
 )
+from app.storage.upkeep import Prepared as Upkeep
+from app.storage.upkeep import empty_pruned, prepare
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -100,9 +104,17 @@ _DROPS: Final = {
 class SqlRegistry:
     """The registry's port over SQL; see `app.administration.registry`."""
 
-    def __init__(self, *, database: Database, boot: Boot, needs_second_person: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        boot: Boot,
+        needs_second_person: bool = False,
+        seal_file: SealKeyFile | None = None,
+    ) -> None:
         self._database = database
         self._boot = boot
+        self._seal_file = seal_file
         self.needs_second_person = needs_second_person
 
     async def state(self) -> State:
@@ -112,12 +124,15 @@ class SqlRegistry:
     async def change(self, actor: Actor, decide: Callable[[State], tuple[Plan, T]]) -> T:
         """What `decide` says beside its plan, once the plan is carried out."""
 
+        upkeep: list[Upkeep] = []
+
         def work(conn: Connection) -> tuple[LockedHead, T]:
             head = lock_head(conn, self._database, self._boot)
             state = _state(conn, now_us=head.now_us, revision=head.revision)
             plan, answer = decide(state)
             if self.needs_second_person:
                 require_second_person(state, plan)
+            require_two(state, plan)
             if plan.changes:
                 self._carry_out(conn, plan)
                 for change in plan.changes:
@@ -125,7 +140,11 @@ class SqlRegistry:
                 tell(conn, self._database.dialect, plan.notices, now_us=head.now_us)
                 if plan.invalidates:
                     head.change_directory()
+                if plan.upkeep is not None:
+                    upkeep.append(prepare(conn, head, actor, plan.upkeep, self._require_seal_file()))
                 head.write()
+                for each in upkeep:
+                    each.finish(conn)
             return head, answer
 
         try:
@@ -134,7 +153,13 @@ class SqlRegistry:
             raise Conflict(
                 "Two objects cannot both be: their names or what they point at collide."
             ) from error
+        for each in upkeep:
+            each.settle()
         return answer
+
+    async def empty_pruned(self) -> int:
+        """How many entries below the log's first lost their content now; see `app.storage.upkeep`."""
+        return await empty_pruned(self._database)
 
     async def uses(
         self, scope_ids: Collection[str], *, since: dt.date
@@ -170,6 +195,11 @@ class SqlRegistry:
                     pass
         if people:
             conn.execute(sa.delete(_session).where(_session.c.person_id.in_(sorted(people))))
+
+    def _require_seal_file(self) -> SealKeyFile:
+        if self._seal_file is None:
+            raise BadSetting("The file of the key for questions is not at hand here.")
+        return self._seal_file
 
     def _load(self, conn: Connection) -> State:
         revision = conn.execute(sa.select(_head.c.revision)).scalar_one_or_none()

@@ -34,6 +34,7 @@ from app.storage.tables import (
     table,
 )
 from app.storage.tallies import forget_tallies
+from app.storage.upkeep import empty_pruned
 
 _EVERY_S: Final = 3_600
 _MOST_AT_ONCE: Final = 500
@@ -89,6 +90,7 @@ class Retention:
                 committed=lambda done: done[0].committed(),
             )
             deleted += count
+        await empty_pruned(self._database)
         await self._database.write(lambda conn: _tidy(conn, self._database.now_us(conn)))
         return deleted
 

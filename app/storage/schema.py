@@ -33,7 +33,8 @@ T = TypeVar("T")
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _VERBS: Final = {
-    # Entries come in through audit_append alone, and what stands for them never changes.
+    # Entries come in through audit_append alone, and what stands for them never changes; the content of old
+    # ones goes through audit_prune and audit_empty.
     EntryRow.__tablename__: "SELECT",
     FactRow.__tablename__: "SELECT",
     AboutRow.__tablename__: "SELECT",
@@ -41,7 +42,7 @@ _VERBS: Final = {
     SealedQuestionRow.__tablename__: "SELECT, INSERT",
     TreeNodeRow.__tablename__: "SELECT, INSERT",
     EpochRow.__tablename__: "SELECT, INSERT",
-    HeadRow.__tablename__: "SELECT, UPDATE",
+    HeadRow.__tablename__: "SELECT, UPDATE (size, frontier, last_ts_us, revision, origin, checkpoint)",
 }
 """What the role that serves may do, where it may not do everything."""
 _CONNECT_TIMEOUT_S: Final = 5
@@ -122,7 +123,8 @@ def _grant(conn: Connection, app_role: str) -> None:
         conn.exec_driver_sql(f"REVOKE ALL ON {quoted(name)} FROM {role}")
         conn.exec_driver_sql(f"GRANT {verbs} ON {quoted(name)} TO {role}")
     conn.exec_driver_sql(f"GRANT SELECT ON alembic_version TO {role}")
-    conn.exec_driver_sql(f"GRANT EXECUTE ON FUNCTION audit_append TO {role}")
+    for function in ("audit_append", "audit_prune", "audit_empty"):
+        conn.exec_driver_sql(f"GRANT EXECUTE ON FUNCTION {function} TO {role}")
 
 
 def _state(conn: Connection) -> SchemaState:

@@ -82,8 +82,8 @@ class SqlSeals:
         def work(conn: Connection) -> list[str]:
             rows = conn.execute(sa.select(_blind)).mappings().all()
             # A day to each side: a question is sealed a moment before its entry has its time.
-            low = "" if since_us is None else _month_of(since_us - _DAY_US)
-            high = "9" if until_us is None else _month_of(until_us + _DAY_US)
+            low = "" if since_us is None else month_of(since_us - _DAY_US)
+            high = "9" if until_us is None else month_of(until_us + _DAY_US)
             wanted = [dict(row) for row in rows if low <= row["month"] <= high]
             keys = [unwrap_blind(self._file.key(row["kek"]), row) for row in wanted]
             return [tag(key, kind, plain(kind, value)) for key in keys]
@@ -160,6 +160,7 @@ def adopt(conn: Connection, now_us: int, file: SealKeyFile) -> None:
         first = insert.values(id=1, kek=file.create().fingerprint, since_us=now_us)
         conn.execute(first.on_conflict_do_nothing())
         kek = conn.execute(sa.select(_wrapping.c.kek).with_for_update()).scalar_one()
+    _destroy_again(conn)
     try:
         file.key(kek)
     except AuditUnavailable as error:
@@ -173,6 +174,23 @@ def adopt(conn: Connection, now_us: int, file: SealKeyFile) -> None:
         replace_keys(conn, left, kek=present.fingerprint, now_us=now_us)
         return
     file.settle(kek)
+
+
+def _destroy_again(conn: Connection) -> None:
+    """Drop keys that the log says were destroyed, should a restored table have brought them back."""
+    kids: set[str] = set()
+    months: set[str] = set()
+    for (leaf,) in conn.execute(sa.select(_entry.c.leaf).where(_entry.c.type == "key")).all():
+        entry = exact_json.loads(bytes(leaf)) if leaf else None
+        destroyed = entry.get("destroyed") if isinstance(entry, dict) else None
+        if isinstance(destroyed, dict):
+            kids |= {str(each) for each in destroyed.get("kids", ())}
+            months |= {str(each) for each in destroyed.get("months", ())}
+    there = {row.kid for row in conn.execute(sa.select(_seal.c.kid))} & kids
+    for kid in there:
+        conn.execute(sa.delete(_seal).where(_seal.c.kid == kid))
+    for month in months:
+        conn.execute(sa.delete(_blind).where(_blind.c.month == month))
 
 
 def replace_keys(conn: Connection, rows: list[dict[str, Any]], *, kek: str, now_us: int) -> None:
@@ -214,9 +232,9 @@ def all_keys(conn: Connection) -> list[dict[str, Any]]:
 def read_question(conn: Connection, file: SealKeyFile, entry_id: str) -> tuple[FoundEntry, str]:
     """An entry with its question in the clear; raises what `SqlSeals.question` does."""
     found = find_entry(conn, entry_id)
-    entry = exact_json.loads(found.leaf) if found is not None and found.leaf else {}
-    sealed = entry.get("sealed") if isinstance(entry, dict) else None
-    if found is None or not isinstance(entry, dict) or not isinstance(sealed, dict):
+    entry = {} if found is None else found.entry
+    sealed = entry.get("sealed")
+    if found is None or not isinstance(sealed, dict):
         raise NotFound("There is no such entry, or it holds no question.")
     row = conn.execute(sa.select(_seal).where(_seal.c.kid == sealed["kid"])).mappings().one_or_none()
     if row is None:
@@ -234,5 +252,6 @@ def _blind_aad(month: str) -> bytes:
     return aad("blind key", month)
 
 
-def _month_of(ts_us: int) -> str:
+def month_of(ts_us: int) -> str:
+    """The calendar month of a time, in UTC, such as 2026-05."""
     return f"{dt.datetime.fromtimestamp(ts_us / 1_000_000, dt.UTC):%Y-%m}"

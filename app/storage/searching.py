@@ -7,11 +7,12 @@ indexes first, since the log's time never goes back.
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from app import exact_json
 from app.audit.filters import Filter
 from app.storage.tables import AboutRow, EntryRow, FactRow, FurtherAboutRow, HeadRow, table
 
@@ -35,17 +36,26 @@ _COSTS: Final = (
     ("requests", "least_requests", "most_requests"),
     ("records", "least_records", "most_records"),
 )
-_ENTRY_COLUMNS: Final = (_entry.c.ix, _entry.c.id, _entry.c.leaf, _entry.c.leaf_hash)
+_ENTRY_COLUMNS: Final = tuple(_entry.c)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundEntry:
-    """One entry as the log holds it."""
+    """One entry as the log holds it; `leaf` is empty where its content was pruned."""
 
     index: int
     id: str
+    type: str
+    ts_us: int
     leaf: bytes
     leaf_hash: bytes
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """What it says; of one that was pruned, what is left to say."""
+        if not self.leaf:
+            return {"id": self.id, "type": self.type, "ts_us": self.ts_us, "pruned": True}
+        return cast("dict[str, Any]", exact_json.loads(self.leaf))
 
 
 def find_entries(conn: Connection, wanted: Filter, *, before: int | None, limit: int) -> Sequence[FoundEntry]:
@@ -61,8 +71,15 @@ def find_entry(conn: Connection, entry_id: str) -> FoundEntry | None:
     return None if row is None else _found(row)
 
 
-def _found(row: sa.Row[Any, Any, Any, Any]) -> FoundEntry:
-    return FoundEntry(index=row.ix, id=row.id, leaf=bytes(row.leaf), leaf_hash=bytes(row.leaf_hash))
+def _found(row: sa.Row[Any]) -> FoundEntry:
+    return FoundEntry(
+        index=row.ix,
+        id=row.id,
+        type=row.type,
+        ts_us=row.ts_us,
+        leaf=bytes(row.leaf),
+        leaf_hash=bytes(row.leaf_hash),
+    )
 
 
 def find_places(conn: Connection, wanted: Filter, *, before: int | None, limit: int) -> list[int]:

@@ -136,7 +136,7 @@ class AboutRow(SQLModel, table=True):
 
     __tablename__ = "entry_about"
     tag: str = Field(primary_key=True, max_length=200)
-    ix: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    ix: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False, index=True))
     __table_args__ = {"sqlite_with_rowid": False}
 
 

@@ -33,6 +33,8 @@ _SELF: Final = Access(acts=frozenset({Act.SEE_SELF}))
 _WITH_KEY: Final = Access(acts=frozenset({Act.SEE_SELF}), with_key=True)
 _OWN_PART: Final = Access(acts=frozenset({Act.SEE_OWN_PROJECTS}))
 _KEYS: Final = Access(acts=frozenset({Act.MANAGE_OWN_KEYS, Act.MANAGE_KEYS}))
+_DECIDE: Final = Access(acts=frozenset({Act.DECIDE_PROPOSALS, Act.KEEP_LOG}))
+"""Which of the two it takes depends on what is proposed."""
 LOG_ACTS: Final = frozenset({Act.READ_LOG, Act.VERIFY_LOG})
 """Whoever may verify the log has to be able to read it."""
 
@@ -52,8 +54,8 @@ ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
         "list_limits": _OWN_PART,
         "set_limit": Access(acts=frozenset({Act.SET_LIMITS})),
         "list_proposals": Access(acts=frozenset({Act.SEE_ALL})),
-        "confirm_proposal": Access(acts=frozenset({Act.DECIDE_PROPOSALS})),
-        "refuse_proposal": Access(acts=frozenset({Act.DECIDE_PROPOSALS})),
+        "confirm_proposal": _DECIDE,
+        "refuse_proposal": _DECIDE,
         "list_rules": _SELF,
         "set_rule": Access(acts=frozenset({Act.MANAGE_RULES})),
         "list_keys": _OWN_PART,

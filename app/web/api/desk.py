@@ -13,6 +13,7 @@ from app.administration.registry import Registry
 from app.bootstrap import Installation
 from app.sealing import MasterKey
 from app.storage.registry import SqlRegistry
+from app.storage.seal_files import SealKeyFile
 from app.storage.sessions import SqlSessions
 from app.storage.tallies import SqlTallies
 from app.web.api.sight import Sight
@@ -52,6 +53,7 @@ def open_desk(installation: Installation) -> Desk:
         database=installation.database,
         boot=installation.boot,
         needs_second_person=installation.settings.two_person_control,
+        seal_file=SealKeyFile(installation.settings.seal_key_path),
     )
     return Desk(
         installation=installation,

@@ -38,7 +38,7 @@ async def set_limit(desk: AtDesk, who: Who, wanted: LimitWanted) -> LimitSetShap
 
 @router.get("/proposals", summary="What waits for a second administrator", responses=refusals())
 async def list_proposals(desk: AtDesk, parts: InParts) -> Proposals:
-    """Raises of a credential's limits or roster in the order of their ids, with those that were decided."""
+    """Raises of a credential's limits or roster, and upkeep of the log, by id, with those that were decided."""
     shown = shown_proposals(await desk.registry.state())
     page = parts.cut(shown, lambda each: str(each["id"]))
     return Proposals(items=[ProposalShape.model_validate(each) for each in page])

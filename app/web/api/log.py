@@ -113,10 +113,7 @@ async def open_question(request: Request, desk: AtDesk, entry: EntryIdInPath) ->
 
 
 def _shape(found: FoundEntry) -> EntryShape:
-    entry = exact_json.loads(found.leaf)
-    return EntryShape.model_validate(
-        {"index": found.index, "leaf_hash": found.leaf_hash.hex(), "entry": entry}
-    )
+    return EntryShape(index=found.index, leaf_hash=found.leaf_hash.hex(), entry=found.entry)
 
 
 def _say_what_is_read(request: Request, reads: dict[str, Value]) -> None:

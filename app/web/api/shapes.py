@@ -104,12 +104,16 @@ class LimitWanted(BaseModel):
 
 
 class ProposalShape(BaseModel):
-    """A raise that waits for a second administrator, or did; `after` is None where a limit shall end."""
+    """A raise that waits for a second administrator, or did; `after` is None where a limit shall end.
+
+    Also what is to be done to the log (`audit.erase`, `audit.prune`, `audit.retention`), `about` saying of what.
+    """
 
     model_config = example(
         id="5f0c1e9a7b3d2486ac90",
         credential="main",
         what="requests/day",
+        about=None,
         before=1000,
         after=2000,
         outcome="open",
@@ -121,6 +125,7 @@ class ProposalShape(BaseModel):
     id: str
     credential: str
     what: str
+    about: str | None
     before: int
     after: int | None
     outcome: str
