@@ -61,6 +61,11 @@ class FoundEntry:
 def find_entries(conn: Connection, wanted: Filter, *, before: int | None, limit: int) -> Sequence[FoundEntry]:
     """The newest entries that meet the filter, `limit` at most, all with an index below `before`."""
     places = find_places(conn, wanted, before=before, limit=limit)
+    return entries_at(conn, places)
+
+
+def entries_at(conn: Connection, places: Sequence[int]) -> Sequence[FoundEntry]:
+    """The entries at these indexes, newest first."""
     asked = sa.select(*_ENTRY_COLUMNS).where(_entry.c.ix.in_(places)).order_by(_entry.c.ix.desc())
     return [_found(row) for row in conn.execute(asked)] if places else []
 

@@ -128,7 +128,16 @@ class Page:
     back: Callable[[Turn], Awaitable[Response]] | None = None
 
 
-class Door(Route):
+class NamedRoute(Route):
+    """A route that the log knows by its template."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As any route."""
+        match, child = super().matches(scope)
+        return match, {**child, "route": self} if match is not Match.NONE else child
+
+
+class Door(NamedRoute):
     """The route of one page."""
 
     def __init__(self, page: Page | OpenPage, menu: tuple[Link, ...]) -> None:
@@ -137,11 +146,6 @@ class Door(Route):
 
         super().__init__(PATH + page.path, answer, methods=[page.method], include_in_schema=False)
         self.page = page
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """As any route, and the log shall know which it was."""
-        match, child = super().matches(scope)
-        return match, {**child, "route": self} if match is not Match.NONE else child
 
 
 async def _answer(request: Request, page: Page | OpenPage, menu: tuple[Link, ...]) -> Response:

@@ -8,25 +8,28 @@ from starlette.responses import RedirectResponse, Response
 
 from app.errors import NotFound
 from app.identity.roles import Act
-from app.web.console import me, signing
+from app.web.api.access import LOG_ACTS
+from app.web.console import log_pages, me, signing, today
 from app.web.console.cookies import PATH
-from app.web.console.doors import Door, Link, OpenPage, Page, Turn, Visit
+from app.web.console.doors import Door, Link, NamedRoute, OpenPage, Page, Turn, Visit
 from app.web.console.rendering import STATIC, static
 
 _SELF: Final = frozenset({Act.SEE_SELF})
 _RESEARCH: Final = frozenset({Act.MANAGE_OWN_KEYS})
 MENU: Final = (
+    Link(path=f"{PATH}/today", label="Today", acts=frozenset({Act.SEE_ALL})),
     Link(path=f"{PATH}/me", label="Me", acts=_SELF),
     Link(path=f"{PATH}/calls", label="My calls", acts=_RESEARCH),
     Link(path=f"{PATH}/my-keys", label="My keys", acts=_RESEARCH),
     Link(path=f"{PATH}/more", label="Ask for more", acts=frozenset({Act.ASK_FOR_MORE})),
     Link(path=f"{PATH}/my-terms", label="Terms", acts=_SELF),
+    Link(path=f"{PATH}/audit", label="Audit", acts=LOG_ACTS),
 )
 
 
 async def go_home(turn: Turn) -> Response:
     """The page that somebody begins with."""
-    return turn.go(f"{PATH}/me")
+    return turn.go(f"{PATH}/today" if turn.may(Act.SEE_ALL) else f"{PATH}/me")
 
 
 async def find_nothing(_visit: Visit) -> Response:
@@ -38,16 +41,18 @@ PAGES: Final[tuple[Page | OpenPage, ...]] = (
     Page(method="GET", path="/", answer=go_home, acts=frozenset()),
     *signing.PAGES,
     *me.PAGES,
+    *log_pages.PAGES,
+    *today.PAGES,
     OpenPage(method="GET", path="/{rest:path}", answer=find_nothing),
 )
 
 
 def add_console(app: FastAPI) -> None:
     """Have the application answer `/console/...`."""
-    app.add_route(PATH + "/static/{name}", _static, include_in_schema=False)
+    app.router.routes.append(NamedRoute(PATH + "/static/{name}", _static, include_in_schema=False))
     for page in PAGES:
         app.router.routes.append(Door(page, MENU))
-    app.add_route(PATH, _to_console, include_in_schema=False)
+    app.router.routes.append(NamedRoute(PATH, _to_console, include_in_schema=False))
 
 
 async def _static(request: Request) -> Response:

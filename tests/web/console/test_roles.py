@@ -19,7 +19,7 @@ COLUMNS = {
     "admin": "it",
     "compliance": "dpo",
 }
-NONE = "0" * 20
+NONE = "0" * 32
 # Forms are sent with their session's token and nothing else, so whoever may is told what is missing (400, 404).
 #                              anon none  res lead quota admin compl
 MATRIX: dict[str, tuple[int, ...]] = {
@@ -40,6 +40,13 @@ MATRIX: dict[str, tuple[int, ...]] = {
     "GET /more": (401, 403, 200, 200, 403, 403, 403),
     "POST /more": (401, 403, 400, 400, 403, 403, 403),
     "POST /more/{id}/withdrawal": (401, 403, 404, 404, 403, 403, 403),
+    "GET /calls": (401, 403, 200, 200, 403, 403, 403),
+    "GET /entries/{id}": (401, 403, 404, 404, 404, 404, 404),
+    "POST /entries/{id}/question": (401, 403, 403, 403, 403, 403, 404),
+    "GET /entries/{id}/receipt": (401, 403, 404, 404, 404, 404, 404),
+    "GET /audit": (401, 403, 403, 403, 403, 200, 200),
+    "GET /audit/checkpoint": (401, 403, 403, 403, 403, 200, 200),
+    "GET /today": (401, 403, 403, 403, 200, 200, 200),
     "GET /{rest:path}": (404, 404, 404, 404, 404, 404, 404),
 }
 

@@ -1,0 +1,221 @@
+"""The log: one's own calls for everyone, and for those who read it everything, found, opened and proven."""
+
+import json
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from app import exact_json
+from app.administration.looking import Sought, filter_with_tags
+from app.audit.filters import TYPES
+from app.audit.notes import Checkpoint, text_of
+from app.errors import BursarError, InvalidParams, NotFound, Refusal
+from app.identity.roles import Act
+from app.storage.proving import newest_note, read_receipt
+from app.storage.searching import FoundEntry, find_entries, find_entry
+from app.storage.spending import find_calls
+from app.web.api.access import LOG_ACTS
+from app.web.console.cookies import PATH
+from app.web.console.doors import Page, Turn
+from app.web.console.me import OWN_KEYS, SELF
+from app.web.console.told import Names, Told
+
+_ON_A_PAGE: Final = 50
+_MOST_INDEX: Final = 2**53 - 1
+_NAMED: Final = {
+    "username": "Username",
+    "user_id": "User id",
+    "video_id": "Video id",
+    "comment_id": "Comment id",
+    "playlist_id": "Playlist id",
+}
+_TEXTS: Final = (
+    "type",
+    "person",
+    "project",
+    "key",
+    "endpoint",
+    "verdict",
+    "rule",
+    "code",
+    "log_id",
+    "since",
+    "until",
+)
+
+
+async def show_calls(turn: Turn) -> Response:
+    """One's own calls, what they cost or saved, and why one was refused."""
+    wanted = turn.asked("entry").strip()
+    if wanted:
+        return turn.go(f"{PATH}/entries/{_entry_id(wanted)}")
+    before = _before(turn)
+    person = turn.who.person
+    turn.reads_log(person=person, before=before, limit=_ON_A_PAGE)
+    state = await turn.desk.registry.state()
+    found = await turn.desk.installation.database.read(
+        lambda conn: find_calls(conn, person, before=before, limit=_ON_A_PAGE + 1)
+    )
+    entries, onward = _page(turn, found, Names(state))
+    return turn.render("calls.html", entries=entries, onward=onward, is_first=before is None)
+
+
+async def show_log(turn: Turn) -> Response:
+    """Entries that meet what is asked for, newest first."""
+    wanted = turn.asked("entry").strip()
+    if wanted:
+        return turn.go(f"{PATH}/entries/{_entry_id(wanted)}")
+    state = await turn.desk.registry.state()
+    found: list[FoundEntry] = []
+    problem = ""
+    before = _before(turn)
+    try:
+        sought = _sought(turn)
+        looked_for = await filter_with_tags(state, sought, turn.desk.installation.seals)
+        turn.reads_log(**looked_for.said(), before=before, limit=_ON_A_PAGE)
+        found = list(
+            await turn.desk.installation.database.read(
+                lambda conn: find_entries(conn, looked_for, before=before, limit=_ON_A_PAGE + 1)
+            )
+        )
+    except Refusal as error:
+        problem = error.message
+    entries, onward = _page(turn, found, Names(state))
+    return turn.render(
+        "log.html",
+        entries=entries,
+        onward=onward,
+        is_first=before is None,
+        is_filtered=any(turn.asked(each) for each in (*_TEXTS, "named")),
+        asked=turn.asked,
+        types=TYPES,
+        named=_NAMED,
+        people=sorted(each.email for each in state.people),
+        projects=sorted(each.name for each in state.projects),
+        checkpoint=await _checkpoint(turn),
+        problem=problem,
+    )
+
+
+async def show_entry(turn: Turn) -> Response:
+    """One entry as a person reads it."""
+    return await _entry_page(turn, question=None)
+
+
+async def open_question(turn: Turn) -> Response:
+    """The same with the sealed question in the clear, which is itself logged."""
+    entry = _entry_id(turn.in_path("id"))
+    turn.reads_log(id=entry, question=True)
+    _, question = await turn.desk.installation.seals.question(entry)
+    return await _entry_page(turn, question=_pretty(exact_json.loads(question.encode())))
+
+
+async def get_receipt(turn: Turn) -> Response:
+    """The entry's receipt as a file, to be kept and checked offline."""
+    entry = _entry_id(turn.in_path("id"))
+    turn.reads_log(receipt=entry)
+    found = await turn.desk.installation.database.read(lambda conn: read_receipt(conn, entry))
+    if found is None or not _is_in_sight(turn, found.entry, Act.READ_LOG):
+        raise NotFound("There is no such entry that you could see.", rule="sight")
+    name = f'attachment; filename="{found.id}.tlog-proof"'
+    return Response(found.proof, media_type="text/plain", headers={"content-disposition": name})
+
+
+async def get_checkpoint(turn: Turn) -> Response:
+    """The newest signed checkpoint as a file."""
+    note = await turn.desk.installation.database.read(newest_note)
+    turn.reads_log(checkpoint=Checkpoint.parse(text_of(note)).size)
+    name = 'attachment; filename="checkpoint"'
+    return Response(note, media_type="text/plain", headers={"content-disposition": name})
+
+
+async def _entry_page(turn: Turn, question: str | None) -> Response:
+    entry = _entry_id(turn.in_path("id"))
+    if question is None:
+        turn.reads_log(id=entry)
+    found = await turn.desk.installation.database.read(lambda conn: find_entry(conn, entry))
+    told = None if found is None else Told(found, Names(await turn.desk.registry.state()))
+    if told is None or not _is_in_sight(turn, told.entry, *LOG_ACTS):
+        raise NotFound("There is no such entry that you could see.", rule="sight")
+    return turn.render(
+        "entry.html",
+        told=told,
+        raw=_pretty(told.entry) if told.entry else "",
+        question=question,
+        is_sealed="sealed" in told.entry,
+        gets_receipt=_is_in_sight(turn, told.entry, Act.READ_LOG),
+    )
+
+
+def _is_in_sight(turn: Turn, entry: Any, *acts: Act) -> bool:
+    """Whether they read the log, or did themselves what the entry tells."""
+    actor = entry.get("actor", {})
+    return turn.may(*acts) or actor.get("principal") == turn.who.person
+
+
+async def _checkpoint(turn: Turn) -> dict[str, Any] | None:
+    installation = turn.desk.installation
+    try:
+        note = await installation.database.read(newest_note)
+    except BursarError:
+        return None
+    found = Checkpoint.parse(text_of(note))
+    vkey = installation.signer.verifier(found.origin).vkey
+    return {"origin": found.origin, "size": found.size, "root": found.root.hex(), "vkey": vkey}
+
+
+def _sought(turn: Turn) -> Sought:
+    given: dict[str, Any] = {each: turn.asked(each).strip()[:320] or None for each in _TEXTS}
+    named, kind = turn.asked("named").strip()[:200], turn.asked("kind")
+    if named and kind not in _NAMED:
+        raise InvalidParams("Choose what it is that the question names.", rule="request")
+    least = 1 if turn.asked("cost") == "yes" else None
+    return Sought(**given, least_requests=least, named=[(kind, named)] if named else ())
+
+
+def _page(turn: Turn, found: Any, names: Names) -> tuple[list[Told], str]:
+    """The entries of a page, and the address of the next; none where there is no more."""
+    entries = [Told(each, names) for each in found[:_ON_A_PAGE]]
+    if len(found) <= _ON_A_PAGE:
+        return entries, ""
+    query = {**dict(turn.request.query_params), "before": str(entries[-1].found.index)}
+    return entries, f"{turn.request.url.path}?{urlencode(query)}"
+
+
+def _before(turn: Turn) -> int | None:
+    text = turn.asked("before")
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 16 or int(text) > _MOST_INDEX:
+        raise InvalidParams("This page begins nowhere; start again from the first.", rule="request")
+    return int(text)
+
+
+def _entry_id(text: str) -> str:
+    wanted = text.strip().lower()
+    if len(wanted) != 32 or any(each not in "0123456789abcdef" for each in wanted):
+        raise NotFound(
+            "An entry's id has 32 characters from 0 to 9 and a to f, such as error.log_id.", rule="sight"
+        )
+    return wanted
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
+
+
+PAGES: Final = (
+    Page(method="GET", path="/calls", answer=show_calls, acts=OWN_KEYS),
+    Page(method="GET", path="/entries/{id}", answer=show_entry, acts=SELF),
+    Page(
+        method="POST",
+        path="/entries/{id}/question",
+        answer=open_question,
+        acts=frozenset({Act.READ_LOG}),
+        back=show_entry,
+    ),
+    Page(method="GET", path="/entries/{id}/receipt", answer=get_receipt, acts=SELF),
+    Page(method="GET", path="/audit", answer=show_log, acts=LOG_ACTS),
+    Page(method="GET", path="/audit/checkpoint", answer=get_checkpoint, acts=LOG_ACTS),
+)

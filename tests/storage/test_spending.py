@@ -1,0 +1,59 @@
+import datetime as dt
+
+import pytest
+
+from app.audit.entries import Draft, Value
+from app.storage.engines import open_database
+from app.storage.log import append
+from app.storage.schema import migrate
+from app.storage.spending import find_calls, read_day
+from tests.signing import boot
+
+pytestmark = pytest.mark.anyio
+
+
+def call(kind: str, person: str, **more: Value) -> Draft:
+    actor: Value = {"kind": "key", "principal": person, "project": "p", "credential": "c"}
+    decided: Value = {"verdict": "allowed", "rule": "endpoint-approved/1"}
+    return Draft(type=kind, fields={"actor": actor, "op": "video/query", "decision": decided, **more})
+
+
+REFUSED: Value = {"verdict": "refused", "rule": "date-span/1", "code": "invalid_params"}
+
+
+async def test_a_day_tells_spend_refusals_and_what_cost_nothing(database_url: str) -> None:
+    await migrate(database_url)
+    database = open_database(database_url)
+    try:
+        await append(
+            database,
+            boot("r", "b"),
+            [
+                call("intent", "ada", quota={"reserved": {"requests": 1, "records": 100}}),
+                call("outcome", "ada", quota={"charged": {"requests": 1, "records": 20}}),
+                call("outcome", "ada", quota={"charged": {"requests": 1, "records": 5}}),
+                call("decision", "ada", cache={"state": "hit"}),
+                call("decision", "ada", cache={"state": "hit"}),
+                call("decision", "bob", decision=REFUSED),
+                Draft(type="decision", fields={"actor": {"kind": "person", "principal": "ada"}}),
+            ],
+        )
+        day = await database.read(lambda conn: read_day(conn, since_us=0))
+        assert sum(each.requests for each in day.spent) == 2
+        assert sum(each.records for each in day.spent) == 25
+        assert {(each.credential, each.project) for each in day.spent} == {("c", "p")}
+        assert day.refused == {("date-span/1", "invalid_params"): 1}
+        assert day.reused == {"p": 2}
+        assert not day.is_capped
+        tomorrow = int(dt.datetime.now(dt.UTC).timestamp() + 86_400) * 1_000_000
+        later = await database.read(lambda conn: read_day(conn, since_us=tomorrow))
+        assert (later.spent, later.refused, later.reused) == ([], {}, {})
+
+        mine = await database.read(lambda conn: find_calls(conn, "ada", before=None, limit=10))
+        assert [each.index for each in mine] == [4, 3, 2, 1]
+        rest = await database.read(lambda conn: find_calls(conn, "ada", before=3, limit=1))
+        assert [each.index for each in rest] == [2]
+        theirs = await database.read(lambda conn: find_calls(conn, "bob", before=None, limit=10))
+        assert [each.index for each in theirs] == [5]
+    finally:
+        await database.close()

@@ -1,0 +1,121 @@
+"""The log in a browser: one's own calls, entries in words, filters and receipts."""
+
+import re
+
+import httpx
+import pytest
+
+from tests.web.conftest import House
+from tests.web.console.conftest import Opened, signed_in, text_of
+
+pytestmark = pytest.mark.anyio
+
+VIDEO = "/v2/research/video/query/?fields=id"
+BEYOND = {
+    "query": {"and": [{"field_name": "region_code", "operation": "EQ", "field_values": ["US"]}]},
+    "start_date": "20260101",
+    "end_date": "20260930",
+}
+
+
+async def refused_call(house: House, name: str) -> str:
+    """The id of the entry of a call that was refused."""
+    headers = {"authorization": f"Bearer {house.keys[name].api_key}"}
+    research = house.app.state.research
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=research), base_url="http://bursar.test"
+    ) as client:
+        answer = await client.post(VIDEO, json=BEYOND, headers=headers)
+    assert answer.status_code == 400
+    found: str = answer.json()["error"]["log_id"]
+    return found
+
+
+async def test_a_refused_call_is_explained_to_its_owner_and_to_nobody_else(
+    shared_house: House, browser: Opened
+) -> None:
+    entry = await refused_call(shared_house, "bob")
+    bob = await signed_in(browser, shared_house, "bob")
+    listed = await bob.get("/calls")
+    assert f"/console/entries/{entry}" in listed.text
+    looked_up = await bob.get(f"/calls?entry={entry.upper()}")
+    assert looked_up.headers["location"] == f"/console/entries/{entry}"
+    page = await bob.get(f"/entries/{entry}")
+    told = text_of(page)
+    assert "Refused." in told
+    assert "Nothing was spent." in told
+    assert "elections" in told
+    receipt = await bob.get(f"/entries/{entry}/receipt")
+    assert receipt.text.startswith("c2sp.org/tlog-proof@v1\n")
+    assert "attachment" in receipt.headers["content-disposition"]
+    ada = await signed_in(browser, shared_house, "ada")
+    assert (await ada.get(f"/entries/{entry}")).status_code == 404
+    assert (await ada.get(f"/entries/{entry}/receipt")).status_code == 404
+    assert entry not in (await ada.get("/calls")).text
+
+
+async def test_compliance_finds_entries_and_opens_one(shared_house: House, browser: Opened) -> None:
+    entry = await refused_call(shared_house, "bob")
+    dpo = await signed_in(browser, shared_house, "dpo")
+    found = await dpo.get("/audit?person=bob@example.edu&verdict=refused&project=elections")
+    assert f"/console/entries/{entry}" in found.text
+    none = await dpo.get("/audit?person=bob@example.edu&verdict=refused&project=elections&type=outcome")
+    assert "Nothing meets all of that" in text_of(none)
+    wrong = await dpo.get("/audit?person=never@example.edu")
+    assert wrong.status_code == 200
+    assert "There is no person" in text_of(wrong)
+    page = await dpo.get(f"/entries/{entry}")
+    assert "bob@example.edu" in text_of(page)
+    checkpoint = await dpo.get("/audit/checkpoint")
+    assert checkpoint.text.count("\n") >= 4
+
+
+async def test_pages_of_the_log_follow_each_other_without_a_gap(shared_house: House, browser: Opened) -> None:
+    dpo = await signed_in(browser, shared_house, "dpo")
+    for _ in range(60):
+        await shared_house.get("bob", "/api/v1/me")
+    first = await dpo.get("/audit?person=bob@example.edu")
+    onward = re.findall(r'href="(/console/audit\?[^"]*before=\d+[^"]*)" rel="next"', first.text)
+    assert len(onward) == 1
+    second = await dpo.client.get(onward[0].replace("&amp;", "&"))
+    shown = [
+        [int(each) for each in re.findall(r'data-label="Entry" class="num">(\d+)<', page.text)]
+        for page in (first, second)
+    ]
+    assert len(shown[0]) == 50
+    assert shown[0] == sorted(shown[0], reverse=True)
+    assert max(shown[1]) < min(shown[0])
+
+
+@pytest.mark.parametrize(
+    "query", ["before=x", "before=-1", "before=" + "9" * 30, "entry=zz", "kind=x&named=y", "since=x"]
+)
+async def test_what_makes_no_sense_is_said_so(shared_house: House, browser: Opened, query: str) -> None:
+    dpo = await signed_in(browser, shared_house, "dpo")
+    answer = await dpo.get(f"/audit?{query}")
+    assert answer.status_code in {200, 303, 400, 404}
+    if answer.status_code == 200:
+        assert "That did not work." in text_of(answer)
+
+
+async def test_looking_at_the_log_is_in_the_log(fresh_house: House, browser: Opened) -> None:
+    dpo = await signed_in(browser, fresh_house, "dpo")
+    await dpo.get("/audit?verdict=refused")
+    items = (await fresh_house.get("dpo", "/api/v1/audit/entries?type=audit_read&limit=5")).json()["items"]
+    reads = [each["entry"]["reads"] for each in items if each["entry"]["http"]["route"] == "/console/audit"]
+    assert reads[0]["verdict"] == "refused"
+
+
+async def test_today_shows_budgets_refusals_and_health(shared_house: House, browser: Opened) -> None:
+    await refused_call(shared_house, "bob")
+    it = await signed_in(browser, shared_house, "it")
+    told = text_of(await it.get("/today"))
+    for part in (
+        "Requests left on credential main",
+        "1,000",
+        "elections",
+        "Refused today",
+        "Audit log",
+        "signed",
+    ):
+        assert part in told
