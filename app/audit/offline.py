@@ -560,14 +560,25 @@ class Report:
         }
 
 
+class Beside(NamedTuple):
+    """What did not fit into an entry: a digest of the sealed question (nonce and ciphertext), and further tags."""
+
+    question: str | None
+    tags: tuple[object, ...]
+
+
 class Columns(NamedTuple):
-    """What stands beside an entry to find it by; `facts` is None where that row is missing."""
+    """What stands beside an entry to find it by; `facts` is None where that row is missing.
+
+    `beside` is None where nobody looked, as in an export.
+    """
 
     id: object
     type: object
     ts_us: object
     facts: Facts | None
     tags: tuple[object, ...]
+    beside: Beside | None = None
 
 
 class Row(NamedTuple):
@@ -653,8 +664,9 @@ class Verification:
         self._last_us = 0
         self._boots = _Boots(self.report, self._holes)
         self._calls = _Calls(self.report, self._holes, lease_us=lease_s * 1_000_000, min_index=head.min_index)
-        self._epochs: list[tuple[int, dict[str, Any]]] = []
+        self._epochs: list[_Epoch] = []
         self._min_indexes: set[int] = {0}
+        self._lost = 0
         self._copies = list(self._evidence.copies)
         self._stored_nodes: dict[tuple[int, int], bytes] = {}
         if 0 in self._wanted:
@@ -674,7 +686,9 @@ class Verification:
 
     def take(self, row: Row) -> None:
         """Check one row; rows come by rising index."""
-        index, end = row.ix, self.report.size
+        index = row.ix
+        # Without a checkpoint nothing says where the log ends; each row is looked at by itself.
+        end = index + 1 if self.checkpoint is None else self.report.size
         if index >= end or index < self._next:
             where = (
                 "beyond the end that the checkpoint signs" if index >= end else "after one of a higher number"
@@ -805,9 +819,11 @@ class Verification:
         if kind in {"intent", "outcome", "decision", "admin"}:
             self._calls.take(index, kind, entry, ts_us)
         elif kind == "epoch":
-            self._epochs.append((index, entry))
+            self._epochs.append(self._epoch(index, _object(entry, "epoch")))
         elif kind == "prune":
-            self._min_indexes |= {each for each in _integers(entry) if each <= index}
+            said = _object(entry, "prune").get("min_index")
+            if type(said) is int and said <= index:
+                self._min_indexes.add(said)
 
     def _check_columns(self, index: int, entry: dict[str, Any], columns: Columns) -> None:
         for name, found in (("id", columns.id), ("type", columns.type), ("ts_us", columns.ts_us)):
@@ -822,6 +838,22 @@ class Verification:
             self.report.add("columns", index, f"the column {', '.join(names)} is another than the entry says")
         if columns.tags != tags_of(entry):
             self.report.add("columns", index, "the entry's tags are others than it says")
+        if columns.beside is not None and columns.beside != Beside(None, ()):
+            self._check_beside(index, entry, columns.beside)
+        elif columns.beside is not None and ("about_more" in entry or "sha256" in _object(entry, "sealed")):
+            self.report.add("columns", index, "what was kept beside the entry is missing", shows=GAP)
+
+    def _check_beside(self, index: int, entry: Mapping[str, Any], beside: Beside) -> None:
+        if beside.question != _object(entry, "sealed").get("sha256"):
+            self.report.add(
+                "columns", index, "the question kept beside the entry is not the one that it names"
+            )
+        more = _object(entry, "about_more")
+        digest = (
+            _sha256("\n".join(sorted(map(str, beside.tags))).encode()).hexdigest() if beside.tags else None
+        )
+        if (len(beside.tags), digest) != (more.get("count", 0), more.get("sha256")):
+            self.report.add("columns", index, "the tags kept beside the entry are not those that it names")
 
     def finish(self) -> Report:
         """What was found, once every row has been taken."""
@@ -840,6 +872,7 @@ class Verification:
             )
         self._boots.finish()
         self._calls.finish()
+        self._check_epochs(checkpoint)
         self._check_evidence(checkpoint)
         return report
 
@@ -850,61 +883,105 @@ class Verification:
         if self._tree.size == checkpoint.size and checkpoint.root not in roots:
             self.report.add("tree", None, "the leaf hashes do not make the root that was signed")
 
+    def _epoch(self, index: int, said: Mapping[str, Any]) -> "_Epoch":
+        """The epoch that an entry begins; what it says of the one before is checked as far as it can be."""
+        numbers = [said.get(name) for name in ("number", "agreed", "known")]
+        number, agreed, known = (each if type(each) is int else 0 for each in numbers)
+        if said.get("restored_size") != index or not agreed <= index or number < 2:
+            self.report.add("epoch", index, "the entry does not say from where on the log went on")
+        try:
+            before = read_checkpoint(str(said.get("checkpoint")).encode(), self._keys)
+            if _name_of(before.origin)[0] != _name_of(self.report.origin)[0]:
+                self.report.add("epoch", index, "the checkpoint that the entry cites is of another log")
+        except NotAsItShouldBe as error:
+            self.report.add("epoch", index, f"the checkpoint that the entry cites: {error}")
+        return _Epoch(number, agreed, known, _amounts(said.get("beyond")))
+
+    def _check_epochs(self, checkpoint: Checkpoint) -> None:
+        begun = max((each.number for each in self._epochs), default=1)
+        _, now = _name_of(checkpoint.origin)
+        if now != begun and not (self.report.min_index and begun < now):
+            self.report.add(
+                "epoch", None, f"the checkpoint is of epoch {now}, and the log's entries begin {begun}"
+            )
+        if [each.number for each in self._epochs] != sorted({each.number for each in self._epochs}):
+            self.report.add("epoch", None, "epochs do not follow each other")
+
     def _check_evidence(self, checkpoint: Checkpoint) -> None:
-        ends = {checkpoint.origin: checkpoint.size, **self._ended_epochs(checkpoint)}
-        lost = 0
         for each in self._evidence.statements:
             self.report.counted[f"{each.check}s"] += 1
-            origin, size, root = each.checkpoint
-            if origin not in ends:
-                self.report.add(each.check, None, f"{each.place}: it is of another log, {origin}")
-            elif size > ends[origin] and origin != checkpoint.origin:
-                lost += 1
-            elif size > ends[origin]:
-                detail = f"{each.place}: the log had {size} entries, and now it has {ends[origin]}"
-                self.report.add(each.check, ends[origin], detail, shows=GAP)
-            elif self._is_whole and root not in self._roots.get(size, {root}):
-                self.report.add(
-                    each.check, None, f"{each.place}: the first {size} entries are not what they were"
-                )
+            self._check_statement(each, checkpoint)
         for held in self._evidence.held:
-            self._check_held(held, ends)
-        if lost:
-            self.report.notes.append(f"{lost} kept checkpoints are of what a restored backup had lost")
+            self._check_held(held, checkpoint)
+        if self._lost:
+            self.report.notes.append(
+                f"{self._lost} kept checkpoints and receipts are of what was lost before an epoch began, as the log says"
+            )
 
-    def _check_held(self, held: Held, ends: Mapping[str, int]) -> None:
-        end = ends.get(held.origin)
-        found = self._leaves.get(held.ix)
+    def _check_statement(self, kept: Statement, checkpoint: Checkpoint) -> None:
+        origin, size, root = kept.checkpoint
+        end = self._end_of(kept.check, kept.place, origin, checkpoint)
         if end is None:
-            self.report.add("receipt", None, f"{held.place}: it is of another log, {held.origin}")
-        elif found is not None and held.ix < end and found != held.leaf_hash:
-            self.report.add("receipt", held.ix, f"{held.place}: the entry is another than the receipt's")
-        elif found is None and held.origin == self.report.origin:
-            self.report.add("receipt", held.ix, f"{held.place}: the log has no such entry", shows=GAP)
-
-    def _ended_epochs(self, checkpoint: Checkpoint) -> dict[str, int]:
-        """Origins of before, each with the size with which the log went on under another."""
-        ends: dict[str, int] = {}
-        for index, entry in self._epochs:
-            said = _object(entry, "epoch")
-            old = said.get("old_origin")
-            if not isinstance(old, str) or old == checkpoint.origin:
-                self.report.add("epoch", index, "the entry does not name the epoch before")
-                continue
-            ends[old] = min(index, ends.get(old, index))
-            if said.get("restored_size") != index:
+            return
+        if size <= end:
+            if self._is_whole and root not in self._roots.get(size, {root}):
                 self.report.add(
-                    "epoch", index, f"the entry says that the log went on at {said.get('restored_size')}"
+                    kept.check, None, f"{kept.place}: the first {size} entries are not what they were"
                 )
-        return ends
+        elif self._is_told_lost(origin, size):
+            self._lost += 1
+        else:
+            detail = f"{kept.place}: the log had {size} entries, and {end} of them are left"
+            self.report.add(kept.check, end, detail, shows=GAP)
+
+    def _check_held(self, held: Held, checkpoint: Checkpoint) -> None:
+        end = self._end_of("receipt", held.place, held.origin, checkpoint)
+        if end is None:
+            return
+        found = self._leaves.get(held.ix)
+        if held.ix >= end:
+            if self._is_told_lost(held.origin, held.ix + 1):
+                self._lost += 1
+            else:
+                self.report.add("receipt", held.ix, f"{held.place}: the log has no such entry", shows=GAP)
+        elif found is not None and found != held.leaf_hash:
+            self.report.add("receipt", held.ix, f"{held.place}: the entry is another than the receipt's")
+
+    def _end_of(self, check: str, place: str, origin: str, checkpoint: Checkpoint) -> int | None:
+        """How many entries of an epoch are still there; None where the origin is not one of this log's past."""
+        base, epoch = _name_of(origin)
+        own, now = _name_of(checkpoint.origin)
+        if base != own:
+            self.report.add(check, None, f"{place}: it is of another log, {origin}")
+            return None
+        if epoch > now:
+            self.report.add(check, None, f"{place}: it is of a later epoch, {origin}", shows=GAP)
+            return None
+        return min((each.agreed for each in self._epochs if each.number > epoch), default=checkpoint.size)
+
+    def _is_told_lost(self, origin: str, size: int) -> bool:
+        """Whether an epoch that came later says that so many entries were not there any more."""
+        _, epoch = _name_of(origin)
+        later = [each for each in self._epochs if each.number > epoch]
+        return any(each.agreed < size <= each.known or size <= each.beyond.get(origin, 0) for each in later)
 
 
-def _integers(value: object) -> Iterator[int]:
-    if type(value) is int:
-        yield value
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _integers(each)
+class _Epoch(NamedTuple):
+    """What a new epoch says of the log before it, of which `known` entries were known, and `agreed` are there."""
+
+    number: int
+    agreed: int
+    known: int
+    beyond: Mapping[str, int]
+
+
+_NUMBERED: Final = re.compile(r"(.+)/([2-9]|[1-9][0-9]{1,3})")
+
+
+def _name_of(origin: str) -> tuple[str, int]:
+    """The log's own name, and the epoch: `example.edu/log/2` is the second of `example.edu/log`."""
+    found = _NUMBERED.fullmatch(origin)
+    return (origin, 1) if found is None else (found[1], int(found[2]))
 
 
 def _unsigned_checkpoint(note: bytes) -> Checkpoint:

@@ -3,6 +3,7 @@
 On SQLite texts are read as bytes, since a changed byte may leave something that is no text.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from app.administration.changes import Actor
 from app.administration.reading import reading
 from app.audit.facts import FACT_NAMES
 from app.audit.offline import (
+    Beside,
     Columns,
     Evidence,
     Facts,
@@ -30,13 +32,23 @@ from app.errors import BadSetting, LogBroken, NotReady, Unavailable
 from app.identity.roles import Act
 from app.storage.engines import Database
 from app.storage.log import Boot, append
-from app.storage.tables import AboutRow, EntryRow, FactRow, HeadRow, TreeNodeRow, table
+from app.storage.tables import (
+    AboutRow,
+    EntryRow,
+    FactRow,
+    FurtherAboutRow,
+    HeadRow,
+    SealedQuestionRow,
+    TreeNodeRow,
+    table,
+)
 
 _AT_ONCE: Final = 5_000
 """Rows that are read with one statement: the database waits for the next no longer than it allows."""
 _head, _entry, _fact, _about, _node = (
     table(row) for row in (HeadRow, EntryRow, FactRow, AboutRow, TreeNodeRow)
 )
+_further, _question = table(FurtherAboutRow), table(SealedQuestionRow)
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 _NUMBERS: Final = frozenset({"ix", "ts_us", "requests", "records"})
 
@@ -70,33 +82,48 @@ class StoredRows:
         self._entries = _Columns(conn, _entry, ("ix", "id", "type", "ts_us", "leaf", "leaf_hash"))
         self._facts = _Columns(conn, _fact, ("ix", *FACT_NAMES))
         self._tags = _Columns(conn, _about, ("ix", "tag"))
+        self._more = _Columns(conn, _further, ("ix", "tag"))
+        self._questions = _Columns(conn, _question, ("ix", "nonce", "ct"))
 
     def between(self, after: int, until: int, *, limit: int) -> tuple[list[Row], list[int]]:
         """At most so many entries above one index, up to and with another; and indexes that have columns alone."""
         entries = self._entries.between(after, until, limit=limit)
         # The last part looks beyond the last entry, where nothing should be.
         until = entries[-1][0] if len(entries) == limit else until
-        return _joined(entries, self._facts.between(after, until), self._tags.between(after, until))
+        beside = (self._facts, self._tags, self._more, self._questions)
+        return _joined(entries, *(each.between(after, until) for each in beside))
 
     def at(self, places: Sequence[int]) -> list[Row]:
         """The entries of these indexes, by rising index."""
-        rows, _ = _joined(*(each.at(places) for each in (self._entries, self._facts, self._tags)))
+        beside = (self._facts, self._tags, self._more, self._questions)
+        rows, _ = _joined(self._entries.at(places), *(each.at(places) for each in beside))
         return rows
 
 
 def _joined(
-    entries: Sequence[Any], facts_rows: Sequence[Any], tag_rows: Sequence[Any]
+    entries: Sequence[Any],
+    facts_rows: Sequence[Any],
+    tag_rows: Sequence[Any],
+    more_rows: Sequence[Any],
+    questions: Sequence[Any],
 ) -> tuple[list[Row], list[int]]:
     facts: dict[int, Facts] = {row[0]: tuple(map(_text, row[1:])) for row in facts_rows}
-    tags: dict[int, list[str]] = {}
-    for index, tag in tag_rows:
-        tags.setdefault(index, []).append(str(_text(tag)))
+    tags, more = _by_index(tag_rows), _by_index(more_rows)
+    digests = {ix: hashlib.sha256(bytes(nonce) + bytes(ct)).hexdigest() for ix, nonce, ct in questions}
     rows = []
     for index, entry_id, kind, ts_us, leaf, leaf_hash in entries:
+        beside = Beside(digests.pop(index, None), tuple(more.pop(index, ())))
         about = tuple(sorted(tags.pop(index, ())))
-        columns = Columns(_text(entry_id), _text(kind), ts_us, facts.pop(index, None), about)
+        columns = Columns(_text(entry_id), _text(kind), ts_us, facts.pop(index, None), about, beside)
         rows.append(Row(index, bytes(leaf or b""), bytes(leaf_hash or b""), columns))
-    return rows, [*facts, *tags]
+    return rows, [*facts, *tags, *more, *digests]
+
+
+def _by_index(rows: Sequence[Any]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for index, tag in rows:
+        found.setdefault(index, []).append(str(_text(tag)))
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

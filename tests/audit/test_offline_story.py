@@ -1,6 +1,7 @@
 """What the offline verifier says of logs whose tree is sound, and whose entries tell something impossible."""
 
 import base64
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,9 +13,7 @@ import pytest
 from app.audit.canonical import encode
 from app.audit.notes import Checkpoint, Signer
 from app.audit.offline import (
-    Checkpoint as Signed,
-)
-from app.audit.offline import (
+    Beside,
     Evidence,
     Head,
     Held,
@@ -25,6 +24,9 @@ from app.audit.offline import (
     Unreadable,
     Verification,
     read_evidence,
+)
+from app.audit.offline import (
+    Checkpoint as Signed,
 )
 from app.audit.proofs import inclusion
 from app.audit.receipts import ProvenEntry
@@ -377,7 +379,7 @@ def test_a_pruned_log_verifies_and_says_so_and_needs_an_entry_that_says_it() -> 
     story = started()
     for _ in range(5):
         story.ends(story.sends())
-    story.tell("prune", min_index=8)
+    story.tell("prune", prune={"min_index": 8})
     rows = pruned(story, 8)
     report = verified(rows, min_index=8)
     assert (report.problems, report.shown()["pruned"], report.shown()["verified"]) == ([], True, True)
@@ -390,7 +392,7 @@ def test_a_pruned_log_verifies_and_says_so_and_needs_an_entry_that_says_it() -> 
 
 def test_a_limit_of_before_the_content_that_is_kept_accuses_nobody() -> None:
     story = started(("project", "j1", "requests/day", 1))
-    story.tell("prune", min_index=2)
+    story.tell("prune", prune={"min_index": 2})
     for _ in range(3):
         story.ends(story.sends())
     report = verified(pruned(story, 2), min_index=2)
@@ -546,3 +548,90 @@ def test_a_checkpoint_by_another_key_is_not_the_logs() -> None:
     verification = Verification(Head(b"nothing"), [KEY])
     verification.take_all(rows)
     assert verification.finish().finding == "tamper"
+
+
+def begun(
+    story: Story, *, agreed: int | None = None, known: int = 30, old: str = ORIGIN, number: int = 2
+) -> None:
+    at = len(story.entries)
+    old_note = signed(story.rows(), old).decode()
+    said = {"number": number, "origin": f"{ORIGIN}/{number}", "restored_size": at, "old_origin": old}
+    said |= {"agreed": at if agreed is None else agreed, "known": known, "beyond": {}, "checkpoint": old_note}
+    story.tell("epoch", op="audit.new-epoch", epoch=said)
+
+
+def test_a_new_epoch_says_what_was_lost_and_nothing_else_may_be() -> None:
+    story = started()
+    for _ in range(3):
+        story.ends(story.sends())
+    lost = Statement("anchor", "lost", Signed(ORIGIN, 30, bytes(32)))
+    more = Statement("anchor", "more", Signed(ORIGIN, 31, bytes(32)))
+    past = Statement("anchor", "past", Signed(ORIGIN, 2, tree_root(story.rows()[:2])))
+    receipts = [Held("lost", 29, bytes(32), ORIGIN), Held("past", 1, story.rows()[1].leaf_hash, ORIGIN)]
+    assert story.verified(Evidence(statements=[lost])).finding == "gap"
+    begun(story)
+    second = f"{ORIGIN}/2"
+    report = story.verified(Evidence(statements=[lost, past], held=receipts), origin=second)
+    assert (report.problems, report.finding) == ([], None)
+    assert "2 kept checkpoints and receipts" in report.notes[0]
+    assert story.verified(Evidence(statements=[more]), origin=second).finding == "gap"
+    wrong = Statement("anchor", "past", Signed(ORIGIN, 2, bytes(32)))
+    assert story.verified(Evidence(statements=[wrong]), origin=second).finding == "tamper"
+    later = Statement("anchor", "later", Signed(f"{ORIGIN}/3", 2, bytes(32)))
+    assert story.verified(Evidence(statements=[later]), origin=second).finding == "gap"
+    # Under the old origin the log must not go on, and no epoch begins without its entry.
+    assert [each.check for each in story.verified().problems] == ["epoch"]
+    assert [each.check for each in started().verified(origin=second).problems] == ["epoch"]
+
+
+def test_an_epoch_that_agrees_with_less_than_it_restored_is_held_to_that() -> None:
+    story = started()
+    for _ in range(3):
+        story.ends(story.sends())
+    begun(story, agreed=4)
+    second = f"{ORIGIN}/2"
+    forked = Statement("anchor", "forked", Signed(ORIGIN, 6, bytes(32)))
+    assert story.verified(Evidence(statements=[forked]), origin=second).finding is None
+    agreed = Statement("anchor", "agreed", Signed(ORIGIN, 4, bytes(32)))
+    assert story.verified(Evidence(statements=[agreed]), origin=second).finding == "tamper"
+
+
+def tree_root(rows: Sequence[Row]) -> bytes:
+    tree = Tree()
+    for row in rows:
+        tree.push(row.leaf_hash)
+    return tree.root()
+
+
+def test_an_epoch_that_cites_no_checkpoint_of_this_log_is_said() -> None:
+    for spoilt in ({"checkpoint": "x"}, {"restored_size": 2}, {"number": 1}, {"agreed": 50}):
+        story = started()
+        begun(story)
+        story.entries[-1]["epoch"] |= spoilt
+        found = {each.check for each in story.verified(origin=f"{ORIGIN}/2").problems}
+        assert found == {"epoch"}, spoilt
+
+
+def test_what_is_kept_beside_an_entry_is_what_the_entry_names() -> None:
+    digest = hashlib.sha256(b"nonce and ciphertext").hexdigest()
+    tags = hashlib.sha256(b"a\nb").hexdigest()
+    story = started()
+    story.tell("decision", sealed={"kid": "k", "sha256": digest}, about_more={"count": 2, "sha256": tags})
+    rows = story.rows()
+    columns = rows[-1].columns
+    assert columns is not None
+    for beside, holds in (
+        (Beside(digest, ("b", "a")), True),
+        (Beside(digest, ("a",)), False),
+        (Beside(digest, ("a", "c")), False),
+        (Beside("0" * 64, ("a", "b")), False),
+        (Beside(None, ("a", "b")), False),
+        (Beside(None, ()), False),
+        (None, True),
+    ):
+        report = verified([*rows[:-1], rows[-1]._replace(columns=columns._replace(beside=beside))])
+        assert (report.finding is None) is holds, beside
+    first = rows[0].columns
+    assert first is not None
+    stray = rows[0]._replace(columns=first._replace(beside=Beside(digest, ())))
+    assert [(each.check, each.ix) for each in verified([stray, *rows[1:]]).problems] == [("columns", 0)]
