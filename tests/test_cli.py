@@ -417,7 +417,7 @@ demo serve simulator init migrate apply doctor usage estimate | token issue | ke
 | limit set | limit remove | terms list | terms record | terms accept | rule list | rule set | rule value
 | proposal list | proposal confirm | proposal refuse | audit receipt | audit consistency
 | audit search | audit show
-| audit erase | audit prune | audit retention
+| audit about | audit erase | audit prune | audit retention
 """
 
 

@@ -14,6 +14,7 @@ import typer
 from app.cli import (
     asking,
     audit,
+    audit_about,
     audit_export,
     audit_search,
     audit_upkeep,
@@ -44,6 +45,7 @@ setting_up.register(app)
 quota.register(app)
 estimating.register(app)
 audit_export.register(audit.audits)
+audit_about.register(audit.audits)
 audit_search.register(audit.audits)
 audit_upkeep.register(audit.audits)
 for name, group in (

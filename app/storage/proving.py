@@ -10,13 +10,17 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from app.audit.filters import Filter
 from app.audit.receipts import ProvenEntry, ProvenGrowth, prove_entry, prove_growth
 from app.errors import InvalidParams, LogBroken, NotFound, StoreUnavailable
 from app.ids import EntryId
+from app.storage.searching import find_places
 from app.storage.tables import EntryRow, HeadRow, TreeNodeRow, table
 
 _head, _entry, _node = table(HeadRow), table(EntryRow), table(TreeNodeRow)
 _NOTE: Final = sa.select(_head.c.checkpoint)
+_AT_ONCE: Final = 500
+_ROW: Final = sa.select(_entry).where(_entry.c.ix == sa.bindparam("ix"))
 _LEAF_HASHES: Final = (
     sa.select(_entry.c.leaf_hash)
     .where(_entry.c.ix >= sa.bindparam("since"), _entry.c.ix < sa.bindparam("until"))
@@ -82,6 +86,28 @@ def receipt_of(conn: Connection, entry: str) -> ProvenEntry:
     found = read_receipt(conn, entry)
     if found is None:
         raise NotFound(f"The log has no entry {entry}.")
+    return found
+
+
+def receipts_of(conn: Connection, wanted: Filter) -> list[ProvenEntry]:
+    """Receipts of all entries that meet the filter, the oldest first, under one checkpoint."""
+    places: list[int] = []
+    while part := find_places(conn, wanted, before=places[-1] if places else None, limit=_AT_ONCE):
+        places += part
+    note, hashes = newest_note(conn), StoredHashes(conn)
+    found = []
+    for place in reversed(places):
+        row = conn.execute(_ROW, {"ix": place}).one()
+        found.append(
+            prove_entry(
+                hashes,
+                entry=EntryId(row.id),
+                index=place,
+                leaf=bytes(row.leaf),
+                leaf_hash=bytes(row.leaf_hash),
+                note=note,
+            )
+        )
     return found
 
 
