@@ -123,6 +123,7 @@ async def initialise(
     master = ensure_master_key(settings.master_key_path, may_create=True)
     ensure_log_key(settings.log_key_path)
     await _name_log(settings)
+    await _have_seal_key(settings)
     async with _opened(settings.owner_database_url, settings, master) as office:
         admin = await ensure_admin(office.registry, office.mint, actor, email=email)
         token = await issue_token(office.registry, office.mint, actor, email=admin) if wants_token else None
@@ -135,6 +136,17 @@ async def _name_log(settings: Settings) -> None:
     database = open_database(settings.owner_database_url)
     try:
         await database.write(lambda conn: name_log(conn, f"{host}/bursar/{secrets.token_hex(4)}"))
+    finally:
+        await database.close()
+
+
+async def _have_seal_key(settings: Settings) -> None:
+    """Have the file that wraps the keys of sealed questions, so that it can be handed to other hosts before they serve."""
+    database = open_database(settings.owner_database_url)
+    try:
+        await SqlSeals(
+            database=database, file=SealKeyFile(settings.seal_key_path), clock=SystemClock()
+        ).start()
     finally:
         await database.close()
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -56,6 +57,14 @@ def entries(installation: Installation) -> int:
     return int(float(line.split()[1]))
 
 
+def await_checkpoint(data_dir: Path, size: int) -> None:
+    """Return once the gateway has noted a checkpoint of that size for its next start."""
+    deadline = time.monotonic() + 30
+    while int((data_dir / "newest.checkpoint").read_text().splitlines()[1]) < size:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def problems(installation: Installation) -> list[str]:
     found = installation.bursar("doctor", check=False)["findings"]
     return [each["code"] for each in found if each["severity"] == "problem"]
@@ -74,6 +83,8 @@ def test_sqlite_comes_back_from_a_copy_made_while_it_served(tmp_path: Path) -> N
         copy = done("backup.sh", "sqlite", kept / "database", environ=environ)
         assert ask(old, key, 2) == 200
 
+        await_checkpoint(home / "data", entries(old))
+
         # A disk is lost, and the machine with it.
         assert old.gateway is not None
         old.gateway.kill()
@@ -84,8 +95,14 @@ def test_sqlite_comes_back_from_a_copy_made_while_it_served(tmp_path: Path) -> N
         done("restore.sh", "sqlite", copy, environ=environ)
         assert problems(old) == []
         old.bursar("audit", "verify")
+
+        # Whoever kept a newer checkpoint knows that entries are gone, and so does a gateway that finds it.
+        shutil.copy(tmp_path / "evidence" / "newest.checkpoint", home / "data")
+        with pytest.raises(RuntimeError, match="audit_rollback_detected"):
+            old.start()
+        old.bursar("audit", "new-epoch", "--reason", "a disk broke, restored from the copy")
         old.start()
-        assert entries(old) >= counted
+        assert entries(old) > counted
         assert ask(old, key, 3) == 200
         assert old.bursar("audit", "verify") is not None
         refused = script("restore.sh", "sqlite", copy, environ=environ)

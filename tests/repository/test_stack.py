@@ -219,15 +219,31 @@ def test_a_pod_has_no_right_that_it_does_not_need() -> None:
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["runAsUser"] == 10001
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        (container,) = pod["containers"]
-        assert container["securityContext"] == {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
-        assert "memory" in container["resources"]["limits"]
+        for container in (*pod["initContainers"], *pod["containers"]):
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert "memory" in container["resources"]["limits"]
         modes = [each["secret"]["defaultMode"] for each in pod["volumes"] if "secret" in each]
         assert modes == [0o400, 0o400]
+
+
+def test_keys_that_a_secret_holds_come_to_where_bursar_reads_them(tmp_path: Path) -> None:
+    for _, pod in pods():
+        (copier,) = pod["initContainers"]
+        shell, option, script = copier["command"]
+        for kept in ("keys", "data"):
+            (tmp_path / kept).mkdir(exist_ok=True)
+        for name in ("master.key", "log.key", "seal.key", "seal.keys"):
+            (tmp_path / "keys" / name).write_text(name)
+        (tmp_path / "keys" / "..data").write_text("of Kubernetes")
+        here = re.sub(r"(?<=\s)/(keys|data)/", rf"{tmp_path}/\1/", script)
+        for _ in range(2):  # a pod that starts again finds the files of the last time
+            assert run(shell, option, here).returncode == 0
+        found = {each.name: each.stat().st_mode & 0o777 for each in (tmp_path / "data").iterdir()}
+        assert found == dict.fromkeys(("master.key", "log.key", "seal.key", "seal.keys"), 0o400)
 
 
 def test_kubernetes_waits_longer_than_a_gateway_takes_to_leave() -> None:
