@@ -50,6 +50,7 @@ class Heartbeats:
         self._every_s = every_s
         self._config = config
         self._release = release
+        self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -59,10 +60,9 @@ class Heartbeats:
 
     async def stop(self) -> None:
         """Write the last one, if it can be written; call when nothing else of this process will be."""
+        self._stopping.set()
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await self._task
         try:
             await self.beat("shutdown")
         except BursarError as error:
@@ -76,8 +76,7 @@ class Heartbeats:
         return wait_s
 
     async def _go_on(self, wait_s: float) -> None:
-        while True:
-            await asyncio.sleep(wait_s)
+        while not await self._is_stopped_within(wait_s):
             try:
                 wait_s = await self.beat()
             except Unavailable:
@@ -85,6 +84,12 @@ class Heartbeats:
             except Exception:  # noqa: BLE001 - the next try may find it mended, and silence would be a gap
                 _log.exception("a heartbeat could not be written")
                 wait_s = _TRY_AGAIN_S
+
+    async def _is_stopped_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        return self._stopping.is_set()
 
     def _beat(self, conn: Connection, what: What) -> tuple[LockedHead, float]:
         head = lock_head(conn, self._database, self._boot)
