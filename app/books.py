@@ -117,6 +117,14 @@ class Books(Protocol):
         """Log a request that did not go upstream; with `revision`, only if the directory is still that."""
         ...
 
+    async def turn_away(self, decision: Draft, *, source: str) -> Receipt:
+        """Log the refusal of a request whose sender is unknown.
+
+        Many of them from one `source` at once share an entry that counts them, and then the receipt is that
+        entry's. A source is a network address; it is kept for a second and not logged.
+        """
+        ...
+
     async def serve(
         self, decision: Draft, wants: Sequence[Want], *, owners: Owners, revision: int
     ) -> Served | Exhausted | Superseded:

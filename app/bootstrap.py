@@ -18,6 +18,7 @@ from app.clock import Clock, SystemClock
 from app.errors import BadSetting, BursarError, NotFound
 from app.fetching import Upstream
 from app.gateway import Gateway
+from app.identity.attempts import Attempts
 from app.identity.bearers import Bearers
 from app.identity.keys import AccessTokens
 from app.ids import CredentialId
@@ -226,9 +227,12 @@ def _compose(
         access_tokens=AccessTokens(derive(master, "access tokens")),
         pepper=derive(master, PEPPER_PURPOSE),
         clock=clock,
+        attempts=Attempts(clock=clock, per_minute=settings.failed_sign_ins_per_minute),
     )
     disk = disk_of(settings)
-    books = SqlBooks(database=prompt, clock=clock, boot=boot, disk=disk)
+    books = SqlBooks(
+        database=prompt, clock=clock, boot=boot, disk=disk, rejects_per_second=settings.rejects_per_second
+    )
     shared = sharing(settings.redis_url, clock=clock, me=boot.id, processes=processes)
     vault = SqlVault(database=prompt, master=master)
     platform = _platform(settings, vault, clock)

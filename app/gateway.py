@@ -119,7 +119,7 @@ class Gateway:
         query: ResearchQuery | None = None
         verdict: Allowed | Refused | None = None
         try:
-            caller = await self._bearers.caller(request.authorization)
+            caller = await self._bearers.caller(request.authorization, source=request.origin.address)
             query = read_request(request.endpoint, request.query_string, request.body)
             verdict = self._judge(caller, query)
             call = await self._permit(request, caller, query, verdict)
@@ -173,10 +173,10 @@ class Gateway:
 
         async def answer() -> tuple[Grant | Refusal, Receipt] | Superseded:
             try:
-                grant = await self._bearers.exchange(client_key, client_secret)
-            except InvalidClient as refusal:
-                draft = self._scribe.token(origin, None, code=refusal.code)
-                receipt = await self._books.note(draft, revision=refusal.decided_on)
+                grant = await self._bearers.exchange(client_key, client_secret, source=origin.address)
+            except (InvalidClient, RateLimited) as refusal:
+                draft = self._scribe.token(origin, None, code=refusal.code, rule=refusal.rule or "identify")
+                receipt = await self._note_unknown(draft, refusal, origin)
                 return receipt if isinstance(receipt, Superseded) else (refusal, receipt)
             if grant.caller.freeze is not None and grant.caller.freeze.of_person:
                 return await self._refuse_token(grant.caller, grant.caller.freeze, origin)
@@ -195,8 +195,13 @@ class Gateway:
         receipt = await self._books.note(draft, revision=caller.revision)
         return receipt if isinstance(receipt, Superseded) else (refusal, receipt)
 
-    async def note(self, draft: Draft) -> Receipt:
-        """The receipt of a request that needed no look at the directory."""
+    async def note(self, draft: Draft, *, source: str | None = None) -> Receipt:
+        """The receipt of a request that needed no look at the directory.
+
+        `source` is where a request was refused that nobody is known to have sent.
+        """
+        if source is not None:
+            return await self._books.turn_away(draft, source=source)
         receipt = await self._books.note(draft)
         if isinstance(receipt, Superseded):
             raise StoreUnavailable("the books refused an entry that was decided on no directory")
@@ -421,8 +426,10 @@ class Gateway:
             keys=keys,
             beside={} if verdict is None else verdict.beside(),
         )
-        decided_on = refusal.decided_on if isinstance(refusal, NotIdentified) else None
-        receipt = await self._books.note(draft, revision=decided_on if caller is None else caller.revision)
+        if caller is None:
+            receipt = await self._note_unknown(draft, refusal, request.origin)
+        else:
+            receipt = await self._books.note(draft, revision=caller.revision)
         if isinstance(receipt, Superseded):
             return receipt
         standings = () if caller is None else await self._books.standings(**owners_of(caller))
@@ -434,6 +441,13 @@ class Gateway:
             short=refusal.short if isinstance(refusal, TooFast) else (),
             warned=() if verdict is None else verdict.warned,
         )
+
+    async def _note_unknown(self, draft: Draft, refusal: Refusal, origin: Origin) -> Receipt | Superseded:
+        """The receipt of a refusal of whoever it is, if the directory still is as it was decided on."""
+        decided_on = refusal.decided_on if isinstance(refusal, NotIdentified) else None
+        if decided_on is None:
+            return await self._books.turn_away(draft, source=origin.address)
+        return await self._books.note(draft, revision=decided_on)
 
     async def _on_current_directory(self, decide: Callable[[], Awaitable[T | Superseded]]) -> T:
         """What `decide` comes to on a directory that has not changed before its entry was placed."""

@@ -182,6 +182,16 @@ class Settings(BaseSettings):
     disk_refuse_percent: Annotated[int, Field(ge=1, le=100)] = Field(
         default=95, description="Percent in use from which on nothing new is sent to the platform."
     )
+    rejects_per_second: Annotated[int, Field(ge=0, le=100_000)] = Field(
+        default=10,
+        description="Refused requests of unknown senders a second, from one address, that each have an entry of their "
+        "own in the log; more share one that counts them. 0: each has its own, however many come.",
+    )
+    failed_sign_ins_per_minute: Annotated[int, Field(ge=0, le=100_000)] = Field(
+        default=10,
+        description="Failed attempts a minute, from one address with one key, after which further ones are turned "
+        "down with 429 unseen, for longer each time. 0: no bound.",
+    )
     two_person_control: bool = Field(
         default=False,
         description="Whether raising a credential's limit or roster waits until a second administrator confirms "

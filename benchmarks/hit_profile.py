@@ -76,7 +76,7 @@ async def profile(installation: Installation, key: str) -> None:
         await hit()
         parts = door.app.state.installation
         endpoint = ENDPOINTS["video/query"]
-        caller = await parts.bearers.caller(authorization)
+        caller = await parts.bearers.caller(authorization, source="test")
         query = read_request(endpoint, query_string, body)
         asked = Circumstances(caller=caller, query=query, now=parts.clock.now(), accept_url="")
         page = await parts.pages.find(query.key(scope=caller.reuse_scope, search=None), caller.reuse_scope)
@@ -93,7 +93,9 @@ async def profile(installation: Installation, key: str) -> None:
         def draft() -> Any:
             return parts.scribe.served(origin, caller, query, {"rule": "rule/1"}, resp_sha256=page.sha256)
 
-        await awaited("identify (API key, from memory)", lambda: parts.bearers.caller(authorization))
+        await awaited(
+            "identify (API key, from memory)", lambda: parts.bearers.caller(authorization, source="test")
+        )
         step("admit (the same bytes again)", lambda: read_request(endpoint, query_string, body))
         bodies = iter([video_query(cursor=number) for number in range(_ROUNDS)])
         step("admit (new bytes)", lambda: read_request(endpoint, query_string, next(bodies)))

@@ -24,7 +24,7 @@ class KeptQuestion:
 class Draft:
     """An entry that has not yet been placed: the log adds version, time, boot and sequence.
 
-    `type` is one of intent, outcome, decision, admin, auth, audit_read, heartbeat. `fields` holds only what
+    `type` is one of intent, outcome, decision, admin, auth, audit_read, heartbeat, reject_batch. `fields` holds only what
     `canonical.encode` takes, and never a secret, a token, a raw address or a request body.
     """
 

@@ -5,8 +5,10 @@ from datetime import datetime
 
 from app.clock import Clock
 from app.errors import AccessTokenInvalid, InvalidClient
+from app.identity.attempts import Attempts
 from app.identity.callers import Caller, Directory, KeyRecord, Operator
 from app.identity.keys import AccessTokens, Expired, matches, parse, parse_client_key
+from app.ids import KeyId
 
 ACCESS_TOKEN_LIFE_S = 7200
 """Life of an access token; the platform's own live as long (documentation of 2026-11-05)."""
@@ -37,20 +39,65 @@ class Bearers:
     """
 
     def __init__(
-        self, *, directory: Directory, access_tokens: AccessTokens, pepper: bytes, clock: Clock
+        self,
+        *,
+        directory: Directory,
+        access_tokens: AccessTokens,
+        pepper: bytes,
+        clock: Clock,
+        attempts: Attempts,
     ) -> None:
         self._directory = directory
         self._access_tokens = access_tokens
         self._pepper = pepper
         self._clock = clock
+        self._attempts = attempts
 
-    async def caller(self, authorization: str | None) -> Caller:
-        """The caller behind an `Authorization` header; raises AccessTokenInvalid."""
+    async def caller(self, authorization: str | None, *, source: str) -> Caller:
+        """The caller behind an `Authorization` header; raises AccessTokenInvalid.
+
+        After too many failures from `source`, a network address, it raises RateLimited.
+        """
         shown = _bearer(authorization)
+        attempted = _key_in(shown)
+        self._attempts.admit(source, attempted)
+        try:
+            caller = await self._caller(shown)
+        except _TokenExpired:
+            raise  # it has proven itself, and is told to come with a new one
+        except AccessTokenInvalid:
+            self._attempts.failed(source, attempted)
+            raise
+        self._attempts.succeeded(source, attempted)
+        return caller
+
+    async def operator(self, authorization: str | None, *, source: str) -> Operator:
+        """The person behind a token of their own; raises AccessTokenInvalid, and RateLimited as `caller` does."""
+        shown = _bearer(authorization)
+        attempted = _key_in(shown)
+        self._attempts.admit(source, attempted)
+        try:
+            operator = await self._operator(shown)
+        except AccessTokenInvalid:
+            self._attempts.failed(source, attempted)
+            raise
+        self._attempts.succeeded(source, attempted)
+        return operator
+
+    async def holder(self, authorization: str | None, *, source: str) -> Operator | Caller:
+        """A person with a token of their own, or else a caller; raises AccessTokenInvalid and RateLimited."""
+        shown = _bearer(authorization)
+        self._attempts.admit(source, _key_in(shown))
+        try:
+            return await self._operator(shown)
+        except AccessTokenInvalid:
+            return await self.caller(authorization, source=source)
+
+    async def _caller(self, shown: str) -> Caller:
         now = self._clock.now()
         match self._access_tokens.read(shown, now=now):
             case Expired():
-                raise AccessTokenInvalid(_EXPIRED)
+                raise _TokenExpired(_EXPIRED)
             case None:
                 record = await self._by_api_key(shown, now)
             case key:
@@ -61,10 +108,20 @@ class Bearers:
             raise AccessTokenInvalid(_UNKNOWN, decided_on=record.caller.revision)
         return record.caller
 
-    async def exchange(self, client_key: str, client_secret: str) -> Grant:
-        """An access token for a client key and secret; raises InvalidClient."""
-        now = self._clock.now()
+    async def exchange(self, client_key: str, client_secret: str, *, source: str) -> Grant:
+        """An access token for a client key and secret; raises InvalidClient, and RateLimited as `caller` does."""
         key = parse_client_key(client_key)
+        self._attempts.admit(source, key or "")
+        try:
+            grant = await self._exchange(key, client_secret)
+        except InvalidClient:
+            self._attempts.failed(source, key or "")
+            raise
+        self._attempts.succeeded(source, key or "")
+        return grant
+
+    async def _exchange(self, key: KeyId | None, client_secret: str) -> Grant:
+        now = self._clock.now()
         record = None if key is None else await self._directory.by_key(key)
         stored = None if record is None else record.client_secret_digest
         holds = matches(self._pepper, client_secret, stored)
@@ -78,9 +135,7 @@ class Bearers:
         token = self._access_tokens.issue(record.caller.key, now=now, life_s=ACCESS_TOKEN_LIFE_S)
         return Grant(access_token=token, expires_in_s=ACCESS_TOKEN_LIFE_S, caller=record.caller)
 
-    async def operator(self, authorization: str | None) -> Operator:
-        """The person behind a token for `/api/v1`; raises AccessTokenInvalid."""
-        shown = _bearer(authorization)
+    async def _operator(self, shown: str) -> Operator:
         now = self._clock.now()
         parsed = parse(shown)
         record = None if parsed is None else await self._directory.by_token(parsed.key_id)
@@ -102,6 +157,16 @@ class Bearers:
         if _is_in_overlap(record, now) and matches(self._pepper, shown, record.old_api_key_digest):
             return record
         raise AccessTokenInvalid(_UNKNOWN, decided_on=record.caller.revision)
+
+
+class _TokenExpired(AccessTokenInvalid):
+    """The token was genuine, and its time is over."""
+
+
+def _key_in(shown: str) -> str:
+    """The id of the key that was shown; empty for what is none."""
+    parsed = parse(shown)
+    return "" if parsed is None else parsed.key_id
 
 
 def _bearer(authorization: str | None) -> str:

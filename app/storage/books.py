@@ -35,6 +35,7 @@ from app.storage.batch import (
 )
 from app.storage.disk import Disk, has_no_room
 from app.storage.engines import Database
+from app.storage.floods import Floods
 from app.storage.log import Boot
 from app.timings import Timings
 
@@ -81,6 +82,7 @@ class SqlBooks:
         clock: Clock,
         boot: Boot,
         disk: Disk | None = None,
+        rejects_per_second: int = 0,
         reap_every_s: float = _REAP_EVERY_S,
     ) -> None:
         self._database = database
@@ -98,6 +100,7 @@ class SqlBooks:
         self.waits = Timings()
         """From the moment in which something was to be logged to the commit that made it durable."""
         self.commits = Timings()
+        self._floods = Floods(clock=clock, per_second=rejects_per_second, note=self._note_alone)
 
     @property
     def trouble(self) -> str | None:
@@ -125,6 +128,7 @@ class SqlBooks:
 
     async def stop(self) -> None:
         """Commit what is queued, then end."""
+        await self._floods.flush()
         self._stopping = True
         self._arrived.set()
         committing, *others = self._tasks
@@ -178,6 +182,13 @@ class SqlBooks:
     async def note(self, decision: Draft, *, revision: int | None = None) -> Receipt | Superseded:
         """Log a request that did not go upstream; with `revision`, only if the directory is still that."""
         return await self._submit(NoteEntry(draft=decision, revision=revision))  # type: ignore[return-value]
+
+    async def turn_away(self, decision: Draft, *, source: str) -> Receipt:
+        """Log the refusal of a request whose sender is unknown; see `Books`."""
+        return await self._floods.turn_away(decision, source)
+
+    async def _note_alone(self, decision: Draft) -> Receipt:
+        return await self._submit(NoteEntry(draft=decision, revision=None))  # type: ignore[return-value]
 
     async def serve(
         self, decision: Draft, wants: Sequence[Want], *, owners: Owners, revision: int

@@ -10,6 +10,7 @@ from app.audit.epochs import Epoch
 from app.audit.notes import Kept
 from app.clock import SystemClock
 from app.errors import InvalidParams, LogBroken, NotPermitted
+from app.identity.attempts import Attempts
 from app.identity.bearers import Bearers
 from app.identity.keys import AccessTokens
 from app.identity.roles import Role
@@ -73,14 +74,18 @@ async def _approver(settings: Settings, office: Administration, token: str | Non
                 rule="two-persons",
             )
         return {}
-    master = MasterKey.from_file(settings.master_key_path)
+    master, clock = (
+        MasterKey.from_file(settings.master_key_path),
+        SystemClock(offset_s=settings.clock_offset_s),
+    )
     bearers = Bearers(
         directory=SqlDirectory(office.database),
         access_tokens=AccessTokens(derive(master, "access tokens")),
         pepper=derive(master, PEPPER_PURPOSE),
-        clock=SystemClock(offset_s=settings.clock_offset_s),
+        clock=clock,
+        attempts=Attempts(clock=clock, per_minute=settings.failed_sign_ins_per_minute),
     )
-    person = await bearers.operator(f"Bearer {token.strip()}")
+    person = await bearers.operator(f"Bearer {token.strip()}", source="local")
     if not person.roles & _MAY_APPROVE or person.freeze is not None:
         raise NotPermitted(
             "A new epoch is agreed to by an administrator or a compliance officer.", rule="two-persons"

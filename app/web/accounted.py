@@ -7,18 +7,27 @@ they say nothing about anybody, and probes come every few seconds.
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import Protocol
 
 import orjson
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.audit.calls import Origin, Scribe
+from app.audit.calls import Origin, Scribe, Visit
 from app.audit.entries import Draft, Receipt
 from app.errors import BursarError
 
 EXEMPT = frozenset({"/livez", "/readyz", "/metrics"})
 RESEARCH_PREFIX = "/v2"
-Note = Callable[[Draft], Awaitable[Receipt]]
+
+
+class Note(Protocol):
+    """Makes an entry durable; see `Gateway.note`."""
+
+    def __call__(self, draft: Draft, *, source: str | None) -> Awaitable[Receipt]:
+        """The entry's receipt."""
+        ...
+
 
 _log = structlog.get_logger()
 
@@ -91,6 +100,7 @@ class _Entry:
         self._note = note
         self._scribe = scribe
         self._is_refused = False
+        self._renamed: tuple[bytes, bytes] | None = None
         self.has_started = False
 
     @property
@@ -102,21 +112,29 @@ class _Entry:
         if message["type"] == "http.response.start":
             await self._start(message)
         elif not self._is_refused:
+            if self._renamed is not None:
+                # Ids are equally long, and a refusal's body is one message.
+                message = {**message, "body": message.get("body", b"").replace(*self._renamed)}
             await self._send(message)
 
     async def _start(self, message: Message) -> None:
         self.has_started = True
         try:
-            receipt = await self._note(self._draft(message["status"]))
+            draft, source = self._draft(message["status"])
+            receipt = await self._note(draft, source=source)
         except BursarError:
             self._is_refused = True
             for refusal in _UNLOGGED:
                 await self._send(refusal)
             return
+        if receipt.id != draft.id:
+            # It is counted with others, and its answer has to name their entry.
+            self._renamed = (draft.id.encode(), receipt.id.encode())
         headers = [*message.get("headers", []), *receipt_headers(receipt)]
         await self._send({**message, "headers": headers})
 
-    def _draft(self, status: int) -> Draft:
+    def _draft(self, status: int) -> tuple[Draft, str | None]:
+        """The entry, and the source where it is the refusal of somebody unknown."""
         headers = dict(self._scope["headers"])
         length = headers.get(b"content-length", b"0")
         origin = Origin(
@@ -126,5 +144,7 @@ class _Entry:
             address=self._scope["client"][0] if self._scope.get("client") else "",
             agent=headers.get(b"user-agent", b"").decode("latin-1"),
         )
-        operator = self._scope.get("state", {}).get("operator")
-        return self._scribe.seen(origin, operator, status=status)
+        visitor = self._scope.get("state", {}).get("operator")
+        who = visitor.who if isinstance(visitor, Visit) else visitor
+        draft = self._scribe.seen(origin, visitor, status=status)
+        return draft, origin.address if who is None and status >= HTTPStatus.BAD_REQUEST else None

@@ -166,12 +166,19 @@ class ResearchApi:
         try:
             client_key, client_secret = _token_request(scope, headers, body)
         except InvalidTokenRequest as refusal:
-            receipt = await self._gateway.note(self._scribe.token(origin, None, code=refusal.reason))
+            draft = self._scribe.token(origin, None, code=refusal.reason)
+            receipt = await self._gateway.note(draft, source=origin.address)
             return _token_refusal(400, refusal.reason, refusal.message, receipt)
         granted, receipt = await self._gateway.token(client_key, client_secret, origin)
         if isinstance(granted, Refusal):
             await self._patience.hold(client_key, granted.code)
-            return _token_refusal(STATUS_OF_CODE[granted.code], granted.code, granted.message, receipt)
+            return _token_refusal(
+                STATUS_OF_CODE[granted.code],
+                granted.code,
+                granted.message,
+                receipt,
+                retry_after_s=granted.retry_after_s,
+            )
         self._patience.forget(client_key)
         answer = {
             "access_token": granted.access_token,
@@ -183,7 +190,7 @@ class ResearchApi:
     async def _unread(self, headers: dict[bytes, bytes], origin: Origin, refusal: Refusal) -> _Reply:
         """A request that names nothing Bursar offers, or cannot be read: logged and turned down."""
         draft = self._scribe.refused(origin, code=refusal.code, rule=refusal.rule or "request")
-        receipt = await self._gateway.note(draft)
+        receipt = await self._gateway.note(draft, source=origin.address)
         spoken = of_error(refusal)
         status = refusal.status if isinstance(refusal, _Unreadable) else spoken.status
         code = "invalid_params" if isinstance(refusal, NotFound) else spoken.code
@@ -294,10 +301,13 @@ def _token_request(scope: Scope, headers: dict[bytes, bytes], body: bytes | None
     return form["client_key"], form["client_secret"]
 
 
-def _token_refusal(status: int, code: str, message: str, receipt: Receipt) -> _Reply:
+def _token_refusal(
+    status: int, code: str, message: str, receipt: Receipt, *, retry_after_s: int | None = None
+) -> _Reply:
     """The token endpoint's own shape: flat, and `error` a string (facts, section 1.3)."""
     body = orjson.dumps({"error": code, "error_description": message, "log_id": receipt.id})
-    return _reply(status, body, [_NO_STORE, *receipt_headers(receipt)])
+    wait = [] if retry_after_s is None else [(b"retry-after", b"%d" % retry_after_s)]
+    return _reply(status, body, [_NO_STORE, *receipt_headers(receipt), *wait])
 
 
 def _warning_headers(warned: Sequence[Objection]) -> Headers:

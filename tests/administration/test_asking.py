@@ -19,6 +19,7 @@ from app.administration.raising import end_raise
 from app.administration.usage import usage
 from app.clock import SystemClock
 from app.errors import Conflict, InvalidParams, NotFound, NotPermitted
+from app.identity.attempts import Attempts
 from app.identity.bearers import Bearers
 from app.identity.keys import AccessTokens
 from app.quota.arithmetic import parse_limit_key
@@ -236,8 +237,9 @@ async def test_asking_disturbs_no_call_and_granting_counts_for_the_next(office: 
         access_tokens=AccessTokens(b"t" * 32),
         pepper=office.mint.pepper,
         clock=SystemClock(),
+        attempts=Attempts(clock=SystemClock(), per_minute=10),
     )
-    assert (await bearers.caller(f"Bearer {key.api_key}")).revision == revision + 1
+    assert (await bearers.caller(f"Bearer {key.api_key}", source="test")).revision == revision + 1
 
 
 async def test_every_step_is_logged_without_anybodys_words(office: Office, ada: Actor) -> None:

@@ -7,6 +7,7 @@ from app.administration.keys import IssuedKey, issue_key, issue_token
 from app.administration.registry import LogSize
 from app.clock import SystemClock
 from app.errors import Conflict, InvalidParams, NotFound, NotPermitted
+from app.identity.attempts import Attempts
 from app.identity.bearers import Bearers
 from app.identity.callers import Caller, Operator
 from app.identity.keys import AccessTokens
@@ -35,6 +36,7 @@ def replica(office: Office) -> Bearers:
         access_tokens=AccessTokens(b"t" * 32),
         pepper=office.mint.pepper,
         clock=SystemClock(),
+        attempts=Attempts(clock=SystemClock(), per_minute=10),
     )
 
 
@@ -44,7 +46,7 @@ async def ada(office: Office) -> IssuedKey:
 
 
 async def seen(office: Office, key: IssuedKey) -> Caller:
-    return await replica(office).caller(f"Bearer {key.api_key}")
+    return await replica(office).caller(f"Bearer {key.api_key}", source="test")
 
 
 @pytest.mark.parametrize("kind", list(Freezable))
@@ -79,7 +81,7 @@ async def test_a_persons_own_token_shows_their_freeze_alone(office: Office) -> N
     await stop(office, Freezable.PROJECT)
 
     async def operator() -> Operator:
-        return await replica(office).operator(f"Bearer {token.token}")
+        return await replica(office).operator(f"Bearer {token.token}", source="test")
 
     assert (await operator()).freeze is None
     await stop(office, Freezable.PERSON)

@@ -8,6 +8,7 @@ from app.administration.changes import Actor
 from app.administration.keys import issue_key, issue_token, revoke_key, rotate_key, shown_keys
 from app.clock import SystemClock
 from app.errors import AccessTokenInvalid, Conflict, InvalidClient, InvalidParams, NotFound, NotPermitted
+from app.identity.attempts import Attempts
 from app.identity.bearers import Bearers
 from app.identity.keys import AccessTokens, parse
 from app.storage.directory import SqlDirectory
@@ -25,6 +26,7 @@ def bearers(office: Office) -> Bearers:
         access_tokens=AccessTokens(b"t" * 32),
         pepper=office.mint.pepper,
         clock=SystemClock(),
+        attempts=Attempts(clock=SystemClock(), per_minute=10),
     )
 
 
@@ -45,11 +47,11 @@ async def test_an_issued_key_identifies_its_member(office: Office) -> None:
     assert key.expires_at is None
     for secret in (key.client_secret, key.api_key):
         assert secret not in repr(key)
-    grant = await bearers(office).exchange(key.client_key, key.client_secret)
+    grant = await bearers(office).exchange(key.client_key, key.client_secret, source="test")
     assert grant.caller.project_name == "elections"
-    assert (await bearers(office).caller(f"Bearer {key.api_key}")).key == key.key_id
+    assert (await bearers(office).caller(f"Bearer {key.api_key}", source="test")).key == key.key_id
     with pytest.raises(InvalidClient):
-        await bearers(office).exchange(key.client_key, key.api_key)
+        await bearers(office).exchange(key.client_key, key.api_key, source="test")
 
 
 async def test_a_rotated_key_has_two_secrets_until_the_overlap_ends(office: Office) -> None:
@@ -59,14 +61,14 @@ async def test_a_rotated_key_has_two_secrets_until_the_overlap_ends(office: Offi
     assert new.key_id == old.key_id
     assert new.old_until is not None
     for key in (old, new):
-        await bearers(office).exchange(key.client_key, key.client_secret)
-        await bearers(office).caller(f"Bearer {key.api_key}")
+        await bearers(office).exchange(key.client_key, key.client_secret, source="test")
+        await bearers(office).caller(f"Bearer {key.api_key}", source="test")
     newest = await rotate_key(office.registry, office.mint, office.actor, key=old.key_id)
     assert newest.old_until is None
     for key in (old, new):
         with pytest.raises(InvalidClient):
-            await bearers(office).exchange(key.client_key, key.client_secret)
-    await bearers(office).exchange(newest.client_key, newest.client_secret)
+            await bearers(office).exchange(key.client_key, key.client_secret, source="test")
+    await bearers(office).exchange(newest.client_key, newest.client_secret, source="test")
 
 
 @pytest.mark.parametrize("overlap_s", [-1, 604_801])
@@ -83,7 +85,7 @@ async def test_a_revoked_key_ends_at_once_with_its_overlap(office: Office) -> No
     assert not await revoke_key(office.registry, office.actor, key=new.client_key)
     for key in (old, new):
         with pytest.raises(AccessTokenInvalid):
-            await bearers(office).caller(f"Bearer {key.api_key}")
+            await bearers(office).caller(f"Bearer {key.api_key}", source="test")
     with pytest.raises(Conflict):
         await rotate_key(office.registry, office.mint, office.actor, key=new.key_id)
     state = await office.registry.state()
@@ -142,7 +144,7 @@ async def test_people_issue_their_own_keys_and_only_administrators_those_of_othe
 async def test_a_token_carries_its_persons_roles_for_ninety_days(office: Office) -> None:
     await office.apply()
     issued = await issue_token(office.registry, office.mint, office.actor, email="dpo@example.edu")
-    operator = await bearers(office).operator(f"Bearer {issued.token}")
+    operator = await bearers(office).operator(f"Bearer {issued.token}", source="test")
     assert operator.roles == {"compliance"}
     days = (issued.expires_at - (await office.registry.state()).now).days
     assert days == 90

@@ -152,6 +152,8 @@ class Installation:
             "BURSAR_REFUSAL_DELAY": "false",
             "BURSAR_HEARTBEAT_S": "3600",
             "BURSAR_SHUTDOWN_GRACE_S": "0",
+            "BURSAR_REJECTS_PER_SECOND": "0",
+            "BURSAR_FAILED_SIGN_INS_PER_MINUTE": "0",
         }
         if database_url is not None:
             self.environ["BURSAR_DATABASE_URL"] = database_url

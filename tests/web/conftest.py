@@ -92,16 +92,18 @@ class House:
         return await self.ask(who, "GET", path, **options)
 
 
+_QUIET = {"heartbeat_s": 3_600, "rejects_per_second": 0, "failed_sign_ins_per_minute": 0}
+
+
 @asynccontextmanager
-async def opened_house(directory: Path, database_url: str, **options: bool) -> AsyncIterator[House]:
+async def opened_house(directory: Path, database_url: str, **options: int) -> AsyncIterator[House]:
     (directory / "secret").write_text("from-the-platform-4c7a\n")
     (directory / "terms.md").write_text("# Terms\n\nBe good & kind.\n")
     (directory / "state.yaml").write_text(STATE)
     settings = Settings(
         data_dir=directory / "data",
         database_url=database_url,
-        heartbeat_s=3_600,
-        **options,  # type: ignore[arg-type]
+        **{**_QUIET, **options},  # type: ignore[arg-type]
     )
     settings.data_dir.mkdir(mode=0o700)
     master = MasterKey.write_new(settings.master_key_path)

@@ -29,7 +29,7 @@ class Log:
         self.drafts: list[Draft] = []
         self._is_full = is_full
 
-    async def note(self, draft: Draft) -> Receipt:
+    async def note(self, draft: Draft, *, source: str | None) -> Receipt:
         if self._is_full:
             raise AuditUnavailable("full")
         self.drafts.append(draft)

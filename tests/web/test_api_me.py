@@ -39,7 +39,7 @@ async def test_a_projects_key_is_answered_as_its_person(house: House) -> None:
 
 async def test_an_access_token_is_answered_as_its_person(house: House) -> None:
     key = house.keys["bob"]
-    grant = await house.installation.bearers.exchange(key.client_key, key.client_secret)
+    grant = await house.installation.bearers.exchange(key.client_key, key.client_secret, source="test")
     house.tokens["with access token"] = grant.access_token
     answer = await house.get("with access token", "/api/v1/me")
     assert answer.json()["person"]["email"] == "bob@example.edu"

@@ -70,7 +70,8 @@ def _parameters(dependant: Dependant) -> Iterator[str]:
 
 
 async def _admit(request: Request, access: Access) -> None:
-    who = await desk_of(request).identify(request.headers.get("authorization"))
+    source = request.client.host if request.client else ""
+    who = await desk_of(request).identify(request.headers.get("authorization"), source=source)
     request.scope["state"]["operator"] = replace(visit_of(request), who=who)
     if who.freeze is not None and who.freeze.of_person:
         raise NotPermitted(f"Refused by rule {NOT_FROZEN}: {who.freeze.says()}", rule=NOT_FROZEN)

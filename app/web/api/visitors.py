@@ -5,7 +5,6 @@ first reads the directory's revision from the database, and memory of another re
 token that was revoked anywhere is refused from the next request on, and a new one works at once.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +15,6 @@ from starlette.requests import Request
 from app.administration.changes import Actor
 from app.bootstrap import Installation
 from app.errors import AccessTokenInvalid, StoreUnavailable
-from app.identity.bearers import Bearers
 from app.identity.callers import Caller, Operator
 from app.identity.roles import Act, Role, may
 from app.storage.tables import HeadRow, table
@@ -57,19 +55,28 @@ class Identification:
         self._installation = installation
         self._revision = -1
 
-    async def __call__(self, authorization: str | None) -> Operator | Caller:
-        """A person with their token, or a caller with a project's key; raises AccessTokenInvalid."""
+    async def __call__(self, authorization: str | None, *, source: str) -> Operator | Caller:
+        """A person with their token, or a caller with a project's key.
+
+        Raises AccessTokenInvalid, and RateLimited after too many failures from `source`, a network address.
+        """
         directory = self._installation.directory
         for _ in range(_TRIES):
             revision = await self._installation.prompt.read(_read_revision)
             if revision != self._revision:
                 directory.forget()
                 self._revision = revision
-            who = await _holder(self._installation.bearers, authorization)
+            who = await self._holder(authorization, source)
             if who.revision == revision:
                 return who
             directory.forget()
         raise StoreUnavailable("People and keys are being changed at this moment. Please try again.")
+
+    async def _holder(self, authorization: str | None, source: str) -> Operator | Caller:
+        try:
+            return await self._installation.bearers.holder(authorization, source=source)
+        except AccessTokenInvalid as refusal:
+            raise AccessTokenInvalid(HOW_TO_SAY_WHO, rule="identify") from refusal
 
 
 def visitor(request: Request) -> Visitor:
@@ -91,17 +98,6 @@ def visitor(request: Request) -> Visitor:
 def roles_with_key(caller: Caller) -> frozenset[str]:
     """Whoever holds a project's key does research in it, whatever else they are."""
     return caller.roles | {Role.RESEARCHER}
-
-
-async def _holder(bearers: Bearers, authorization: str | None) -> Operator | Caller:
-    identify: tuple[Callable[[str | None], Awaitable[Operator | Caller]], ...]
-    identify = (bearers.operator, bearers.caller)
-    for each in identify:
-        try:
-            return await each(authorization)
-        except AccessTokenInvalid:
-            continue
-    raise AccessTokenInvalid(HOW_TO_SAY_WHO, rule="identify")
 
 
 def _read_revision(conn: Connection) -> int:

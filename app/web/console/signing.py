@@ -43,7 +43,8 @@ async def sign_in_with_token(visit: Visit) -> Response:
     tried = _source(visit), f"token:{_UNREAL if parsed is None else parsed.key_id}"
     visit.desk.throttle.begin(*tried)
     try:
-        operator = await visit.desk.identify(f"Bearer {token}")
+        client = visit.request.client
+        operator = await visit.desk.identify(f"Bearer {token}", source=client.host if client else "")
     except AccessTokenInvalid as error:
         raise AccessTokenInvalid(
             "This token does not hold. Paste all of it, or ask an administrator for a new one.",
