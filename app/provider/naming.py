@@ -20,6 +20,7 @@ KINDS: Final = (
     "business_id",
 )
 """What can be looked for. A key of a body, or a field of a search's condition, of that name names one."""
+_KINDS: Final = frozenset(KINDS)
 _LISTS: Final[Mapping[str, str]] = MappingProxyType(
     {"creator_usernames": "username", "advertiser_business_ids": "business_id"}
 )
@@ -38,21 +39,20 @@ def named_in(asked: Mapping[str, object]) -> frozenset[tuple[str, str]]:
 
 def plain(kind: str, value: str) -> str:
     """The one spelling of an identifier: digits without zeros before them; names in lower case without the @."""
-    text = unicodedata.normalize("NFKC", value).strip()
+    text = (value if value.isascii() else unicodedata.normalize("NFKC", value)).strip()
     if kind == "username":
         return text.removeprefix("@").casefold()
     return str(int(text)) if text.isascii() and text.isdigit() and len(text) <= 40 else text
 
 
 def _named(asked: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    for kind in KINDS:
-        if kind in asked:
-            yield from _texts(kind, asked[kind])
+    for kind in asked.keys() & _KINDS:
+        yield from _texts(kind, asked[kind])
     groups = asked.get("query")
     if isinstance(groups, dict):
         for group in groups.values():
             for condition in group if isinstance(group, list) else ():
-                if isinstance(condition, dict) and condition.get("field_name") in KINDS:
+                if isinstance(condition, dict) and condition.get("field_name") in _KINDS:
                     yield from _texts(str(condition["field_name"]), condition.get("field_values"))
     filters = asked.get("filters")
     if isinstance(filters, dict):

@@ -31,7 +31,7 @@ from app.storage.pages import SqlPages
 from app.storage.registry import SqlRegistry
 from app.storage.schema import Ahead, Behind, Current, Missing, migrate, schema_state
 from app.storage.seal_files import SealKeyFile
-from app.storage.seals import SqlSeals
+from app.storage.seals import SqlSeals, objection
 from app.storage.tallies import SqlTallies
 from app.storage.vault import SqlVault
 from app.storage.watching import Watch, known_checkpoints
@@ -169,8 +169,20 @@ async def diagnose(settings: Settings) -> Report:
         report.findings.append(_problem("database", error.message, "see `bursar init` and `bursar migrate`"))
         return report
     report.findings.extend(await _of_credentials(settings))
+    report.findings.extend(await _of_questions(settings))
     report.findings.extend(await _of_history(settings))
     return report
+
+
+async def _of_questions(settings: Settings) -> list[Finding]:
+    file = SealKeyFile(settings.seal_key_path)
+    mend = f"restore {settings.seal_key_path}, or copy it from where a question was erased last"
+    try:
+        async with open_administration(settings) as office:
+            found = await office.database.read(lambda conn: objection(conn, file))
+    except BursarError:
+        return []  # the key files are the finding, and already told
+    return [] if found is None else [_problem("seal_key", found, mend)]
 
 
 def _of_files(settings: Settings) -> list[Finding]:

@@ -151,8 +151,7 @@ class LockedHead:
                 "leaf_hash": digest,
             }
         )
-        facts = facts_of(entry)
-        self._facts.append({"ix": index, **{name: getattr(facts, name) for name in FACT_NAMES}})
+        self._facts.append({"ix": index, **facts_of(entry)._asdict()})
         self._tags += ({"tag": tag, "ix": index} for tag in tags_of(entry))
         if draft.kept is not None:
             self._keep_beside(index, draft.kept)

@@ -14,7 +14,7 @@ from app import exact_json
 from app.audit.entries import KeptQuestion
 from app.audit.questions import QuestionKeys, open_question, tag
 from app.clock import Clock
-from app.errors import AuditUnavailable, BadSetting, Conflict, NotFound
+from app.errors import AuditUnavailable, BadSetting, BursarError, Conflict, NotFound
 from app.ids import new_entry_id
 from app.provider.naming import plain
 from app.sealing import MasterKey, aad, new_data_key, unwrap, wrap
@@ -147,6 +147,17 @@ def current(conn: Connection, file: SealKeyFile) -> MasterKey:
     if kek is None:
         raise AuditUnavailable("audit_unavailable: there is no key for questions yet; start `bursar serve`.")
     return file.key(kek)
+
+
+def objection(conn: Connection, file: SealKeyFile) -> str | None:
+    """Why questions can be neither sealed nor opened here; None: they can, or none was ever sealed."""
+    kek = conn.execute(sa.select(_wrapping.c.kek)).scalar_one_or_none()
+    try:
+        if kek is not None:
+            file.key(kek)
+    except BursarError as error:
+        return error.message.removeprefix("audit_unavailable: ")
+    return None
 
 
 def adopt(conn: Connection, now_us: int, file: SealKeyFile) -> None:

@@ -23,7 +23,7 @@ from app.sealing import MasterKey, SealBroken
 from app.storage.engines import open_database
 from app.storage.log import append, check_log
 from app.storage.seal_files import SealKeyFile
-from app.storage.seals import SqlSeals, all_keys, replace_keys, unwrap_blind, unwrap_seal
+from app.storage.seals import SqlSeals, all_keys, objection, replace_keys, unwrap_blind, unwrap_seal
 from app.storage.tables import SealKeyRow, WrappingRow, table
 from tests.assurance.stored_log import read_log
 from tests.assurance.upkept import IT, OFFICER, ORIGIN, Kept, Shifted, begun
@@ -248,7 +248,11 @@ async def test_a_process_that_dies_while_it_erases_leaves_one_key_in_force(
 
 async def test_without_its_file_nothing_is_sealed_under_a_new_one(kept: Kept) -> None:
     await kept.ask("ada", ASKED)
+    assert await kept.database.read(lambda conn: objection(conn, kept.file)) is None
     (kept.directory / "seal.key").unlink()
+    told = await kept.database.read(lambda conn: objection(conn, kept.file))
+    assert told is not None
+    assert "seal.key does not hold" in told
     database = open_database(kept.url)
     with pytest.raises(BadSetting, match=r"seal\.key"):
         await SqlSeals(database=database, file=kept.file, clock=Shifted(0)).start()

@@ -88,7 +88,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 def meets(entry: dict[str, Any], wanted: Filter) -> bool:
     """Whether the entry itself is one that the filter asks for."""
-    facts = {**dataclasses.asdict(facts_of(entry)), "type": entry["type"]}
+    facts = {**facts_of(entry)._asdict(), "type": entry["type"]}
     for name, value in wanted.said().items():
         bound, _, amount = name.partition("_")
         if name in facts and facts[name] != value:
