@@ -398,7 +398,8 @@ def read_entry(leaf: bytes) -> dict[str, Any]:
     """The entry that the leaf spells; raises NotAsItShouldBe unless it is the canonical spelling (RFC 8785)."""
     try:
         text = leaf.decode()
-        entry = _DECODER.decode(text)
+        # What follows the entry, blanks included, is not in its canonical form either.
+        entry, _ = _DECODER.raw_decode(text)
         canonical = _ENCODER.encode(entry)
     except NotAsItShouldBe:
         raise
@@ -826,9 +827,14 @@ class Verification:
                 self._min_indexes.add(said)
 
     def _check_columns(self, index: int, entry: dict[str, Any], columns: Columns) -> None:
-        for name, found in (("id", columns.id), ("type", columns.type), ("ts_us", columns.ts_us)):
-            if found != entry.get(name) or type(found) is not type(entry.get(name)):
-                self.report.add("columns", index, f"the column {name} is another than the entry says")
+        if (columns.id, columns.type, columns.ts_us) != (
+            entry.get("id"),
+            entry.get("type"),
+            entry.get("ts_us"),
+        ):
+            said = {"id": columns.id, "type": columns.type, "ts_us": columns.ts_us}
+            names = [name for name, found in said.items() if found != entry.get(name)]
+            self.report.add("columns", index, f"the column {', '.join(names)} is another than the entry says")
         if columns.facts is None:
             self.report.add("columns", index, "the entry has no row of search columns")
         elif columns.facts != (facts := facts_of(entry)):
@@ -1258,6 +1264,7 @@ class _Budgets:
         self._raises: dict[str, tuple[tuple[str, str, str, str], int, int, int]] = {}
         self._members: dict[tuple[object, object], str] = {}
         self._taken: dict[tuple[Scope, str, str], int] = {}
+        self._counts_longer = False
         self._limits: dict[tuple[object, ...], tuple[list[Scope], list[_Limit]]] = {}
         self._sure_from_us = 0
 
@@ -1278,6 +1285,8 @@ class _Budgets:
                 after = entry.get("after")
                 if type(after) is int:
                     limits[dimension, window] = after
+                    if window in {"month", "project"} and not self._counts_longer:
+                        self._count_longer()
                 else:
                     limits.pop((dimension, window), None)
             case "raise" if what == "added":
@@ -1353,9 +1362,17 @@ class _Budgets:
     def _add(self, scope: Scope, name: str, days: Sequence[str], amount: int) -> None:
         taken = self._taken
         for day in days:
-            for period in (day, day[:7], ""):
+            for period in (day, day[:7], "") if self._counts_longer else (day,):
                 slot = (scope, name, period)
                 taken[slot] = taken.get(slot, 0) + amount
+
+    def _count_longer(self) -> None:
+        """Count months and lifetimes from now on, which costs time where no limit knows them."""
+        self._counts_longer = True
+        for (scope, name, day), amount in list(self._taken.items()):
+            for period in (day[:7], ""):
+                slot = (scope, name, period)
+                self._taken[slot] = self._taken.get(slot, 0) + amount
 
     def _check(self, index: int, limit: _Limit, days: Sequence[str], ts_us: int) -> None:
         periods = {"day": days, "month": [day[:7] for day in days], "project": ("",)}[limit.window]
