@@ -14,16 +14,19 @@ import pytest
 import sqlalchemy as sa
 
 from app.administration.changes import local_operator
+from app.administration.upkeep import propose_pruning
 from app.audit import offline
 from app.audit.entries import Draft
 from app.audit.filters import Filter
 from app.audit.offline import Report, verify_export
 from app.errors import Conflict, InvalidParams
+from app.ids import new_object_id
 from app.storage.engines import Database, open_database
 from app.storage.exporting import Exported, export_log
 from app.storage.log import append, name_log
 from app.storage.schema import migrate
 from app.storage.tables import EntryRow, table
+from tests.assurance.upkept import OFFICER, begun
 from tests.repository.pages import blocks
 from tests.signing import SIGNER, boot
 
@@ -283,3 +286,28 @@ async def test_no_cell_is_a_formula_a_number_of_another_or_holds_a_control(
     assert rows[1]["upstream_log_id"] == "'2026" + "1".rjust(16, "0")
     assert [int(row["ix"]) for row in rows] == list(range(ENTRIES + 1))
     assert rows[1]["time"].endswith("Z")
+
+
+async def test_a_pruned_log_is_exported_with_its_hashes_and_says_so(
+    database_url: str, tmp_path: Path
+) -> None:
+    kept = await begun(database_url, tmp_path / "data")
+    try:
+        await kept.ask("ada", [{"username": f"u{number}"} for number in range(300)], days_ago=600)
+        await exported(kept.database, tmp_path / "before", run="1" * 16)
+        await kept.ask("ada", [{"username": f"v{number}"} for number in range(20)], days_ago=20)
+        proposal = await propose_pruning(kept.registry, OFFICER, before=None, new_id=new_object_id)
+        await kept.by_two(proposal)
+        for kind in ("tiles", "jsonl", "csv"):
+            await exported(kept.database, tmp_path / kind, kind, run=kind.ljust(16, "0"))
+            report = verify_export(tmp_path / kind, keys=[VKEY], anchors=[tmp_path / "before"])
+            assert (report.problems, report.shown()["pruned"], report.min_index) == ([], True, 300)
+        assert not (tmp_path / "tiles/tile/entries/000").exists()
+        assert (tmp_path / "tiles/tile/0/000").exists()
+        # Who drops content without a word in the log is found out, and so is who says too much.
+        manifest = tmp_path / "jsonl/export.json"
+        manifest.write_text(manifest.read_text().replace('"min_index":300', '"min_index":320'))
+        checks = {each.check for each in verify_export(tmp_path / "jsonl", keys=[VKEY]).problems}
+        assert checks == {"files", "pruned"}
+    finally:
+        await kept.database.close()
