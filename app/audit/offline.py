@@ -15,8 +15,11 @@ import binascii
 import csv
 import datetime as dt
 import hashlib
+import itertools
 import json
+import os
 import re
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -412,6 +415,15 @@ def read_entry(leaf: bytes) -> dict[str, Any]:
     return entry
 
 
+def _parsed(leaf: bytes) -> dict[str, Any] | None:
+    """What a leaf says, whose form somebody else looks at."""
+    try:
+        entry, _ = _DECODER.raw_decode(leaf.decode())
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
 def _has_ascii_keys(value: object) -> bool:
     if isinstance(value, dict):
         return all(key.isascii() and _has_ascii_keys(each) for key, each in value.items())
@@ -647,6 +659,8 @@ class Verification:
         self, head: Head, keys: Sequence[bytes], evidence: Evidence | None = None, *, lease_s: int = _LEASE_S
     ) -> None:
         self.report = Report(min_index=head.min_index)
+        self.rows_are_checked = False
+        """Whether somebody else looks at hash, form and columns of each row: then they are taken for sound."""
         self._head = head
         self._keys = keys
         self._evidence = evidence or Evidence()
@@ -700,12 +714,7 @@ class Verification:
             self._missing(self._next, index)
         self._next = index + 1
         if row.leaf:
-            digest = _sha256(b"\0" + row.leaf).digest()
-            is_sound = digest == row.leaf_hash
-            self._push(digest, row.leaf_hash)
-            entry = self._read(index, row.leaf) if is_sound else None
-            if not is_sound:
-                self.report.add("leaf", index, "the entry's bytes do not hash to its leaf hash")
+            entry = self._take_leaf(index, row.leaf, row.leaf_hash)
             if entry is None:
                 self._holes.add(index, index + 1)
             else:
@@ -713,6 +722,17 @@ class Verification:
         else:
             self._push(row.leaf_hash, row.leaf_hash)
             self._without_content(row)
+
+    def _take_leaf(self, index: int, leaf: bytes, stored: bytes) -> dict[str, Any] | None:
+        if self.rows_are_checked:
+            self._push(stored, stored)
+            return _parsed(leaf)
+        digest = _sha256(b"\0" + leaf).digest()
+        self._push(digest, stored)
+        if digest == stored:
+            return self._read(index, leaf)
+        self.report.add("leaf", index, "the entry's bytes do not hash to its leaf hash")
+        return None
 
     def take_all(self, rows: Iterable[Row], progress: Progress | None = None) -> None:
         """Check all rows; `progress` is told how many of how many are done, every ten thousand."""
@@ -795,7 +815,7 @@ class Verification:
     def _of_entry(self, index: int, entry: dict[str, Any], columns: Columns | None) -> None:
         report = self.report
         kind, ts_us, entry_id = entry.get("type"), entry.get("ts_us"), entry.get("id")
-        if columns is not None:
+        if columns is not None and not self.rows_are_checked:
             self._check_columns(index, entry, columns)
         if not (
             isinstance(kind, str) and isinstance(entry_id, str) and type(ts_us) is int and entry.get("v") == 1
@@ -825,6 +845,15 @@ class Verification:
             said = _object(entry, "prune").get("min_index")
             if type(said) is int and said <= index:
                 self._min_indexes.add(said)
+
+    def check_row(self, row: Row) -> None:
+        """Check what can be told of a row alone: hash, form and columns."""
+        if not row.leaf or leaf_hash(row.leaf) != row.leaf_hash:
+            self.report.add("leaf", row.ix, "the entry's bytes do not hash to its leaf hash")
+            return
+        entry = self._read(row.ix, row.leaf)
+        if entry is not None and row.columns is not None:
+            self._check_columns(row.ix, entry, row.columns)
 
     def _check_columns(self, index: int, entry: dict[str, Any], columns: Columns) -> None:
         if (columns.id, columns.type, columns.ts_us) != (
@@ -1597,6 +1626,12 @@ class Export:
         return str(self.manifest.get("format", "tiles"))
 
     @property
+    def is_long(self) -> bool:
+        """Whether it holds so many entries that several processes verify it sooner."""
+        size = self.manifest.get("size")
+        return self.kind == "tiles" and type(size) is int and size >= _WORTH_SHARING
+
+    @property
     def is_whole(self) -> bool:
         """Whether it holds every entry of the log, by its own word."""
         return not self.manifest.get("filter")
@@ -1693,11 +1728,13 @@ class Export:
                     report.add("tree", index, "the leaf hash is another than the tile's")
             yield Row(index, leaf, digest, None)
 
-    def rows(self, size: int, report: Report) -> Iterator[Row]:
-        """Every entry with its hash and its columns, as far as they are there."""
-        columns = self._columns(report)
+    def rows(
+        self, size: int, report: Report, *, first: int = 0, end: int | None = None, with_columns: bool = True
+    ) -> Iterator[Row]:
+        """Every entry with its hash and its columns, as far as they are there, of the tiles `first` to before `end`."""
+        columns = self._columns(report, skip=first * _TILE) if with_columns else iter(())
         waiting = next(columns, None)
-        for number in range(-(-size // _TILE)):
+        for number in range(first, -(-size // _TILE) if end is None else end):
             start = number * _TILE
             width = min(_TILE, size - start)
             hashes = self._tile(0, number, width)
@@ -1709,16 +1746,16 @@ class Export:
                 mine = None if waiting is None or waiting[0] != index else waiting[1]
                 leaf = b"" if leaves is None else leaves[place] if place < len(leaves) else None
                 digest = hashes[32 * place : 32 * place + 32]
-                if mine is None:
+                if mine is None and with_columns:
                     report.add("columns", index, "the entry has no columns", shows=GAP)
-                elif mine[1] != digest.hex():
+                elif mine is not None and mine[1] != digest.hex():
                     report.add("columns", index, "the column leaf_hash is another than the tile's")
                 yield Row(index, leaf, digest, None if mine is None else mine[0])
 
-    def _columns(self, report: Report) -> Iterator[tuple[int, tuple[Columns, object]]]:
-        last = -1
+    def _columns(self, report: Report, *, skip: int = 0) -> Iterator[tuple[int, tuple[Columns, object]]]:
+        last = skip - 1
         with (self.place / "columns.jsonl").open("rb") as file:
-            for line in file:
+            for line in itertools.islice(file, skip, None):
                 found = _read_columns(line)
                 if found is None:
                     last += 1
@@ -1918,39 +1955,106 @@ def verify_export(
     lease_s: int = _LEASE_S,
     progress: Progress | None = None,
 ) -> Report:
-    """What an export comes to; raises Unreadable."""
+    """What an export comes to; raises Unreadable.
+
+    Of a long one, other processes look at the rows meanwhile. Where anything does not hold, one process looks
+    at it all once more, since what is wrong with a row decides on what to say of others.
+    """
+    asked = _Asked(place, tuple(keys), receipts, tuple(anchors), lease_s, progress)
+    helpers = (os.cpu_count() or 1) - 1
+    if helpers > 0 and place.is_dir() and Export(place).is_long:
+        report = _verified(asked, helpers=helpers)
+        if report.finding is None:
+            return report
+    return _verified(asked, helpers=0)
+
+
+class _Asked(NamedTuple):
+    """What to verify, and beside what."""
+
+    place: Path
+    keys: tuple[Vkey, ...]
+    receipts: Path | None
+    anchors: tuple[Path, ...]
+    lease_s: int
+    progress: Progress | None
+
+
+def _verified(asked: _Asked, *, helpers: int) -> Report:
+    place = asked.place
     export = Stream(place) if place.is_file() else Export(place)
-    if isinstance(export, Stream) and not keys:
+    if isinstance(export, Stream) and not asked.keys:
         raise Unreadable("a stream holds no key: give it with --key")
-    vkeys = list(keys) or ([] if isinstance(export, Stream) else export.vkeys)
+    vkeys = list(asked.keys) or ([] if isinstance(export, Stream) else export.vkeys)
     publics = [each.public for each in vkeys]
     early = Report()
-    evidence = read_evidence(publics, early, receipts=receipts, anchors=anchors)
+    evidence = read_evidence(publics, early, receipts=asked.receipts, anchors=asked.anchors)
     for name, reader in (("receipts", read_receipts), ("anchors", read_anchors)):
         if (place / name).is_dir() and any((place / name).iterdir()):
             reader(place / name, publics, early, evidence)
     head = Head(export.note, _min_index(export.manifest)) if isinstance(export, Stream) else export.head
-    verification = Verification(head, publics, evidence, lease_s=lease_s)
+    verification = Verification(head, publics, evidence, lease_s=asked.lease_s)
     report = verification.report
-    report.keys, report.key_source = [each.text for each in vkeys], "given" if keys else "export"
+    report.keys, report.key_source = [each.text for each in vkeys], "given" if asked.keys else "export"
     report.take_over(early)
     if isinstance(export, Stream):
         export.verify(verification, publics)
         return report
-    export.check_files(publics, report)
-    if export.kind == "tiles":
-        verification.take_all(export.rows(report.size, report), progress)
+    if helpers:
+        _verify_with_helpers(export, verification, helpers, asked.progress)
+    elif export.kind == "tiles":
+        verification.take_all(export.rows(report.size, report), asked.progress)
         verification.finish()
     elif export.kind == "jsonl" and export.is_whole:
-        verification.take_all(export.rows_of_lines(report.size, report), progress)
+        verification.take_all(export.rows_of_lines(report.size, report), asked.progress)
         verification.finish()
     elif verification.checkpoint is not None:
         export.check_part(verification.checkpoint, report)
-    if not keys:
+    export.check_files(publics, report)
+    if not asked.keys:
         report.notes.append(
             "the key was taken from the export itself: compare it with the one that you were given"
         )
     return report
+
+
+_WORTH_SHARING: Final = 50_000
+"""From so many entries on, starting other processes costs less than they save."""
+
+
+def _verify_with_helpers(
+    export: Export, verification: Verification, helpers: int, progress: Progress | None
+) -> None:
+    """Check the log as a whole here, and its rows one by one elsewhere; a row that does not hold is not named."""
+    report = verification.report
+    tiles = -(-report.size // _TILE)
+    bounds = [tiles * part // helpers for part in range(helpers + 1)]
+    command = [sys.executable, "-I", "-S", str(Path(__file__).resolve()), str(export.place), "--rows"]
+    running = [
+        subprocess.Popen([*command, f"{start}:{end}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - this very file
+        for start, end in itertools.pairwise(bounds)
+    ]
+    try:
+        verification.rows_are_checked = True
+        verification.take_all(export.rows(report.size, report, with_columns=False), progress)
+        verification.finish()
+    finally:
+        codes = [each.wait() for each in running]
+    if any(codes):
+        report.add("leaf", None, "a row does not hold")
+
+
+def _rows_hold(place: Path, bounds: str) -> bool:
+    """Whether every row of the tiles from one to before another holds by itself."""
+    first, end = map(int, bounds.split(":"))
+    export = Export(place)
+    verification = Verification(export.head, [])
+    report = verification.report
+    size, report.problems = report.size, []
+    for row in export.rows(size, report, first=first, end=end):
+        if row.ix >= export.min_index or row.leaf:
+            verification.check_row(row)
+    return not report.problems
 
 
 # --- The command -------------------------------------------------------------------------------------------
@@ -1995,7 +2099,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--lease-s", type=int, default=_LEASE_S, help="how long a call may be under way (%(default)s)"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--rows", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
+    if options.rows:
+        return 0 if _rows_hold(options.export, options.rows) else 1
     try:
         keys = [key for given in options.key for key in read_keys(given)]
     except NotAsItShouldBe as error:

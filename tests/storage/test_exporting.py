@@ -311,3 +311,35 @@ async def test_a_pruned_log_is_exported_with_its_hashes_and_says_so(
         assert checks == {"files", "pruned"}
     finally:
         await kept.database.close()
+
+
+async def test_other_processes_look_at_the_rows_of_a_long_export_and_find_the_same(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await exported(database, tmp_path / "out")
+    alone_found = verify_export(tmp_path / "out", keys=[VKEY])
+    started: list[Any] = []
+    popen = subprocess.Popen
+
+    def noting(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+        started.append(command[-1])
+        return popen(command, **options)
+
+    monkeypatch.setattr(offline, "_WORTH_SHARING", 100)
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    monkeypatch.setattr(subprocess, "Popen", noting)
+    report = verify_export(tmp_path / "out", keys=[VKEY])
+    assert started == ["0:1", "1:3"]
+    assert report.shown() == alone_found.shown()
+    for name, old, new, found in (
+        ("tile/entries/001", b'"rseq":45', b'"rseq":46', "leaf"),
+        ("tile/entries/000", b'"rseq":45', b'"rseq": 5', "leaf"),
+        ("columns.jsonl", b'"person":"p6"', b'"person":"p5"', "columns"),
+    ):
+        path = tmp_path / "out" / name
+        data = path.read_bytes()
+        path.write_bytes(data.replace(old, new, 1))
+        report = verify_export(tmp_path / "out", keys=[VKEY])
+        assert {check for check, _ in problems(report)} == {"files", found}
+        assert len([ix for _, ix in problems(report) if ix is not None]) == 1
+        path.write_bytes(data)
