@@ -39,15 +39,16 @@ async def apply_state(
     *,
     is_dry_run: bool = False,
     prune: bool = False,
+    prune_members: bool = False,
 ) -> Difference:
-    """Make the directory what `wanted` says, or with `is_dry_run` say what would change.
+    """Make the directory what `wanted` says, or with `is_dry_run` say what would change; as `difference` does.
 
     Raises InvalidParams, naming the place in the file, and NotPermitted.
     """
     actor.require(Act.MANAGE_DIRECTORY)
 
     def compare(state: State) -> Difference:
-        found = difference(state, wanted, mint, prune=prune)
+        found = difference(state, wanted, mint, prune=prune, prune_members=prune_members)
         if not registry.needs_second_person:
             return found
         held = hold_back(state, found.plan, actor, new_id=mint.object_id)

@@ -345,6 +345,11 @@ def parse_state_file(text: str) -> StateFile:
         raise malformed(
             "", "a state file has the sections credentials, terms, people, projects, rules and values"
         )
+    return checked(content)
+
+
+def checked(content: Mapping[str, Any]) -> StateFile:
+    """What a state file would say that holds this. Raises InvalidParams, which names the place."""
     try:
         return StateFile.model_validate(content)
     except ValidationError as error:

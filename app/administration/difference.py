@@ -63,13 +63,16 @@ class Difference:
     waiting: Sequence[Proposal] = ()
 
 
-def difference(state: State, wanted: Wanted, mint: Mint, *, prune: bool = False) -> Difference:
+def difference(
+    state: State, wanted: Wanted, mint: Mint, *, prune: bool = False, prune_members: bool = False
+) -> Difference:
     """The changes that lead from `state` to `wanted`, in the order in which they are made.
 
     With `prune` objects that a section of the file does not name are retired; a section that is absent
-    from the file is not spoken about. Raises InvalidParams, naming the place, for what cannot be.
+    from the file is not spoken about. With `prune_members` only members are, of the projects that it names.
+    Raises InvalidParams, naming the place, for what cannot be.
     """
-    comparison = _Comparison(state=state, mint=mint, prune=prune)
+    comparison = _Comparison(state=state, mint=mint, prune=prune, prune_members=prune or prune_members)
     for credential in wanted.credentials or ():
         comparison.credential(credential)
     for terms in wanted.terms or ():
@@ -103,6 +106,7 @@ class _Comparison:
     state: State
     mint: Mint
     prune: bool
+    prune_members: bool
     draw: Draw = field(default_factory=Draw)
     left: list[tuple[str, str]] = field(default_factory=list)
     credentials: dict[str, Credential] = field(init=False)
@@ -305,7 +309,7 @@ class _Comparison:
             if slot[0] != project.id or slot[1] in named or membership.retired_us is not None:
                 continue
             label = f"{project.name}/{emails[slot[1]]}"
-            if self.prune:
+            if self.prune_members:
                 retire_membership(self.draw, self.state, membership, label, self.state.now_us)
                 self.memberships[slot] = replace(membership, retired_us=self.state.now_us)
             else:

@@ -9,21 +9,28 @@ from starlette.responses import RedirectResponse, Response
 from app.errors import NotFound
 from app.identity.roles import Act
 from app.web.api.access import LOG_ACTS
-from app.web.console import log_pages, me, signing, today
+from app.web.console import log_pages, me, people, projects, quotas, rules, signing, today
 from app.web.console.cookies import PATH
 from app.web.console.doors import Door, Link, NamedRoute, OpenPage, Page, Turn, Visit
 from app.web.console.rendering import STATIC, static
 
+_ALL: Final = frozenset({Act.SEE_ALL})
 _SELF: Final = frozenset({Act.SEE_SELF})
 _RESEARCH: Final = frozenset({Act.MANAGE_OWN_KEYS})
 MENU: Final = (
-    Link(path=f"{PATH}/today", label="Today", acts=frozenset({Act.SEE_ALL})),
+    Link(path=f"{PATH}/today", label="Today", acts=_ALL),
+    Link(path=f"{PATH}/projects", label="Projects", acts=_ALL),
+    Link(path=f"{PATH}/people", label="People", acts=_ALL),
+    Link(path=f"{PATH}/keys", label="Keys", acts=_ALL),
+    Link(path=f"{PATH}/quotas", label="Quotas", acts=_ALL),
+    Link(path=f"{PATH}/requests", label="Requests", acts=_ALL),
+    Link(path=f"{PATH}/rules", label="Terms and rules", acts=_ALL),
+    Link(path=f"{PATH}/audit", label="Audit", acts=LOG_ACTS),
     Link(path=f"{PATH}/me", label="Me", acts=_SELF),
     Link(path=f"{PATH}/calls", label="My calls", acts=_RESEARCH),
     Link(path=f"{PATH}/my-keys", label="My keys", acts=_RESEARCH),
     Link(path=f"{PATH}/more", label="Ask for more", acts=frozenset({Act.ASK_FOR_MORE})),
-    Link(path=f"{PATH}/my-terms", label="Terms", acts=_SELF),
-    Link(path=f"{PATH}/audit", label="Audit", acts=LOG_ACTS),
+    Link(path=f"{PATH}/my-terms", label="My terms", acts=_SELF),
 )
 
 
@@ -43,6 +50,10 @@ PAGES: Final[tuple[Page | OpenPage, ...]] = (
     *me.PAGES,
     *log_pages.PAGES,
     *today.PAGES,
+    *projects.PAGES,
+    *people.PAGES,
+    *quotas.PAGES,
+    *rules.PAGES,
     OpenPage(method="GET", path="/{rest:path}", answer=find_nothing),
 )
 

@@ -18,6 +18,4 @@ if (field && location.hash.length > 1 && !field.value) {
   history.replaceState(null, "", location.pathname);
 }
 
-for (const select of document.querySelectorAll("select[data-submits]")) {
-  select.addEventListener("change", () => select.form.requestSubmit());
-}
+document.querySelector("nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });

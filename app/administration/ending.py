@@ -1,0 +1,68 @@
+"""Ending one person, project or version of the terms, without a state file."""
+
+from app.administration.changes import Actor, Change, Draw, Plan
+from app.administration.registry import Registry
+from app.administration.retiring import retire_person, retire_project, retire_terms
+from app.administration.state import Person, Project, State, TermsVersion
+from app.errors import Conflict, NotFound
+from app.identity.roles import Act, Role
+
+
+async def retire(registry: Registry, actor: Actor, *, kind: str, object_id: str) -> None:
+    """End a `person`, a `project` or a version of the `terms`, by id, with everything that must end with it.
+
+    Raises NotFound, Conflict for oneself, for the last administrator and for whoever leads a project, NotPermitted.
+    """
+    actor.require(Act.MANAGE_DIRECTORY)
+
+    def decide(state: State) -> tuple[Plan, None]:
+        draw = Draw()
+        match _find(state, kind, object_id):
+            case Person() as person:
+                _require_others(state, actor, person)
+                retire_person(draw, state, person, state.now_us)
+            case Project() as project:
+                emails = {each.id: each.email for each in state.people}
+                retire_project(draw, state, project, state.now_us, emails=emails)
+            case TermsVersion() as terms:
+                retire_terms(draw, terms, state.now_us)
+        return draw.plan(), None
+
+    await registry.change(actor, decide)
+
+
+def what_ends(state: State, kind: str, object_id: str) -> list[Change]:
+    """The changes that retiring it would come to. Raises NotFound."""
+    draw = Draw()
+    match _find(state, kind, object_id):
+        case Person() as person:
+            retire_person(draw, state, person, state.now_us)
+        case Project() as project:
+            emails = {each.id: each.email for each in state.people}
+            retire_project(draw, state, project, state.now_us, emails=emails)
+        case TermsVersion() as terms:
+            retire_terms(draw, terms, state.now_us)
+    return draw.changes
+
+
+def _find(state: State, kind: str, object_id: str) -> Person | Project | TermsVersion:
+    kinds: dict[str, dict[str, Person | Project | TermsVersion]] = {
+        "person": {each.id: each for each in state.people},
+        "project": {each.id: each for each in state.projects},
+        "terms": {each.version: each for each in state.terms},
+    }
+    found = kinds.get(kind, {}).get(object_id)
+    if found is None or found.retired_us is not None:
+        raise NotFound(f"There is no such {kind}, or it has been retired already.")
+    return found
+
+
+def _require_others(state: State, actor: Actor, person: Person) -> None:
+    if person.id == actor.principal:
+        raise Conflict("You would lock yourself out. Let another administrator do that.")
+    led = [each.name for each in state.projects if each.lead_id == person.id and each.retired_us is None]
+    if led:
+        raise Conflict(f"{person.email} leads {', '.join(sorted(led))}; give that to somebody else first.")
+    admins = [each for each in state.people if Role.ADMIN in each.roles and each.retired_us is None]
+    if admins == [person]:
+        raise Conflict("This is the last administrator; make somebody else one first.")

@@ -1,0 +1,218 @@
+"""People and their keys: found, added one by one or as a list, changed, given a password code, ended."""
+
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from app.administration.drafting import people_in, wanted_of
+from app.administration.ending import retire, what_ends
+from app.administration.keys import IssuedKey, issue_key, revoke_key, shown_keys
+from app.administration.passwords import PasswordCode, issue_password_code
+from app.administration.state import Person, State
+from app.errors import Conflict, NotFound
+from app.identity.roles import Act, Role
+from app.web.console.cookies import PATH
+from app.web.console.doors import Page, Turn
+from app.web.console.previewing import is_saving, save, shown
+from app.web.console.projects import ALL, DIRECTORY
+
+_KEYS: Final = frozenset({Act.MANAGE_KEYS})
+_LIST: Final = f"{PATH}/people"
+_MOST_SHOWN: Final = 500
+ROLES: Final = {
+    Role.RESEARCHER: "calls the research API in projects",
+    Role.LEAD: "leads projects and asks for more for them",
+    Role.QUOTA_ADMIN: "sets limits, grants and refuses requests for more",
+    Role.ADMIN: "does everything here but reading what others asked",
+    Role.COMPLIANCE: "reads, verifies and exports the log; changes no limit",
+}
+
+
+async def show_people(turn: Turn) -> Response:
+    """People by address, with roles, projects and whether they may call."""
+    state = await turn.desk.registry.state()
+    sought = turn.asked("q").strip().lower()
+    today = state.now.date()
+    names = {each.id: each.name for each in state.projects if each.retired_us is None}
+    places: dict[str, list[str]] = {}
+    for each in state.memberships:
+        if each.retired_us is None and each.project_id in names:
+            places.setdefault(each.person_id, []).append(names[each.project_id])
+    found = [
+        {
+            "person": each,
+            "projects": sorted(places.get(each.id, [])),
+            "may_call": state.terms_of(each.id).may_call(today),
+            "freeze": state.freeze_of(each.id),
+        }
+        for each in sorted(state.people, key=lambda one: one.email)
+        if each.retired_us is None
+        and sought in " ".join((each.email, each.name, *each.roles, *places.get(each.id, []))).lower()
+    ]
+    return turn.render("people.html", found=found[:_MOST_SHOWN], count=len(found), sought=turn.asked("q"))
+
+
+async def show_person(turn: Turn) -> Response:
+    """One person: roles, projects, keys, acceptances."""
+    return await _person_page(turn, None)
+
+
+async def change_person(turn: Turn) -> Response:
+    """Another name or other roles."""
+    _, person = await _person(turn)
+    content = {
+        "email": person.email,
+        "name": turn.given.text("name", "The name", most=100),
+        "roles": list(turn.given.many("role")),
+    }
+    if person.id == turn.who.person and Role.ADMIN not in turn.given.many("role"):
+        raise Conflict("You would take your own administration away. Let another administrator do that.")
+    back = f"{_LIST}/{person.id}"
+    return await save(turn, wanted_of({"people": [content]}), title=f"Change {person.email}", back=back)
+
+
+async def show_new_person(turn: Turn) -> Response:
+    """The forms for one person and for many."""
+    return turn.render("person_form.html", roles=ROLES)
+
+
+async def add_person(turn: Turn) -> Response:
+    """One more person."""
+    email = turn.given.text("email", "The address").lower()
+    state = await turn.desk.registry.state()
+    if not is_saving(turn) and state.person(email) is not None:
+        raise Conflict(f"There is a person {email} already; open them to change them.")
+    content = {
+        "email": email,
+        "name": turn.given.text("name", "The name", most=100),
+        "roles": list(turn.given.many("role")),
+    }
+    return await save(turn, wanted_of({"people": [content]}), title=f"Add {email}", back=_LIST)
+
+
+async def import_people(turn: Turn) -> Response:
+    """Many people from a list; those who are there already are changed to what it says."""
+    people = people_in(turn.given.text("csv", "The list", most=200_000))
+    return await save(
+        turn, wanted_of({"people": people}), title=f"Add or change {len(people)} people", back=_LIST
+    )
+
+
+async def offer_code(turn: Turn) -> Response:
+    """A code with which they set their own password, on this page alone."""
+    _, person = await _person(turn)
+    made = await issue_password_code(turn.desk.registry, turn.who.actor, email=person.email)
+    return await _person_page(turn, made)
+
+
+async def retire_person(turn: Turn) -> Response:
+    """End a person's part: keys, tokens, memberships."""
+    await retire(turn.desk.registry, turn.who.actor, kind="person", object_id=turn.in_path("id"))
+    turn.desk.forget()
+    return turn.go(_LIST, "retired")
+
+
+async def show_keys(turn: Turn) -> Response:
+    """Every key, without secrets."""
+    return await _keys_page(turn, None)
+
+
+async def issue_any_key(turn: Turn) -> Response:
+    """A key for somebody, with its secrets on this page alone."""
+    project, _, email = turn.given.text("member", "For whom", most=500).rpartition(" ")
+    issued = await issue_key(
+        turn.desk.registry,
+        turn.desk.mint,
+        turn.who.actor,
+        project=project,
+        email=email,
+        expires=turn.given.day_or_none("expires", "The last day"),
+    )
+    turn.desk.forget()
+    return await _keys_page(turn, issued)
+
+
+async def end_any_key(turn: Turn) -> Response:
+    """End somebody's key."""
+    await revoke_key(turn.desk.registry, turn.who.actor, key=turn.in_path("id"))
+    turn.desk.forget()
+    return turn.go(f"{PATH}/keys", "revoked")
+
+
+async def _person(turn: Turn) -> tuple[State, Person]:
+    state = await turn.desk.registry.state()
+    wanted = turn.in_path("id")
+    found = next((each for each in state.people if each.id == wanted and each.retired_us is None), None)
+    if found is None:
+        raise NotFound("There is no such person, or they have been retired.")
+    return state, found
+
+
+async def _person_page(turn: Turn, code: PasswordCode | None) -> Response:
+    state, person = await _person(turn)
+    names = {each.id: each for each in state.projects if each.retired_us is None}
+    places = [
+        {"project": names[each.project_id], "from": each.from_day, "until": each.until_day}
+        for each in state.memberships
+        if each.person_id == person.id and each.retired_us is None and each.project_id in names
+    ]
+    password = state.password_of(person.id)
+    return turn.render(
+        "person.html",
+        person=person,
+        places=places,
+        keys=[
+            each for each in shown_keys(state, turn.desk.mint, email=person.email) if each.status == "active"
+        ],
+        accepted=[each for each in state.acceptances if each.person_id == person.id],
+        pending=state.terms_of(person.id).pending(state.now.date()),
+        has_password=password is not None and password.hash is not None,
+        freeze=state.freeze_of(person.id),
+        ends=shown(what_ends(state, "person", person.id)),
+        roles=ROLES,
+        code=code,
+        code_url=f"{turn.desk.installation.settings.public_url}{PATH}/password",
+    )
+
+
+async def _keys_page(turn: Turn, issued: IssuedKey | None) -> Response:
+    state = await turn.desk.registry.state()
+    sought, is_all = turn.asked("q").strip().lower(), turn.asked("all") == "yes"
+    found = [
+        each
+        for each in shown_keys(state, turn.desk.mint)
+        if (is_all or each.status == "active")
+        and sought in f"{each.client_key} {each.project} {each.email}".lower()
+    ]
+    emails = {each.id: each.email for each in state.people}
+    projects = {each.id: each.name for each in state.projects if each.retired_us is None}
+    members: list[Any] = sorted(
+        (projects[each.project_id], emails[each.person_id])
+        for each in state.memberships
+        if each.retired_us is None and each.project_id in projects
+    )
+    return turn.render(
+        "keys.html",
+        found=found[:_MOST_SHOWN],
+        count=len(found),
+        sought=turn.asked("q"),
+        is_all=is_all,
+        issued=issued,
+        members=members,
+        today=state.now.date(),
+    )
+
+
+PAGES: Final = (
+    Page(method="GET", path="/people", answer=show_people, acts=ALL),
+    Page(method="GET", path="/people/{id}", answer=show_person, acts=ALL),
+    Page(method="POST", path="/people/{id}", answer=change_person, acts=DIRECTORY, back=show_person),
+    Page(method="POST", path="/people/{id}/code", answer=offer_code, acts=_KEYS, back=show_person),
+    Page(method="POST", path="/people/{id}/end", answer=retire_person, acts=DIRECTORY, back=show_people),
+    Page(method="GET", path="/new-person", answer=show_new_person, acts=DIRECTORY),
+    Page(method="POST", path="/new-person", answer=add_person, acts=DIRECTORY, back=show_new_person),
+    Page(method="POST", path="/new-people", answer=import_people, acts=DIRECTORY, back=show_new_person),
+    Page(method="GET", path="/keys", answer=show_keys, acts=ALL),
+    Page(method="POST", path="/keys", answer=issue_any_key, acts=_KEYS, back=show_keys),
+    Page(method="POST", path="/keys/{id}/end", answer=end_any_key, acts=_KEYS, back=show_keys),
+)

@@ -1,0 +1,222 @@
+"""Projects: found, looked at, added, changed and ended; and freezing, wherever it is offered."""
+
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from app.administration.drafting import project_as_it_is, wanted_of
+from app.administration.ending import retire, what_ends
+from app.administration.freezing import Freezable, freeze, unfreeze
+from app.administration.keys import shown_keys
+from app.administration.state import Project
+from app.administration.usage import usage
+from app.errors import Conflict, InvalidParams, NotFound
+from app.identity.roles import Act
+from app.provider.endpoints import ENDPOINTS
+from app.web.console.cookies import PATH
+from app.web.console.doors import Page, Turn
+from app.web.console.meters import by_scope, meters
+from app.web.console.previewing import is_saving, save, shown
+
+ALL: Final = frozenset({Act.SEE_ALL})
+DIRECTORY: Final = frozenset({Act.MANAGE_DIRECTORY})
+FREEZE: Final = frozenset({Act.FREEZE})
+_LIST: Final = f"{PATH}/projects"
+
+
+async def show_projects(turn: Turn) -> Response:
+    """Projects by name, with approval and people."""
+    state = await turn.desk.registry.state()
+    sought = turn.asked("q").strip().lower()
+    emails = {each.id: each.email for each in state.people}
+    credentials = {each.id: each.name for each in state.credentials}
+    people: dict[str, list[str]] = {}
+    for place in state.memberships:
+        if place.retired_us is None:
+            people.setdefault(place.project_id, []).append(emails[place.person_id])
+    found = [
+        {
+            "project": each,
+            "credential": credentials[each.credential_id],
+            "lead": emails.get(each.lead_id or "", ""),
+            "members": people.get(each.id, []),
+            "freeze": state.freeze_of(each.id),
+        }
+        for each in sorted(state.projects, key=lambda one: one.name)
+        if each.retired_us is None
+        and sought in " ".join((each.name, each.approval_reference, *people.get(each.id, []))).lower()
+    ]
+    return turn.render("projects.html", found=found, sought=turn.asked("q"), today=state.now.date())
+
+
+async def show_project(turn: Turn) -> Response:
+    """One project: approval, people, budgets and keys."""
+    state, project = await _project(turn)
+    emails = {each.id: each.email for each in state.people}
+    used = await usage(turn.desk.registry, project=project.name)
+    members = [
+        {
+            "person": next(each for each in state.people if each.id == place.person_id),
+            "from": place.from_day,
+            "until": place.until_day,
+            "may_call": state.terms_of(place.person_id).may_call(state.now.date()),
+        }
+        for place in state.memberships
+        if place.project_id == project.id and place.retired_us is None
+    ]
+    return turn.render(
+        "project.html",
+        project=project,
+        credential=next(each.name for each in state.credentials if each.id == project.credential_id),
+        lead=emails.get(project.lead_id or "", ""),
+        members=sorted(members, key=lambda each: str(each["person"].email)),
+        groups=by_scope(meters(used), email=""),
+        keys=[
+            each
+            for each in shown_keys(state, turn.desk.mint, project=project.name)
+            if each.status == "active"
+        ],
+        freeze=state.freeze_of(project.id),
+        ends=shown(what_ends(state, "project", project.id)),
+        today=state.now.date(),
+    )
+
+
+async def show_new_project(turn: Turn) -> Response:
+    """The form for a project that is not there yet."""
+    return await _form(turn, None)
+
+
+async def show_edit(turn: Turn) -> Response:
+    """The form with what a project is now."""
+    _, project = await _project(turn)
+    return await _form(turn, project)
+
+
+async def add_project(turn: Turn) -> Response:
+    """A new project."""
+    name = turn.given.text("name", "The name", most=100)
+    state = await turn.desk.registry.state()
+    if not is_saving(turn) and state.project(name) is not None:
+        raise Conflict(f"There is a project {name} already; open it to change it.")
+    return await save(
+        turn, wanted_of({"projects": [_content(turn, {"name": name})]}), title=f"Add {name}", back=_LIST
+    )
+
+
+async def change_project(turn: Turn) -> Response:
+    """A project with other people, days or bounds; its limits stay as they are."""
+    state, project = await _project(turn)
+    content = _content(turn, project_as_it_is(state, project))
+    back = f"{_LIST}/{project.id}"
+    return await save(turn, wanted_of({"projects": [content]}), title=f"Change {project.name}", back=back)
+
+
+async def retire_project(turn: Turn) -> Response:
+    """End a project with its keys and with what was held for it."""
+    await retire(turn.desk.registry, turn.who.actor, kind="project", object_id=turn.in_path("id"))
+    turn.desk.forget()
+    return turn.go(_LIST, "retired")
+
+
+async def stop(turn: Turn) -> Response:
+    """Freeze a credential, a project or a person."""
+    kind, name = _frozen(turn)
+    await freeze(
+        turn.desk.registry,
+        turn.desk.mint,
+        turn.who.actor,
+        kind=kind,
+        name=name,
+        reason=turn.given.text("reason", "The reason", most=500),
+    )
+    turn.desk.forget()
+    return turn.go(_back(turn), "frozen")
+
+
+async def let_go_on(turn: Turn) -> Response:
+    """Lift a freeze."""
+    kind, name = _frozen(turn)
+    await unfreeze(turn.desk.registry, turn.who.actor, kind=kind, name=name)
+    turn.desk.forget()
+    return turn.go(_back(turn), "unfrozen")
+
+
+async def _project(turn: Turn) -> tuple[Any, Project]:
+    state = await turn.desk.registry.state()
+    wanted = turn.in_path("id")
+    found = next((each for each in state.projects if each.id == wanted and each.retired_us is None), None)
+    if found is None:
+        raise NotFound("There is no such project, or it has been retired.")
+    return state, found
+
+
+async def _form(turn: Turn, project: Project | None) -> Response:
+    state = await turn.desk.registry.state()
+    now = {} if project is None else project_as_it_is(state, project)
+    return turn.render(
+        "project_form.html",
+        project=project,
+        now=now,
+        allowed=now.get("allow", {}).get("endpoints"),
+        credentials=sorted(each.name for each in state.credentials if each.retired_us is None),
+        people=sorted(each.email for each in state.people if each.retired_us is None),
+        endpoints=sorted(ENDPOINTS),
+    )
+
+
+def _content(turn: Turn, now: dict[str, Any]) -> dict[str, Any]:
+    """The project as the form wants it; what the form does not ask about stays."""
+    given = turn.given
+    known = {each["email"]: each for each in now.get("members", ())}
+    addresses = [each.strip().lower() for each in given.get("members").replace(",", "\n").split("\n")]
+    members = [known.get(each, {"email": each}) for each in dict.fromkeys(addresses) if each]
+    allow = dict(now.get("allow", {}))
+    if given.get("all_endpoints") == "yes":
+        allow.pop("endpoints", None)
+    else:
+        allow["endpoints"] = list(given.many("endpoint"))
+        if not allow["endpoints"]:
+            raise InvalidParams(
+                "Choose the endpoints that the approval covers, or all of them.", rule="request"
+            )
+    return {
+        **now,
+        "credential": given.text("credential", "The credential", most=100),
+        "approval": {
+            "reference": given.text("reference", "The approval's reference"),
+            "from": given.day("from", "The approval's first day"),
+            "until": given.day("until", "The approval's last day"),
+        },
+        "lead": given.get("lead").strip().lower() or None,
+        "members": members,
+        "cache_scope": given.get("cache_scope", "project"),
+        "allow": allow,
+    }
+
+
+def _frozen(turn: Turn) -> tuple[Freezable, str]:
+    try:
+        kind = Freezable(turn.given.get("kind"))
+    except ValueError as error:
+        raise InvalidParams("A credential, a project or a person can be frozen.", rule="request") from error
+    return kind, turn.given.text("name", "The name")
+
+
+def _back(turn: Turn) -> str:
+    back = turn.given.get("back")
+    is_here = back.startswith(f"{PATH}/") and "//" not in back and "\\" not in back and back.isprintable()
+    return back if is_here and back.isascii() else f"{PATH}/today"
+
+
+PAGES: Final = (
+    Page(method="GET", path="/projects", answer=show_projects, acts=ALL),
+    Page(method="GET", path="/projects/{id}", answer=show_project, acts=ALL),
+    Page(method="GET", path="/projects/{id}/form", answer=show_edit, acts=DIRECTORY),
+    Page(method="POST", path="/projects/{id}/form", answer=change_project, acts=DIRECTORY, back=show_edit),
+    Page(method="POST", path="/projects/{id}/end", answer=retire_project, acts=DIRECTORY, back=show_projects),
+    Page(method="GET", path="/new-project", answer=show_new_project, acts=DIRECTORY),
+    Page(method="POST", path="/new-project", answer=add_project, acts=DIRECTORY, back=show_new_project),
+    Page(method="POST", path="/freezes", answer=stop, acts=FREEZE),
+    Page(method="POST", path="/freezes/end", answer=let_go_on, acts=FREEZE),
+)

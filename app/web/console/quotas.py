@@ -1,0 +1,280 @@
+"""Limits as a table to be edited, raises, what waits for a second person, and requests for more."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from app.administration import proposals
+from app.administration.acts import set_limits
+from app.administration.asking import end_of, grant_request, refuse_request, shown_requests
+from app.administration.desired import LimitKey
+from app.administration.difference import limit_key
+from app.administration.proposals import shown_proposals
+from app.administration.raising import end_raise, grant_raise, shown_raises
+from app.administration.shown import scope_names
+from app.administration.state import State
+from app.administration.usage import usage
+from app.errors import InvalidParams
+from app.identity.roles import Act
+from app.quota.arithmetic import parse_limit_key
+from app.web.console.cookies import PATH
+from app.web.console.doors import Page, Turn
+from app.web.console.meters import COUNTED, WINDOWS, Meter, limit_said, meters, scope_said
+from app.web.console.previewing import is_saving, preview
+from app.web.console.projects import ALL
+
+LIMITS: Final = frozenset({Act.SET_LIMITS})
+DECIDE: Final = frozenset({Act.DECIDE_PROPOSALS, Act.KEEP_LOG})
+_MOST_ROWS: Final = 120
+_KINDS: Final = ("credential", "project", "each_member", "member", "key", "floor")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One limit, with where it stands if its window is of days."""
+
+    scope: str
+    key: str
+    amount: int
+    who: str
+    what: str
+    meter: Meter | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """One limit as a form wants it; `after` is None where it shall end."""
+
+    scope: str
+    key: LimitKey
+    spelled: str
+    before: int | None
+    after: int | None
+
+
+async def show_quotas(turn: Turn) -> Response:
+    """Every limit, with used and reserved."""
+    state = await turn.desk.registry.state()
+    sought = turn.asked("q").strip().lower()
+    found = [
+        each for each in await _rows(turn, state) if sought in f"{each.scope} {each.who} {each.what}".lower()
+    ]
+    return turn.render(
+        "quotas.html",
+        rows=found[:_MOST_ROWS],
+        count=len(found),
+        sought=turn.asked("q"),
+        raises=shown_raises(state),
+        proposals=[each for each in shown_proposals(state) if each["outcome"] == "open"],
+        scopes=_scopes(state),
+        counted=COUNTED,
+        windows=WINDOWS,
+        said=scope_said,
+        today=state.now.date(),
+    )
+
+
+async def change_limits(turn: Turn) -> Response:
+    """Set what differs in the table, after a look at what that does."""
+    state = await turn.desk.registry.state()
+    rows = {(each.scope, each.key): each for each in await _rows(turn, state)}
+    wishes = _wishes(turn, rows)
+    if not is_saving(turn):
+        return preview(
+            turn,
+            back=f"{PATH}/quotas",
+            title="Change limits",
+            changes=[_shown(each) for each in wishes],
+            warnings=_warnings(wishes, rows),
+        )
+    is_waiting, has_changed = False, False
+    by_scope: dict[str, dict[LimitKey, int | None]] = {}
+    for each in wishes:
+        by_scope.setdefault(each.scope, {})[each.key] = each.after
+    for scope, amounts in by_scope.items():
+        done = await set_limits(turn.desk.registry, turn.who.actor, scope=scope, amounts=amounts)
+        is_waiting, has_changed = is_waiting or bool(done.waiting), has_changed or done.has_changed
+    turn.desk.forget()
+    if is_waiting:
+        return turn.go(f"{PATH}/quotas", "waiting")
+    return turn.go(f"{PATH}/quotas", "saved" if has_changed else "unchanged")
+
+
+async def add_raise(turn: Turn) -> Response:
+    """Have a limit hold more until the end of a day."""
+    scope, _, key = turn.given.text("limit", "The limit", most=500).rpartition(" ")
+    await grant_raise(
+        turn.desk.registry,
+        turn.desk.mint,
+        turn.who.actor,
+        scope=scope,
+        key=_parsed(key),
+        amount=turn.given.number("amount", "How much more"),
+        until=end_of(turn.given.day("until", "Until when")),
+        reason=turn.given.text("reason", "The reason", most=500),
+    )
+    turn.desk.forget()
+    return turn.go(f"{PATH}/quotas", "saved")
+
+
+async def take_back_raise(turn: Turn) -> Response:
+    """End a raise now."""
+    await end_raise(turn.desk.registry, turn.who.actor, raise_id=turn.in_path("id"))
+    turn.desk.forget()
+    return turn.go(f"{PATH}/quotas", "raise-ended")
+
+
+async def confirm(turn: Turn) -> Response:
+    """Make a proposal true, as the second person."""
+    await proposals.confirm(turn.desk.registry, turn.who.actor, proposal_id=turn.in_path("id"))
+    turn.desk.forget()
+    return turn.go(f"{PATH}/quotas", "confirmed")
+
+
+async def refuse(turn: Turn) -> Response:
+    """End a proposal."""
+    await proposals.refuse(turn.desk.registry, turn.who.actor, proposal_id=turn.in_path("id"))
+    return turn.go(f"{PATH}/quotas", "refused")
+
+
+async def show_requests(turn: Turn) -> Response:
+    """What people ask for, those that are open first."""
+    state = await turn.desk.registry.state()
+    found = sorted(shown_requests(state), key=lambda each: each.asked_at, reverse=True)
+    uses = {(each.scope, each.key): each for each in await _rows(turn, state)}
+    return turn.render(
+        "requests.html",
+        open=[each for each in reversed(found) if each.state.value == "open"],
+        decided=[each for each in found if each.state.value != "open"][:100],
+        uses=uses,
+        said=scope_said,
+        today=state.now.date(),
+    )
+
+
+async def grant(turn: Turn) -> Response:
+    """Raise the limit as asked, or by another amount and until another day."""
+    await grant_request(
+        turn.desk.registry,
+        turn.desk.mint,
+        turn.who.actor,
+        request=turn.in_path("id"),
+        amount=turn.given.number("amount", "How much more"),
+        until=turn.given.day("until", "Until when"),
+    )
+    turn.desk.forget()
+    return turn.go(f"{PATH}/requests", "granted")
+
+
+async def refuse_more(turn: Turn) -> Response:
+    """Say no, and why."""
+    reason = turn.given.text("reason", "The reason", most=500)
+    await refuse_request(turn.desk.registry, turn.who.actor, request=turn.in_path("id"), reason=reason)
+    return turn.go(f"{PATH}/requests", "refused")
+
+
+async def _rows(turn: Turn, state: State) -> list[Row]:
+    used = await usage(turn.desk.registry)
+    found: dict[tuple[str, str], Meter] = {}
+    for (scope, standing), meter in zip(used.limits, meters(used), strict=True):
+        limit = standing.limit
+        key = f"{limit.dimension}/{limit.window}" if limit.window else str(limit.dimension)
+        found[scope, key] = meter
+    names = scope_names(state)
+    in_use = _in_use(state)
+    rows = [
+        Row(
+            scope=scope,
+            key=limit_key(each),
+            amount=each.amount,
+            who=scope_said(scope),
+            what=limit_said(each.dimension, each.window),
+            meter=found.get((scope, limit_key(each))),
+        )
+        for each in state.limits
+        if (scope := names.get((each.scope_kind, each.scope_id), "")) and each.scope_id in in_use
+    ]
+    return sorted(rows, key=lambda each: (_KINDS.index(each.scope.partition(":")[0]), each.scope, each.key))
+
+
+def _in_use(state: State) -> set[str]:
+    kinds: tuple[Sequence[Any], ...] = (state.credentials, state.projects, state.memberships)
+    found = {each.id for kind in kinds for each in kind if each.retired_us is None}
+    return found | {each.id for each in state.keys if each.revoked_us is None}
+
+
+def _scopes(state: State) -> list[str]:
+    """Scopes that a new limit can be given to."""
+    in_use = _in_use(state)
+    names = scope_names(state)
+    found = [name for (kind, scope_id), name in names.items() if scope_id in in_use and kind != "key"]
+    return sorted(found, key=lambda each: (_KINDS.index(each.partition(":")[0]), each))
+
+
+def _wishes(turn: Turn, rows: dict[tuple[str, str], Row]) -> list[Wish]:
+    """What differs between the form and the limits as they are."""
+    found: list[Wish] = []
+    for name in turn.given.fields:
+        marker, _, limit = name.partition(" ")
+        scope, _, key = limit.rpartition(" ")
+        if marker != "limit" or (scope, key) not in rows:
+            continue
+        now = rows[scope, key].amount
+        after = turn.given.number(name, f"The limit of {scope}") if turn.given.get(name).strip() else None
+        if after != now:
+            found.append(Wish(scope=scope, key=_parsed(key), spelled=key, before=now, after=after))
+    if turn.given.get("new_amount").strip():
+        key = turn.given.text("new_dimension", "What is limited", most=40)
+        window = turn.given.get("new_window")
+        key = f"{key}/{window}" if window else key
+        scope = turn.given.text("new_scope", "Whose limit", most=500)
+        old = rows.get((scope, key))
+        after = turn.given.number("new_amount", "The new limit")
+        before = None if old is None else old.amount
+        if after != before:
+            found.append(Wish(scope=scope, key=_parsed(key), spelled=key, before=before, after=after))
+    return found
+
+
+def _shown(wish: Wish) -> dict[str, Any]:
+    return {
+        "object": scope_said(wish.scope),
+        "what": limit_said(*wish.key),
+        "before": "none" if wish.before is None else f"{wish.before:,}",
+        "after": "no limit" if wish.after is None else f"{wish.after:,}",
+    }
+
+
+def _warnings(wishes: Sequence[Wish], rows: dict[tuple[str, str], Row]) -> list[str]:
+    """What a change does at once that its author may not expect."""
+    found = []
+    for each in wishes:
+        row = rows.get((each.scope, each.spelled))
+        name = f"{scope_said(each.scope)}: {limit_said(*each.key)}"
+        if each.after is None:
+            found.append(f"{name} is not limited at all any more; only the limits above it are left.")
+        elif row is not None and row.meter is not None and each.after <= row.meter.used + row.meter.reserved:
+            found.append(f"{name}: {row.meter.used:,} are used already, so calls are refused at once.")
+    return found
+
+
+def _parsed(key: str) -> LimitKey:
+    try:
+        return parse_limit_key(key)
+    except ValueError as error:
+        raise InvalidParams(f"{error}", rule="request") from error
+
+
+PAGES: Final = (
+    Page(method="GET", path="/quotas", answer=show_quotas, acts=ALL),
+    Page(method="POST", path="/quotas", answer=change_limits, acts=LIMITS, back=show_quotas),
+    Page(method="POST", path="/raises", answer=add_raise, acts=LIMITS, back=show_quotas),
+    Page(method="POST", path="/raises/{id}/end", answer=take_back_raise, acts=LIMITS, back=show_quotas),
+    Page(method="POST", path="/proposals/{id}/confirmation", answer=confirm, acts=DECIDE, back=show_quotas),
+    Page(method="POST", path="/proposals/{id}/refusal", answer=refuse, acts=DECIDE, back=show_quotas),
+    Page(method="GET", path="/requests", answer=show_requests, acts=ALL),
+    Page(method="POST", path="/requests/{id}/grant", answer=grant, acts=LIMITS, back=show_requests),
+    Page(method="POST", path="/requests/{id}/refusal", answer=refuse_more, acts=LIMITS, back=show_requests),
+)

@@ -1,0 +1,90 @@
+"""Terms and rules: versions and who has not accepted, what each rule says and how strict it is."""
+
+from typing import Final
+
+from starlette.responses import Response
+
+from app.administration.drafting import terms_wanted, waiting_for
+from app.administration.ending import retire
+from app.administration.policy import set_mode, shown_rules, shown_values
+from app.identity.roles import Act
+from app.policy.engine import Mode
+from app.web.console.cookies import PATH
+from app.web.console.doors import Page, Turn
+from app.web.console.previewing import save
+from app.web.console.projects import ALL, DIRECTORY
+
+_HERE: Final = f"{PATH}/rules"
+MODES: Final = {
+    Mode.ENFORCE: "refuses the call",
+    Mode.WARN: "lets it go on, and says so",
+    Mode.SHADOW: "lets it go on, and notes it in the log",
+}
+
+
+async def show_rules(turn: Turn) -> Response:
+    """Versions of the terms with acceptances, and every rule."""
+    state = await turn.desk.registry.state()
+    today = state.now.date()
+    current = state.terms_at(today)
+    versions = [
+        {
+            "terms": each,
+            "is_current": each == current,
+            "accepted": sum(one.version == each.version for one in state.acceptances),
+        }
+        for each in sorted(state.terms, key=lambda one: one.in_force_from, reverse=True)
+        if each.retired_us is None
+    ]
+    return turn.render(
+        "rules.html",
+        versions=versions,
+        current=current,
+        waiting=[] if current is None else waiting_for(state, current),
+        rules=shown_rules(state),
+        values=shown_values(state),
+        modes=MODES,
+        today=today,
+    )
+
+
+async def add_terms(turn: Turn) -> Response:
+    """A new version of the terms, which everybody then has to accept from its first day on."""
+    given = turn.given
+    version = given.text("version", "The version", most=64)
+    content = {
+        "version": version,
+        "title": given.text("title", "The title"),
+        "source": given.get("source").strip() or None,
+        "in_force_from": given.day("in_force_from", "The first day"),
+        "grace_days": given.number("grace_days", "Days of grace") if given.get("grace_days").strip() else 0,
+    }
+    wanted = terms_wanted(content, given.text("text", "The text", most=200_000))
+    return await save(turn, wanted, title=f"Add terms {version}", back=_HERE)
+
+
+async def retire_terms(turn: Turn) -> Response:
+    """Withdraw a version, which nobody can accept any more."""
+    version = turn.given.text("version", "The version", most=64)
+    await retire(turn.desk.registry, turn.who.actor, kind="terms", object_id=version)
+    turn.desk.forget()
+    return turn.go(_HERE, "retired")
+
+
+async def change_mode(turn: Turn) -> Response:
+    """Another mode for a rule, from the next call on."""
+    rule = turn.given.text("rule", "The rule", most=64)
+    mode = turn.given.text("mode", "The mode", most=16)
+    has_changed = await set_mode(turn.desk.registry, turn.who.actor, rule=rule, mode=mode)
+    turn.desk.forget()
+    return turn.go(_HERE, "saved" if has_changed else "unchanged")
+
+
+PAGES: Final = (
+    Page(method="GET", path="/rules", answer=show_rules, acts=ALL),
+    Page(
+        method="POST", path="/rules", answer=change_mode, acts=frozenset({Act.MANAGE_RULES}), back=show_rules
+    ),
+    Page(method="POST", path="/terms", answer=add_terms, acts=DIRECTORY, back=show_rules),
+    Page(method="POST", path="/terms/end", answer=retire_terms, acts=DIRECTORY, back=show_rules),
+)

@@ -1,0 +1,254 @@
+"""Administration in a browser: what is looked at first, what is saved then, and what may not be."""
+
+import datetime as dt
+import re
+
+import pytest
+
+from app.administration.state import State
+from tests.web.conftest import House
+from tests.web.console.conftest import Browser, Opened, signed_in, text_of
+
+pytestmark = pytest.mark.anyio
+
+
+def person_id(state: State, name: str) -> str:
+    found = state.person(f"{name}@example.edu")
+    assert found is not None
+    return found.id
+
+
+def project_id(state: State, name: str) -> str:
+    found = state.project(name)
+    assert found is not None
+    return found.id
+
+
+async def look_then_save(mine: Browser, path: str, **fields: str | list[str]) -> str:
+    """The words of the preview, once what it shows has been saved."""
+    before = await mine.client.get("/console/people")
+    looked = await mine.send(path, **fields)
+    assert looked.status_code == 200, text_of(looked)
+    assert "Nothing has been saved yet" in text_of(looked)
+    assert (await mine.client.get("/console/people")).text.count("<tr>") == before.text.count("<tr>")
+    hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', looked.text)
+    again: dict[str, str | list[str]] = {}
+    for name, value in hidden:
+        kept = again.get(name)
+        again[name] = value if kept is None else [*([kept] if isinstance(kept, str) else kept), value]
+    assert again["step"] == "save"
+    saved = await mine.client.post(f"/console{path}", data=again, headers={"sec-fetch-site": "same-origin"})
+    assert saved.status_code == 303, text_of(saved)
+    return text_of(looked)
+
+
+async def test_from_nothing_to_a_working_key(fresh_house: House, browser: Opened) -> None:
+    it = await signed_in(browser, fresh_house, "it")
+    await look_then_save(
+        it, "/new-person", email="Eve@example.edu", name="Eve Moss", role=["researcher", "lead"]
+    )
+    told = await look_then_save(
+        it,
+        "/new-project",
+        name="migration",
+        credential="main",
+        reference="R-2026-077",
+        **{"from": "2026-01-01", "until": "2036-01-01"},
+        members="eve@example.edu\r\nbob@example.edu",
+        lead="eve@example.edu",
+        cache_scope="project",
+        endpoint=["video/query", "user/info"],
+    )
+    assert "migration" in told
+    assert "R-2026-077" in told
+    state = await fresh_house.office.state()
+    project = state.project("migration")
+    assert project is not None
+    assert project.allow == {"endpoints": ["user/info", "video/query"]}
+    await look_then_save(
+        it,
+        "/quotas",
+        new_scope="project:migration",
+        new_dimension="requests",
+        new_window="day",
+        new_amount="1,50",
+    )
+    limits = (await fresh_house.get("it", "/api/v1/limits?limit=200")).json()["items"]
+    mine = next(each for each in limits if each["scope"] == "project:migration")
+    assert (mine["dimension"], mine["window"], mine["amount"]) == ("requests", "day", 150)
+    page = await it.send("/keys", member="migration eve@example.edu")
+    assert page.status_code == 200
+    (api_key,) = re.findall(r'<code id="api-key"[^>]*>(bsr_live_\w+)</code>', page.text)
+    me = await fresh_house.client.get("/api/v1/me", headers={"authorization": f"Bearer {api_key}"})
+    assert me.status_code == 200
+    assert api_key not in (await it.get("/keys")).text
+    code = await it.send(f"/people/{person_id(await fresh_house.office.state(), 'eve')}/code")
+    assert "console/password#" in code.text
+
+
+async def test_changing_a_project_keeps_its_limits_and_days(fresh_house: House, browser: Opened) -> None:
+    it = await signed_in(browser, fresh_house, "it")
+    state = await fresh_house.office.state()
+    told = await look_then_save(
+        it,
+        f"/projects/{project_id(state, 'elections')}/form",
+        credential="main",
+        reference="R-2026-014",
+        **{"from": "2026-01-01", "until": "2030-01-01"},
+        members="ada@example.edu",
+        lead="ada@example.edu",
+        cache_scope="project",
+        all_endpoints="yes",
+    )
+    assert "2036-06-30" in told
+    assert "2030-01-01" in told
+    after = await fresh_house.office.state()
+    assert after.limits == state.limits
+    assert {each.membership_id for each in after.keys if each.revoked_us is None} < {
+        each.membership_id for each in state.keys
+    }
+
+
+async def test_a_list_of_people_is_looked_at_and_then_saved(fresh_house: House, browser: Opened) -> None:
+    it = await signed_in(browser, fresh_house, "it")
+    lines = "email,name,roles\r\nzoe@example.edu,Zoe Q,researcher lead\nbob@example.edu,Bob Renamed\n"
+    told = await look_then_save(it, "/new-people", csv=lines)
+    assert "zoe@example.edu" in told
+    assert "Bob Renamed" in told
+    state = await fresh_house.office.state()
+    zoe, bob = state.person("zoe@example.edu"), state.person("bob@example.edu")
+    assert zoe is not None
+    assert bob is not None
+    assert (zoe.roles, bob.name) == (("lead", "researcher"), "Bob Renamed")
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ("zoe@example.edu", "Line 1 needs an address and a name"),
+        ("a@example.edu,A\nb@example.edu,", "Line 2"),
+        ("nobody,No Address", "people"),
+        ("a@example.edu,A,king", "roles"),
+        ("a@example.edu,A\na@example.edu,B", "twice"),
+        ("   ", "missing"),
+    ],
+)
+async def test_a_list_that_is_wrong_says_where(
+    shared_house: House, browser: Opened, lines: str, says: str
+) -> None:
+    it = await signed_in(browser, shared_house, "it")
+    answer = await it.send("/new-people", csv=lines)
+    assert answer.status_code == 400
+    assert says in text_of(answer)
+    if lines.strip():
+        assert lines.split(",", maxsplit=1)[0] in text_of(answer)
+
+
+async def test_a_limit_below_what_is_used_or_without_bound_is_warned_of(
+    shared_house: House, browser: Opened
+) -> None:
+    quota = await signed_in(browser, shared_house, "quota")
+    fields = {"limit project:elections requests/day": "0", "limit project:health requests/day": ""}
+    told = text_of(await quota.send("/quotas", **fields))
+    assert "Project elections requests a day 300 0" in told
+    assert "so calls are refused at once" in told
+    assert "is not limited at all any more" in told
+    state = await shared_house.office.state()
+    assert {each.amount for each in state.limits if each.scope_kind == "project"} >= {300, 200}
+
+
+async def test_whoever_asks_for_more_is_granted_it(fresh_house: House, browser: Opened) -> None:
+    bob = await signed_in(browser, fresh_house, "bob")
+    limits = await bob.get("/more")
+    assert "member:elections requests/day" in limits.text
+    asked = await bob.send(
+        "/more",
+        limit="member:elections requests/day",
+        amount="50",
+        until=_in_a_week(),
+        reason="a crawl of <b>one</b> week",
+    )
+    assert asked.status_code == 303, text_of(asked)
+    quota = await signed_in(browser, fresh_house, "quota")
+    page = await quota.get("/requests")
+    assert "a crawl of <b>one</b> week" in text_of(page)
+    assert "<b>one</b>" not in page.text
+    (request,) = re.findall(r"/console/requests/(\w{20})/grant", page.text)
+    granted = await quota.send(f"/requests/{request}/grant", amount="40", until=_in_a_week())
+    assert granted.status_code == 303, text_of(granted)
+    assert "of 140" in text_of(await bob.get("/me"))
+
+
+async def test_freezing_stops_at_once_and_nobody_stops_themselves(
+    fresh_house: House, browser: Opened
+) -> None:
+    it = await signed_in(browser, fresh_house, "it")
+    done = await it.send(
+        "/freezes", kind="project", name="elections", reason="a leak", back="/console/projects"
+    )
+    assert done.headers["location"] == "/console/projects?done=frozen"
+    state = await fresh_house.office.state()
+    assert state.freeze_of(project_id(state, "elections")) is not None
+    own = await it.send("/freezes", kind="person", name="it@example.edu", reason="a test")
+    assert own.status_code == 409
+    away = await it.send("/freezes/end", kind="project", name="elections", back="//evil.example")
+    assert away.headers["location"] == "/console/today?done=unfrozen"
+
+
+async def test_the_last_administrator_stays_and_nobody_retires_themselves(
+    fresh_house: House, browser: Opened
+) -> None:
+    it = await signed_in(browser, fresh_house, "it")
+    state = await fresh_house.office.state()
+    assert (await it.send(f"/people/{person_id(state, 'it')}/end")).status_code == 409
+    fields = {"name": "Service desk", "role": ["compliance"]}
+    assert (await it.send(f"/people/{person_id(state, 'it')}", **fields)).status_code == 409  # type: ignore[arg-type]
+    leads = await it.send(f"/people/{person_id(state, 'ada')}/end")
+    assert leads.status_code == 409
+    assert "leads elections" in text_of(leads)
+    assert (await it.send(f"/people/{person_id(state, 'bob')}/end")).status_code == 303
+    assert (await fresh_house.office.state()).person("bob@example.edu") is None
+
+
+async def test_terms_are_added_and_then_asked_for(fresh_house: House, browser: Opened) -> None:
+    it = await signed_in(browser, fresh_house, "it")
+    text = "# New terms\r\n\r\n<script>alert(1)</script> Be kind."
+    await look_then_save(
+        it, "/terms", version="2026-11", title="Terms of autumn", in_force_from="2026-11-01", text=text
+    )
+    bob = await signed_in(browser, fresh_house, "bob")
+    page = await bob.get("/my-terms")
+    assert "<script>alert" not in page.text
+    assert "Be kind." in text_of(page)
+    (digest,) = re.findall(r'name="text_sha256" value="(\w{64})"', page.text)
+    untold = await bob.send("/my-terms", version="2026-11", text_sha256="0" * 64, agrees="yes")
+    assert untold.status_code == 404
+    silent = await bob.send("/my-terms", version="2026-11", text_sha256=digest)
+    assert silent.status_code == 400
+    done = await bob.send("/my-terms", version="2026-11", text_sha256=digest, agrees="yes")
+    assert done.status_code == 303
+    state = await fresh_house.office.state()
+    assert state.has_accepted(person_id(state, "bob"), "2026-11")
+
+
+async def test_a_rule_is_set_to_warn(fresh_house: House, browser: Opened) -> None:
+    it = await signed_in(browser, fresh_house, "it")
+    assert (await it.send("/rules", rule="date-span/1", mode="warn")).status_code == 303
+    assert (await fresh_house.office.state()).policy.modes["date-span/1"] == "warn"
+    assert (await it.send("/rules", rule="no-such-rule", mode="warn")).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/projects", "/people", "/keys", "/quotas", "/calls", "/audit"])
+async def test_whatever_is_looked_for_is_shown_as_text(
+    shared_house: House, browser: Opened, path: str
+) -> None:
+    mine = await signed_in(browser, shared_house, "bob" if path == "/calls" else "dpo")
+    words = "\"><script>alert('x')</script>{{ 7 * 7 }}"
+    field = {"/calls": "entry", "/audit": "person"}.get(path, "q")
+    answer = await mine.client.get(f"/console{path}", params={field: words})
+    assert answer.status_code in {200, 404}
+    assert "<script>alert" not in answer.text
+
+
+def _in_a_week() -> str:
+    return (dt.datetime.now(dt.UTC).date() + dt.timedelta(days=7)).isoformat()
