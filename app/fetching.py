@@ -200,6 +200,7 @@ class Upstream:
             call.caller,
             call.query,
             call.permit.decision(),
+            keys=call.seal,
             intent_ix=opened.receipt.index,
             upstream=upstream_facts(outcome),
             **more,

@@ -53,7 +53,7 @@ class Visit:
 
 
 class Scribe:
-    """Drafts entries; `key` blinds addresses and questions, which could be guessed if plainly hashed."""
+    """Drafts entries; `key` blinds addresses, which could be guessed if plainly hashed."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -68,7 +68,7 @@ class Scribe:
         keys: QuestionKeys,
     ) -> Draft:
         """A call about to go upstream; `decided` names the rule, and rules that objected unenforced."""
-        fields = self._of_call(origin, caller, query)
+        fields = self._of_call(origin, caller, query, keys)
         fields["decision"] = {"verdict": "allowed", **decided}
         return _with_question("intent", fields, query, keys)
 
@@ -79,11 +79,12 @@ class Scribe:
         query: ResearchQuery,
         decided: Mapping[str, Value],
         *,
+        keys: QuestionKeys,
         intent_ix: int,
         **more: Value,
     ) -> Draft:
         """What became of the call whose intent stands at `intent_ix`."""
-        fields = self._of_call(origin, caller, query)
+        fields = self._of_call(origin, caller, query, keys)
         fields["decision"] = {"verdict": "allowed", **decided}
         return Draft(type="outcome", fields={**fields, "intent_ix": intent_ix, **more})
 
@@ -98,7 +99,7 @@ class Scribe:
         **more: Value,
     ) -> Draft:
         """A call answered without going upstream."""
-        fields = self._of_call(origin, caller, query)
+        fields = self._of_call(origin, caller, query, keys)
         fields["decision"] = {"verdict": "allowed", **decided}
         return _with_question("decision", {**fields, **more}, query, keys)
 
@@ -119,8 +120,8 @@ class Scribe:
         `keys` seal the question, where it could be read.
         """
         fields: dict[str, Value]
-        if caller is not None and query is not None:
-            fields = self._of_call(origin, caller, query)
+        if caller is not None and query is not None and keys is not None:
+            fields = self._of_call(origin, caller, query, keys)
         else:
             fields = {"actor": actor(caller), **self._of_request(origin)}
         fields["decision"] = {"verdict": "refused", "rule": versioned(rule), "code": code, **beside}
@@ -154,13 +155,15 @@ class Scribe:
             return Draft(type="decision", fields=fields, id=visit.entry)
         return Draft(type="audit_read", fields={**fields, "reads": visit.reads}, id=visit.entry)
 
-    def _of_call(self, origin: Origin, caller: Caller, query: ResearchQuery) -> dict[str, Value]:
+    def _of_call(
+        self, origin: Origin, caller: Caller, query: ResearchQuery, keys: QuestionKeys
+    ) -> dict[str, Value]:
         return {
             "actor": actor(caller),
             **self._of_request(origin),
             "op": query.endpoint,
             "approval": caller.approval.reference,
-            "params_hmac": self._tag(query.question.encode(), 64),
+            "params_hmac": keys.digest(query),
             "fields": list(query.fields),
             "page": {"cursor": query.page.cursor, "size": query.page.size},
         }

@@ -1,8 +1,9 @@
 """The question of a call, sealed into its entry: who holds the key may read it, and nobody once that is destroyed.
 
 A question is sealed under a key of its person and month (AES-256-GCM), bound to the entry by the associated data
-`id|type|kid`. Beside it stand tags: keyed hashes of the accounts, videos and so on that it names, under a key of the
-month alone, so that entries about one of them can be found. Both stand in a call's first entry and not in its outcome.
+`id|type|kid`. Beside it stand tags: keyed hashes of the accounts, videos and so on that it names, so that entries about one
+of them can be found; their key is made of that key and of one of the month, so that a guess can be tried by nobody once
+either is destroyed. Both stand in a call's first entry and not in its outcome.
 """
 
 import base64
@@ -12,7 +13,7 @@ import hmac
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -42,12 +43,28 @@ class SealedQuestion:
 
 @dataclass(frozen=True, slots=True)
 class QuestionKeys:
-    """The keys of one person and month: `kid` names the one that seals, `blind` makes tags."""
+    """The keys of one person and month: `kid` names the one that seals, `tagging` makes tags."""
 
     kid: str
     month: str
     cipher: AESGCM = field(repr=False)
-    blind: bytes = field(repr=False)
+    tagging: bytes = field(repr=False)
+    digesting: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, *, kid: str, month: str, key: bytes, blind: bytes) -> Self:
+        """The keys that come of the one that is kept for the person, and the one that is kept for the month."""
+        return cls(
+            kid=kid,
+            month=month,
+            cipher=AESGCM(key),
+            tagging=tagging_key(key, blind),
+            digesting=hmac.digest(key, b"bursar/1/questions", "sha256"),
+        )
+
+    def digest(self, query: ResearchQuery) -> str:
+        """64 hexadecimal digits that are the same for the same question of this person and month."""
+        return hmac.digest(self.digesting, query.question.encode(), "sha256").hex()
 
     def sealed(self, query: ResearchQuery, *, entry: str, entry_type: str) -> SealedQuestion:
         """The question for the entry of that id and type, and for no other."""
@@ -55,7 +72,7 @@ class QuestionKeys:
         plaintext = query.question.encode()
         ct = self.cipher.encrypt(nonce, plaintext, associated(entry, entry_type, self.kid))
         names = named_in(_names_of(query))
-        tags = sorted(tag(self.blind, kind, value) for kind, value in names)
+        tags = sorted(tag(self.tagging, kind, value) for kind, value in names)
         inside, more = tags[:MOST_TAGS_INSIDE], tuple(tags[MOST_TAGS_INSIDE:])
         is_long = len(plaintext) > MOST_BYTES_INSIDE
         sealed: dict[str, Value] = {"kid": self.kid}
@@ -100,9 +117,14 @@ def open_question(key: bytes, entry: Mapping[str, Value], kept: KeptQuestion | N
         raise SealBroken("The question was altered, moved, or sealed under another key.") from error
 
 
-def tag(blind: bytes, kind: str, value: str) -> str:
-    """22 characters that stand for an identifier in one month: HMAC-SHA256 of `kind:value`, its first 16 bytes."""
-    digest = hmac.digest(blind, f"{kind}:{value}".encode("utf-8", "surrogatepass"), "sha256")
+def tagging_key(key: bytes, blind: bytes) -> bytes:
+    """What tags are made with: of both keys, and of neither alone."""
+    return hmac.digest(key, b"bursar/1/tags" + blind, "sha256")
+
+
+def tag(key: bytes, kind: str, value: str) -> str:
+    """22 characters that stand for an identifier: HMAC-SHA256 of `kind:value`, its first 16 bytes, in base64url."""
+    digest = hmac.digest(key, f"{kind}:{value}".encode("utf-8", "surrogatepass"), "sha256")
     return base64.urlsafe_b64encode(digest[:_TAG_BYTES]).decode().rstrip("=")
 
 

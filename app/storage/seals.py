@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from app import exact_json
 from app.audit.entries import KeptQuestion
-from app.audit.questions import QuestionKeys, open_question, tag
+from app.audit.questions import QuestionKeys, open_question, tag, tagging_key
 from app.clock import Clock
 from app.errors import AuditUnavailable, BadSetting, BursarError, Conflict, NotFound
 from app.ids import new_entry_id
@@ -80,13 +79,21 @@ class SqlSeals:
         """What an identifier may stand under in entries of these times."""
 
         def work(conn: Connection) -> list[str]:
-            rows = conn.execute(sa.select(_blind)).mappings().all()
+            rows = all_keys(conn)
             # A day to each side: a question is sealed a moment before its entry has its time.
             low = "" if since_us is None else month_of(since_us - _DAY_US)
             high = "9" if until_us is None else month_of(until_us + _DAY_US)
-            wanted = [dict(row) for row in rows if low <= row["month"] <= high]
-            keys = [unwrap_blind(self._file.key(row["kek"]), row) for row in wanted]
-            return [tag(key, kind, plain(kind, value)) for key in keys]
+            blinds = {row["month"]: row for row in rows if "kid" not in row and low <= row["month"] <= high}
+            kept = {month: unwrap_blind(self._file.key(row["kek"]), row) for month, row in blinds.items()}
+            return [
+                tag(
+                    tagging_key(unwrap_seal(self._file.key(row["kek"]), row), kept[row["month"]]),
+                    kind,
+                    plain(kind, value),
+                )
+                for row in rows
+                if "kid" in row and row["month"] in kept
+            ]
 
         return await self._database.read(work)
 
@@ -118,7 +125,7 @@ class SqlSeals:
         kid, wrapped, kek, wrapped_blind, blind_kek = rows[0]
         key = unwrap(self._file.key(kek), bytes(wrapped), _seal_aad(kid, person, month))
         blind = unwrap(self._file.key(blind_kek), bytes(wrapped_blind), _blind_aad(month))
-        return QuestionKeys(kid=kid, month=month, cipher=AESGCM(key), blind=blind)
+        return QuestionKeys.of(kid=kid, month=month, key=key, blind=blind)
 
     def _make(self, conn: Connection, person: str, month: str) -> None:
         now_us = self._database.now_us(conn)

@@ -19,6 +19,7 @@ from app.storage.tables import AboutRow, EntryRow, FactRow, FurtherAboutRow, Hea
 _entry, _fact, _about, _head = (table(row) for row in (EntryRow, FactRow, AboutRow, HeadRow))
 
 _ABOUT_ANYWHERE: Final = (_about, table(FurtherAboutRow))
+_TAGS_AT_ONCE: Final = 500
 _NARROWEST_FIRST: Final = (
     "upstream_log_id",
     "code",
@@ -94,13 +95,18 @@ def find_places(conn: Connection, wanted: Filter, *, before: int | None, limit: 
         return []
     bounded = _Bounded(wanted, first, end, dialect=conn.dialect.name)
     if wanted.about:
-        by_tag = [
-            list(conn.execute(bounded.of_tag(tag, source).limit(limit)).scalars())
-            for tag in sorted(set(wanted.about[0]))
+        # One tag for each person and month; what they find is little, so that sorting it costs nothing.
+        tags = sorted(set(wanted.about[0]))
+        parts = [
+            list(
+                conn.execute(
+                    bounded.of_tags(tags[start : start + _TAGS_AT_ONCE], source).limit(limit)
+                ).scalars()
+            )
+            for start in range(0, len(tags), _TAGS_AT_ONCE)
             for source in _ABOUT_ANYWHERE
         ]
-        # Months follow each other, but for the moments around midnight: so merge, and take each once.
-        merged = dict.fromkeys(heapq.merge(*by_tag, reverse=True))
+        merged = dict.fromkeys(heapq.merge(*parts, reverse=True))
         return list(merged)[:limit]
     return list(conn.execute(bounded.of_facts().limit(limit)).scalars())
 
@@ -137,12 +143,12 @@ class _Bounded:
         self._first, self._end = first, end
         self._dialect = dialect
 
-    def of_tag(self, tag: str, source: sa.Table) -> sa.Select[int]:
+    def of_tags(self, tags: Sequence[str], source: sa.Table) -> sa.Select[int]:
         """Entries about one identifier, by one of the tables of tags, that meet the rest as well."""
-        asked = self._between(source.c.ix).where(source.c.tag == tag)
-        for tags in self._wanted.about[1:]:
+        asked = self._between(source.c.ix).where(source.c.tag.in_(tags)).distinct()
+        for others in self._wanted.about[1:]:
             named = [
-                _is_there(other, other.c.ix == source.c.ix, other.c.tag.in_(tags))
+                _is_there(other, other.c.ix == source.c.ix, other.c.tag.in_(others))
                 for other in (each.alias() for each in _ABOUT_ANYWHERE)
             ]
             asked = asked.where(sa.or_(*named))

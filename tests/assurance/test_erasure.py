@@ -16,6 +16,7 @@ from app.administration.proposals import confirm, shown_proposals
 from app.administration.state import State
 from app.administration.upkeep import propose_erasure
 from app.audit.entries import Draft
+from app.audit.filters import Filter
 from app.audit.offline import read_entry
 from app.errors import BadSetting, Conflict, NotFound, NotPermitted
 from app.ids import new_object_id
@@ -24,6 +25,7 @@ from app.storage.engines import open_database
 from app.storage.log import append, check_log
 from app.storage.seal_files import SealKeyFile
 from app.storage.seals import SqlSeals, all_keys, objection, replace_keys, unwrap_blind, unwrap_seal
+from app.storage.searching import find_places
 from app.storage.tables import SealKeyRow, WrappingRow, table
 from tests.assurance.stored_log import read_log
 from tests.assurance.upkept import IT, OFFICER, ORIGIN, Kept, Shifted, begun
@@ -106,6 +108,7 @@ async def test_what_a_person_asked_is_gone_from_database_journal_and_backup(
         (backup / "dump.sql").write_text(dump)
         assert all(bytes(row["wrapped"]).hex() in dump for row in before)
         places.append(server._data)
+    tags = await kept.seals.tags("username", CANARY, since_us=None, until_us=None)
     # Whoever had asked before could read it: the same look finds it, so what is not found below is gone.
     assert opens(list(key_files(kept.directory)), before[0])
     for entry in ids:
@@ -117,6 +120,13 @@ async def test_what_a_person_asked_is_gone_from_database_journal_and_backup(
         with pytest.raises(Conflict, match="destroyed"):
             await kept.seals.question(entry)
     assert "somebody" in (await kept.seals.question(others[0]))[1]
+    # Nor does a guess find the entries any more, with all the keys that are left.
+    left = await kept.seals.tags("username", CANARY, since_us=None, until_us=None)
+    assert (len(tags), len(left)) == (3, 1)
+    assert (
+        await kept.database.read(lambda conn: find_places(conn, Filter(about=(left,)), before=None, limit=9))
+        == []
+    )
     keks = list(key_files(kept.directory))
     assert MasterKey.from_file(kept.directory / "seal.key").fingerprint in {kek.fingerprint for kek in keks}
     for row in before:

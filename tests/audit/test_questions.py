@@ -5,7 +5,6 @@ import json
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,13 +18,15 @@ from app.audit.questions import (
     digest_of,
     open_question,
     tag,
+    tagging_key,
     without_question,
 )
 from app.query import Page, ResearchQuery
 from app.sealing import SealBroken
 
 KEY, BLIND = bytes(range(32)), bytes(range(32, 64))
-KEYS = QuestionKeys(kid="ab" * 16, month="2026-05", cipher=AESGCM(KEY), blind=BLIND)
+KEYS = QuestionKeys.of(kid="ab" * 16, month="2026-05", key=KEY, blind=BLIND)
+TAGGING = tagging_key(KEY, BLIND)
 
 
 def query(asked: dict[str, Any]) -> ResearchQuery:
@@ -82,7 +83,7 @@ def test_the_same_question_twice_is_never_the_same_bytes_and_has_the_same_tags()
     (one, _), (two, _) = sealed({"username": "alice"}), sealed({"username": "@Alice"})
     assert one["sealed"]["ct"] != two["sealed"]["ct"]
     assert one["sealed"]["nonce"] != two["sealed"]["nonce"]
-    assert one["about"] == two["about"] == [tag(BLIND, "username", "alice")]
+    assert one["about"] == two["about"] == [tag(TAGGING, "username", "alice")]
     assert len(one["about"][0]) == 22
     assert "alice" not in json.dumps(one)
 
@@ -93,7 +94,7 @@ def test_what_names_more_than_an_entry_holds_keeps_the_rest_beside_it() -> None:
     assert kept is not None
     assert len(entry["about"]) == MOST_TAGS_INSIDE
     assert entry["about_more"] == {"count": 10_000 - MOST_TAGS_INSIDE, "sha256": digest_of(kept.tags)}
-    assert {*entry["about"], *kept.tags} == {tag(BLIND, "video_id", each) for each in ids}
+    assert {*entry["about"], *kept.tags} == {tag(TAGGING, "video_id", each) for each in ids}
     assert tags_of(entry) == tuple(entry["about"])
 
 
@@ -114,3 +115,14 @@ def test_an_outcome_does_not_repeat_the_question() -> None:
         "type": "intent",
         "op": "user/info",
     }
+
+
+def test_digests_and_tags_are_of_one_person_and_month_alone() -> None:
+    others = [
+        QuestionKeys.of(kid="cd" * 16, month="2026-05", key=key, blind=blind)
+        for key, blind in ((bytes(32), BLIND), (KEY, bytes(32)))
+    ]
+    one = query({"username": "alice"})
+    assert len({keys.tagging for keys in (KEYS, *others)}) == 3
+    assert [keys.digest(one) == KEYS.digest(one) for keys in others] == [False, True]
+    assert KEYS.digest(one) != KEYS.digest(query({"username": "bob"}))

@@ -166,7 +166,7 @@ async def test_no_filter_reads_the_whole_log_or_sorts(tmp_path: Path) -> None:
     def work(conn: Connection) -> None:
         for wanted in FILTERS:
             bounded = _Bounded(wanted, 5, 9, dialect="sqlite")
-            asked = bounded.of_tag("t1", _about) if wanted.about else bounded.of_facts()
+            asked = bounded.of_tags(["t1"], _about) if wanted.about else bounded.of_facts()
             literal = asked.limit(50).compile(conn, compile_kwargs={"literal_binds": True})
             plan = [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {literal}")]
             searched = [step for step in plan if step.startswith(("SCAN", "SEARCH"))]
