@@ -281,6 +281,8 @@ def _told(gateway: str, simulator: str, home: Path, people: list[DemoPerson]) ->
     return "\n".join(
         (
             f"Gateway    {gateway}    (API: {gateway}/docs, health: {gateway}/readyz)",
+            f"Console    {gateway}/console/    (sign in with a token: of administration and compliance below, or as",
+            f"           {ada.email} with {ada.token})",
             f"Simulator  {simulator}    (what it counted: {simulator}/_sim/stats)",
             "",
             "People, and their API key (members of a project) or token for /api/v1:",

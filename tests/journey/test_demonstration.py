@@ -1,8 +1,6 @@
 """`bursar demo`: what someone sees who has just cloned the repository."""
 
 import json
-import os
-import signal
 import stat
 import subprocess
 import sys
@@ -13,37 +11,7 @@ from typing import Any
 import pytest
 
 from tests.servers.bursar import call
-from tests.servers.programs import free_port
-
-ROOT = Path(__file__).parents[2]
-
-
-# A shell's background job hands down an interrupt that is ignored; a terminal does not.
-_AS_A_TERMINAL_STARTS_IT = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from app.cli import main; main()"
-
-
-class Demonstration:
-    """A running demonstration and what it said when it was ready."""
-
-    def __init__(self, home: Path, *arguments: str) -> None:
-        self.home = home
-        self.port = free_port()
-        command = [sys.executable, "-c", _AS_A_TERMINAL_STARTS_IT, "demo", "--port", str(self.port)]
-        command += ["--simulator-port", str(free_port()), "--data-dir", str(home), *arguments]
-        self.process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def end(self) -> int:
-        self.process.send_signal(signal.SIGINT)
-        self.process.communicate(timeout=60)
-        return self.process.returncode
+from tests.servers.demonstration import Demonstration
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +32,8 @@ def test_it_says_who_is_there_and_how_to_call(ready: tuple[Demonstration, dict[s
         ("admin",),
         ("compliance",),
     }
+    assert said["console"] == f"{said['gateway']}/console/"
+    assert b"Sign in to Bursar" in call(demonstration.port, "GET", "/console/")[2]
     file = demonstration.home / "demo.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert json.loads(file.read_text()) == said

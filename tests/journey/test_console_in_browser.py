@@ -1,0 +1,188 @@
+"""The console in Chromium: journeys by hand, and what every page must be in either theme and at any width."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.conftest import require
+from tests.servers.bursar import call
+from tests.servers.demonstration import Demonstration
+
+_CHROMIUM = shutil.which("chromium") or ""
+_SWITCHES = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_WIDTHS = (360, 1920)
+_PAGES = {
+    None: ("/sign-in", "/password"),
+    "ben": ("/me", "/calls", "/my-keys", "/more", "/my-terms"),
+    "it": (
+        *("/today", "/projects", "/people", "/keys", "/quotas", "/requests", "/rules", "/audit"),
+        *("/new-project", "/new-person", "PROJECT", "PROJECT/form", "PERSON"),
+    ),
+    "dpo": ("/today", "/audit", "ENTRY"),
+}
+"""Whose pages are looked at; what is in capitals is an address of the demonstration."""
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """A demonstration that runs, and what it says of itself."""
+    require(bool(_CHROMIUM), "Chromium")
+    demonstration = Demonstration(tmp_path_factory.mktemp("console"), "--json")
+    assert demonstration.process.stdout is not None
+    yield json.loads(demonstration.process.stdout.readline())
+    demonstration.end()
+
+
+@pytest.fixture(scope="module")
+def chromium(said: dict[str, Any]) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_SWITCHES)
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """One person with a window of their own; `complaints` are errors of scripts and of the policy."""
+
+    def __init__(self, said: dict[str, Any], context: BrowserContext) -> None:
+        self.home = f"{said['gateway']}/console"
+        self.context = context
+        self.page: Page = context.new_page()
+        self.complaints: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("requestfailed", lambda request: self.complaints.append(request.url))
+
+    def sign_in(self, token: str) -> None:
+        self.page.goto(f"{self.home}/sign-in")
+        self.page.get_by_label("Your token").fill(token)
+        self.page.get_by_role("region", name="With a token").get_by_role("button", name="Sign in").click()
+        self.page.get_by_role("button", name="Sign out").wait_for()
+
+    def go(self, path: str) -> None:
+        answer = self.page.goto(f"{self.home}{path}")
+        assert answer is not None
+        assert answer.status == 200, path
+
+
+def person(said: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(each for each in said["people"] if each["email"].startswith(name))
+    return found
+
+
+def port_of(said: dict[str, Any]) -> int:
+    return int(said["gateway"].rpartition(":")[2])
+
+
+def test_a_researcher_signs_in_accepts_the_terms_and_makes_a_key_that_works(
+    said: dict[str, Any], chromium: Browser
+) -> None:
+    cleo = Visitor(said, chromium.new_context(viewport={"width": 360, "height": 800}))
+    ben = person(said, "ben")
+    cleo.sign_in(ben["token"])
+    page = cleo.page
+    page.get_by_role("link", name=re.compile("Read and accept version")).click()
+    page.get_by_label("I have read these terms and accept them.").check()
+    page.get_by_role("button", name="Accept version practice").click()
+    page.get_by_text("your acceptance is recorded").wait_for()
+    page.get_by_role("link", name="My keys").click()
+    page.get_by_role("button", name="Make a key").click()
+    api_key = page.locator("#api-key").inner_text()
+    headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
+    path, body = "/v2/research/user/info/?fields=display_name", b'{"username":"sim_user_1"}'
+    status, _, answer = call(port_of(said), "POST", path, body=body, headers=headers)
+    assert status == 200, answer
+    page.get_by_role("link", name="I have copied it").click()
+    assert api_key not in page.content()
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_text("You are signed out.").wait_for()
+    assert cleo.complaints == []
+    cleo.context.close()
+
+
+def test_an_administrator_adds_a_person_and_sets_a_limit_with_the_keyboard_alone(
+    said: dict[str, Any], chromium: Browser
+) -> None:
+    it = Visitor(said, chromium.new_context(viewport={"width": 1920, "height": 1080}))
+    it.sign_in(person(said, "it")["token"])
+    page = it.page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    it.go("/new-person")
+    page.get_by_label("E-mail address").focus()
+    page.keyboard.type("eve@example.edu")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Eve Moss")
+    page.keyboard.press("Enter")
+    page.get_by_text("Nothing has been saved yet").wait_for()
+    page.get_by_role("button", name="Make it so").press("Enter")
+    page.get_by_role("link", name="eve@example.edu").wait_for()
+    it.go("/quotas")
+    page.get_by_label("Project climate: requests a day").fill("250")
+    page.get_by_role("button", name="See what would change").click()
+    assert page.locator("tbody tr").count() == 1
+    page.get_by_role("button", name="Make it so").click()
+    page.get_by_text("Saved.").wait_for()
+    assert page.get_by_label("Project climate: requests a day").input_value() == "250"
+    assert it.complaints == []
+    it.context.close()
+
+
+@pytest.mark.parametrize("name", _PAGES, ids=str)
+def test_pages_fit_and_keep_nobody_out(said: dict[str, Any], chromium: Browser, name: str | None) -> None:
+    # Without motion, so that no colour is looked at on its way from one theme to the other.
+    size: Any = {"width": 1920, "height": 900}
+    visitor = Visitor(said, chromium.new_context(viewport=size, reduced_motion="reduce"))
+    if name is not None:
+        visitor.sign_in(person(said, name)["token"])
+    page, axe = visitor.page, Axe()
+    for path in _PAGES[name]:
+        visitor.go(_address(visitor, path))
+        for width in _WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
+        assert serious(axe.run(page).response) == [], path
+        # What differs in the other theme is its colours.
+        page.emulate_media(color_scheme="dark")
+        assert serious(axe.run(page, options={"runOnly": ["color-contrast"]}).response) == [], path
+        page.emulate_media(color_scheme="light")
+    assert visitor.complaints == []
+    visitor.context.close()
+
+
+def serious(found: dict[str, Any]) -> list[tuple[str, list[Any]]]:
+    """What keeps people out of a page, and where."""
+    return [
+        (each["id"], [node["target"] for node in each["nodes"]])
+        for each in found["violations"]
+        if each["impact"] in {"serious", "critical"}
+    ]
+
+
+def _address(visitor: Visitor, path: str) -> str:
+    """The path itself, or that of something which the demonstration has."""
+    kind, slash, rest = path.partition("/")
+    listed = {"PROJECT": ("/projects", "/projects/"), "PERSON": ("/people", "/people/")}
+    listed["ENTRY"] = ("/audit?verdict=refused&project=elections", "/entries/")
+    if kind not in listed:
+        return path
+    start, prefix = listed[kind]
+    visitor.go(start)
+    link = visitor.page.locator(f'main a[href^="/console{prefix}"]').first
+    found = (link.get_attribute("href") or "").removeprefix("/console")
+    return f"{found}{slash}{rest}"
