@@ -33,6 +33,7 @@ _NARROWEST_FIRST: Final = (
     "credential",
 )
 """Facts by how few entries usually share one; the first that is asked for is the index that is walked."""
+_Condition = sa.ColumnElement[bool] | sa.TextClause
 _COSTS: Final = (
     ("requests", "least_requests", "most_requests"),
     ("records", "least_records", "most_records"),
@@ -174,25 +175,28 @@ class _Bounded:
     def _between(self, ix: sa.Column[int]) -> sa.Select[int]:
         return sa.select(ix).where(ix >= self._first, ix < self._end).order_by(ix.desc())
 
-    def _facts(self, *, walked: str | None) -> list[sa.ColumnElement[bool]]:
-        found: list[sa.ColumnElement[bool]] = []
+    def _facts(self, *, walked: str | None) -> list[_Condition]:
+        found: list[_Condition] = []
         for name in _NARROWEST_FIRST:
             value = getattr(self._wanted, name)
             if value is not None:
-                found.append(self._equal(name, value, is_walked=name == walked))
+                found.append(self._equal(name, value, walked=walked))
         for name, least, most in _COSTS:
             bounds = getattr(self._wanted, least), getattr(self._wanted, most)
             found += self._cost(_fact.c[name], *bounds, is_walked=walked is None and not found)
         return found
 
-    def _equal(self, name: str, value: str, *, is_walked: bool) -> sa.ColumnElement[bool]:
+    def _equal(self, name: str, value: str, *, walked: str | None) -> _Condition:
+        """That the fact has that value."""
+        if self._dialect == "sqlite" and walked not in {None, name} and self._is_walked(name):
+            return _by_index(name, value)
+        same = _fact.c[name] == value
         if name == "verdict":
             # Spelled out, since the index has only those of another verdict and must be seen to fit.
-            return _fact.c.verdict == sa.literal_column("'refused'" if value == "refused" else "'allowed'")
-        if is_walked or self._dialect != "sqlite":
-            return _fact.c[name] == value
-        # SQLite has no statistics to choose by; a sign before the column keeps its index out.
-        return sa.literal_column(f"+entry_fact.{name}", sa.Text()) == value
+            same = _fact.c.verdict == sa.literal_column(f"'{value}'")
+            if value != "allowed":
+                same &= _fact.c.verdict != sa.literal_column("'allowed'")
+        return same
 
     def _cost(
         self, column: sa.Column[int], least: int | None, most: int | None, *, is_walked: bool
@@ -206,11 +210,34 @@ class _Bounded:
             found.append(column <= most)
         return found
 
-    def _is_of_type(self, ix: sa.Column[int]) -> sa.ColumnElement[bool]:
+    def _is_of_type(self, ix: sa.Column[int]) -> _Condition:
+        if self._dialect == "sqlite":
+            return _type_by_index(str(ix.table), str(self._wanted.type))
         return _is_there(_entry, _entry.c.ix == ix, _entry.c.type == self._wanted.type)
 
 
-def _is_there(source: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+def _by_index(name: str, value: str) -> sa.TextClause:
+    """That the row has a value in the index of that fact, which holds both columns close together.
+
+    For SQLite, which has no statistics to choose by and would look up each row.
+    """
+    is_other = " AND other.verdict <> 'allowed'" if name == "verdict" else ""
+    index = f"entry_fact AS other INDEXED BY ix_entry_fact_{name}"
+    same = f"other.ix = entry_fact.ix AND other.{name} = :{name}{is_other}"
+    return sa.text(f"EXISTS (SELECT 1 FROM {index} WHERE {same})").bindparams(  # noqa: S608 - names of our own
+        sa.bindparam(name, value)
+    )
+
+
+def _type_by_index(source: str, value: str) -> sa.TextClause:
+    """As `_by_index`, that the entry at the row's index is of that type; rows of entries are large."""
+    index = (
+        f"entry AS other INDEXED BY ix_entry_type WHERE other.ix = {source}.ix AND other.type = :entry_type"
+    )
+    return sa.text(f"EXISTS (SELECT 1 FROM {index})").bindparams(sa.bindparam("entry_type", value))  # noqa: S608
+
+
+def _is_there(source: sa.FromClause, *conditions: _Condition) -> sa.ColumnElement[bool]:
     return sa.exists(
         sa.select(sa.literal_column("1")).select_from(source).where(*conditions).correlate_except(source)
     )
