@@ -10,70 +10,13 @@ import asyncpg
 import pytest
 
 from app.storage.disk import RESERVE_NAME
-from tests.assurance.ledgers import Ledger, read_ledger
+from tests.assurance.outages import GENEROUS, LIMITS, WITHIN_S, Load, check, settled, until_status
 from tests.servers.bursar import Installation, call
-from tests.servers.load import Told, ask_all, lookups
+from tests.servers.load import Told
 from tests.servers.postgres import PrivatePostgres
 from tests.servers.small_disk import SmallDisk
 
 pytestmark = [pytest.mark.anyio, pytest.mark.serial]
-
-_LIMITS = {"requests/day": 1_000_000, "records/day": 1_000_000}
-_GENEROUS = ("--requests-per-day", "1000000", "--records-per-day", "1000000")
-_IN_FLIGHT = 16
-_WITHIN_S = 30.0
-
-
-class Load:
-    """Look-ups by several callers at once, half of them held, until it is told to end; every answer is kept."""
-
-    def __init__(self, installation: Installation, key: str, *, first: int) -> None:
-        self._is_over = asyncio.Event()
-        self._next = first
-        self._task = asyncio.ensure_future(
-            ask_all(installation.base_url, key, self._questions(), in_flight=_IN_FLIGHT)
-        )
-
-    def _questions(self) -> Iterator[tuple[str, bytes]]:
-        while not self._is_over.is_set():
-            yield from lookups(self._next, self._next + 1)
-            yield from lookups(1, 2)
-            self._next += 1
-
-    async def end(self) -> list[Told]:
-        self._is_over.set()
-        return await asyncio.wait_for(self._task, timeout=60)
-
-
-async def until_status(installation: Installation, path: str, status: int) -> None:
-    """Return once the path answers so; fails when it does not within a generous time."""
-    async with asyncio.timeout(_WITHIN_S):
-        while (await asyncio.to_thread(call, installation.port, "GET", path))[0] != status:
-            await asyncio.sleep(0.1)
-
-
-async def settled(installation: Installation) -> Ledger:
-    async with asyncio.timeout(_WITHIN_S):
-        while True:
-            ledger = await read_ledger(installation.environ["BURSAR_DATABASE_URL"])
-            if ledger.open_reservations == 0:
-                return ledger
-            await asyncio.sleep(0.2)
-
-
-def check(ledger: Ledger, answers: list[Told], *, upstream: int) -> None:
-    """No answer without its entry, no call without an intent, no intent without its end, nothing charged for nothing."""
-    for answer in answers:
-        if answer.status != 503:
-            assert ledger.ids[answer.index] == answer.log_id
-        else:
-            assert (answer.code, answer.index) == ("internal_error", -1)
-            assert b"audit_unavailable: " in answer.body
-            assert 5 <= (answer.retry_after_s or 0) <= 30
-    assert ledger.unclosed() == []
-    assert ledger.requests_used == upstream
-    assert upstream <= sum(entry["type"] == "intent" for entry in ledger.entries)
-    assert "crash_unknown" not in {entry.get("err") for entry in ledger.entries}
 
 
 @asynccontextmanager
@@ -84,10 +27,10 @@ async def outage(
     answers = list(before)
     load = Load(installation, key, first=first)
     try:
-        await asyncio.sleep(0.5)
+        await load.answered(20)
         yield answers
         await until_status(installation, "/readyz", 200)
-        await asyncio.sleep(0.5)
+        await load.answered(20)
     finally:
         answers += await load.end()
     statuses = [each.status for each in answers]
@@ -105,7 +48,7 @@ async def out_of_order(installation: Installation) -> None:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Somebody else writes to the database all the time."""
-    other = sqlite3.connect(path, isolation_level=None, timeout=_WITHIN_S)
+    other = sqlite3.connect(path, isolation_level=None, timeout=WITHIN_S)
     try:
         other.execute("BEGIN IMMEDIATE")
         yield
@@ -120,7 +63,7 @@ def locked(path: Path) -> Iterator[None]:
 async def test_a_locked_embedded_database(tmp_path: Path, seconds: int) -> None:
     path = tmp_path / "bursar.db"
     with Installation(
-        tmp_path, database_url=f"sqlite+aiosqlite:///{path}", limits=_LIMITS, simulator=_GENEROUS
+        tmp_path, database_url=f"sqlite+aiosqlite:///{path}", limits=LIMITS, simulator=GENEROUS
     ) as installation:
         key = installation.key()["api_key"]
         gateway = installation.start()
@@ -143,9 +86,7 @@ async def test_a_database_server_that_stands_still_dies_is_read_only_or_has_the_
     tmp_path: Path, postgres_url: str, postgres_server: PrivatePostgres, stopped_s: int, locked_s: int
 ) -> None:
     name = postgres_url.rpartition("/")[2]
-    with Installation(
-        tmp_path, database_url=postgres_url, limits=_LIMITS, simulator=_GENEROUS
-    ) as installation:
+    with Installation(tmp_path, database_url=postgres_url, limits=LIMITS, simulator=GENEROUS) as installation:
         key = installation.key()["api_key"]
         installation.start()
         async with outage(installation, key, first=0, before=[]) as answers:
@@ -189,7 +130,7 @@ async def test_a_disk_without_room(tmp_path: Path) -> None:
         url = f"sqlite+aiosqlite:///{disk.path / 'bursar.db'}"
         everything = {"BURSAR_DISK_WARN_PERCENT": "100", "BURSAR_DISK_REFUSE_PERCENT": "100"}
         with Installation(
-            tmp_path, database_url=url, limits=_LIMITS, simulator=_GENEROUS, settings=everything
+            tmp_path, database_url=url, limits=LIMITS, simulator=GENEROUS, settings=everything
         ) as installation:
             key = installation.key()["api_key"]
             gateway = installation.start()
@@ -197,7 +138,7 @@ async def test_a_disk_without_room(tmp_path: Path) -> None:
             async with outage(installation, key, first=0, before=[]):
                 disk.fill()
                 await out_of_order(installation)
-                async with asyncio.timeout(_WITHIN_S):
+                async with asyncio.timeout(WITHIN_S):
                     while b"has no room" not in call(installation.port, "GET", "/readyz")[2]:
                         await asyncio.sleep(0.1)
                 assert not (disk.path / RESERVE_NAME).exists()

@@ -56,16 +56,17 @@ async def ask_all(
     *,
     in_flight: int,
     per_second: float | None = None,
+    into: list[Told] | None = None,
 ) -> list[Told]:
     """Every complete answer; calls that get none, since the server is gone, are left out.
 
     Each of the `in_flight` callers keeps one connection and one of the keys or tokens;
-    together they ask so many times `per_second`, where that is set and they can. Plain streams, since the load must not cost more
+    `into` is the list that they are added to while they come in; together they ask so many times `per_second`, where that is set and they can. Plain streams, since the load must not cost more
     than what it is put on.
     """
     address = urlsplit(base_url)
     waiting = iter(requests)
-    answers: list[Told] = []
+    answers: list[Told] = [] if into is None else into
     turns = itertools.count()
     began_s = asyncio.get_running_loop().time()
 
