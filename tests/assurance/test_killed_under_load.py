@@ -34,6 +34,7 @@ async def kill_under_load(installation: Installation, *, loops: int) -> None:
     installation.start()
     ledger = await settled(installation)
     check(ledger, held, upstream=installation.upstream()["requests"], in_flight=loops * _IN_FLIGHT)
+    assert installation.bursar("audit", "verify")["verified"] is True
 
 
 async def settled(installation: Installation) -> Ledger:
@@ -49,21 +50,33 @@ async def settled(installation: Installation) -> Ledger:
 def check(ledger: Ledger, held: list[Told], *, upstream: int, in_flight: int) -> None:
     missing = [answer for answer in held if ledger.ids.get(answer.index) != answer.log_id]
     assert missing == []
+    assert len({answer.index for answer in held}) == len(held)
     assert (ledger.open_reservations, ledger.requests_reserved) == (0, 0)
     assert ledger.unclosed() == []
     assert upstream <= ledger.requests_used <= upstream + in_flight
 
 
-async def test_twenty_kills_on_sqlite_lose_no_entry_and_no_spend(tmp_path: Path) -> None:
+_LOOPS = pytest.mark.parametrize(
+    "loops",
+    [
+        pytest.param(6, id="short"),
+        pytest.param(200, id="long", marks=[pytest.mark.long, pytest.mark.timeout(3_600)]),
+    ],
+)
+
+
+@_LOOPS
+async def test_kills_on_sqlite_lose_no_entry_and_no_spend(tmp_path: Path, loops: int) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'bursar.db'}"
     with Installation(
         tmp_path, database_url=url, simulator=_GENEROUS, settings=_SHORT_LEASES, limits=_LIMITS
     ) as installation:
-        await kill_under_load(installation, loops=20)
+        await kill_under_load(installation, loops=loops)
 
 
-async def test_twenty_kills_of_four_processes_on_postgresql_lose_no_entry_and_no_spend(
-    tmp_path: Path, postgres_url: str, redis_url: str
+@_LOOPS
+async def test_kills_of_four_processes_on_postgresql_lose_no_entry_and_no_spend(
+    tmp_path: Path, postgres_url: str, redis_url: str, loops: int
 ) -> None:
     with Installation(
         tmp_path,
@@ -74,4 +87,4 @@ async def test_twenty_kills_of_four_processes_on_postgresql_lose_no_entry_and_no
         settings=_SHORT_LEASES,
         limits=_LIMITS,
     ) as installation:
-        await kill_under_load(installation, loops=20)
+        await kill_under_load(installation, loops=loops)

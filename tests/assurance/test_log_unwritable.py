@@ -12,11 +12,13 @@ import pytest
 from app.storage.disk import RESERVE_NAME
 from tests.assurance.outages import GENEROUS, LIMITS, WITHIN_S, Load, check, settled, until_status
 from tests.servers.bursar import Installation, call
-from tests.servers.load import Told
+from tests.servers.load import Told, ask_all, lookups
 from tests.servers.postgres import PrivatePostgres
 from tests.servers.small_disk import SmallDisk
 
 pytestmark = [pytest.mark.anyio, pytest.mark.serial]
+
+_CALLERS, _FLOOD = 4_600, 40_960
 
 
 @asynccontextmanager
@@ -146,3 +148,36 @@ async def test_a_disk_without_room(tmp_path: Path) -> None:
             assert (disk.path / RESERVE_NAME).exists()
             assert "has no room left" in gateway.output
             assert gateway.popen.poll() is None
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+async def test_ten_times_what_may_wait_over_http(tmp_path: Path) -> None:
+    """The excess is refused, what waits takes a bounded room, and every answer that is given has its entry."""
+    path = tmp_path / "bursar.db"
+    url = f"sqlite+aiosqlite:///{path}"
+    with Installation(tmp_path, database_url=url, limits=LIMITS, simulator=GENEROUS) as installation:
+        key = installation.key()["api_key"]
+        gateway = installation.start()
+
+        async def ask(count: int) -> list[Told]:
+            held = lookups(1, 2) * count
+            return await ask_all(installation.base_url, key, held, in_flight=_CALLERS)
+
+        answers = await ask(2 * _CALLERS)
+        before = resident_bytes(gateway.popen.pid)
+        with locked(path):
+            flood = asyncio.ensure_future(ask(_FLOOD))
+            most = before
+            for _ in range(60):
+                await asyncio.sleep(0.1)
+                most = max(most, resident_bytes(gateway.popen.pid))
+        answers += await asyncio.wait_for(flood, timeout=300)
+        assert most - before <= 64 * 1024 * 1024
+        assert {each.status for each in answers} == {200, 503}
+        await until_status(installation, "/readyz", 200)
+        check(await settled(installation), answers, upstream=installation.upstream()["requests"])
+
+
+def resident_bytes(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4_096
