@@ -100,7 +100,7 @@ class Books(Protocol):
         charge: Charge,
         outcome: Draft,
         *,
-        holding: Holding | None = None,
+        holdings: Sequence[Holding] = (),
         search: SearchState | None = None,
         says: PlatformSays | None = None,
         delivered: int = 0,

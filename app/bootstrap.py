@@ -13,6 +13,7 @@ from app.administration.key_files import read_log_key
 from app.administration.minting import PEPPER_PURPOSE
 from app.audit.calls import Scribe
 from app.audit.notes import Signer
+from app.cache.shelf import Shelf, Step
 from app.calls import Bounds
 from app.clock import Clock, SystemClock
 from app.errors import BadSetting, BursarError, NotFound
@@ -38,6 +39,7 @@ from app.storage.limits import SqlLimits
 from app.storage.log import Boot, check_log
 from app.storage.notifying import Notifier
 from app.storage.pages import SqlPages
+from app.storage.proven import SqlProvenFields
 from app.storage.retention import Retention
 from app.storage.seal_files import SealKeyFile
 from app.storage.seals import SqlSeals
@@ -222,6 +224,7 @@ def _compose(
         seals.forget()
 
     directory = SqlDirectory(prompt, also_forget=forget_keys)
+    shelf = Shelf(pages, without=_steps_left_out(settings))
     bearers = Bearers(
         directory=directory,
         access_tokens=AccessTokens(derive(master, "access tokens")),
@@ -249,11 +252,14 @@ def _compose(
         bearers=bearers,
         directory=directory,
         pages=pages,
+        shelf=shelf,
         books=books,
         limits=SqlLimits(prompt, clock),
         windows=shared.windows,
         upstream=Upstream(
             pages=pages,
+            shelf=shelf,
+            fields=SqlProvenFields(prompt, clock),
             books=books,
             pacer=_pacer(settings, vault, clock, shared),
             platform=watched,
@@ -304,6 +310,11 @@ def _compose(
             tells=bool(channels),
         ),
     )
+
+
+def _steps_left_out(settings: Settings) -> frozenset[Step]:
+    named = {Step(each) for each in settings.reuse_without.split(",") if each}
+    return frozenset(named if settings.fetches_full_pages else {*named, Step.PAGES})
 
 
 def _pacer(settings: Settings, vault: SqlVault, clock: Clock, shared: Sharing) -> Pacer:

@@ -1,17 +1,20 @@
 """A research call on its way through the gateway: as it came in, once it is permitted, and what came of it."""
 
+import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.audit.calls import Origin
 from app.audit.entries import Receipt
 from app.audit.questions import QuestionKeys
-from app.cache.pages import HeldPage, SearchState
+from app.cache.pages import Fresh, HeldPage, SearchState, may_serve
+from app.cache.shelf import Detail, Lacking, Sought
 from app.errors import RateLimited, Refusal
 from app.identity.callers import Caller
-from app.policy.engine import Allowed, Objection
+from app.policy.engine import Allowed, Objection, judge_held
+from app.policy.rules import Reuse
 from app.provider.answers import Failure, Success
-from app.provider.charge import Charge
+from app.provider.charge import FREE, Charge
 from app.provider.endpoint import AnswerForm, Endpoint
 from app.provider.platform import NotDispatched, OutcomeUnknown
 from app.query import ResearchQuery
@@ -35,13 +38,14 @@ class Request:
 class Delivered:
     """Records for the client: `data` is JSON, or a file where the endpoint gives one, exactly as it goes out.
 
-    `how` is hit, miss, bypass (fetched, and not kept) or collapsed (a fetch shared with others); `age_s` counts
-    from the platform. `standings` are those of budgets, `short` of the minute and of calls under way.
+    `how` is hit, miss, bypass (fetched, and not kept) or collapsed (a fetch shared with others), `detail` how a
+    hit was come by; `age_s` counts from the platform. `standings` are those of budgets, `short` of the minute and of calls under way.
     """
 
     data: bytes
     form: AnswerForm
     how: str
+    detail: Detail = Detail.EXACT
     age_s: int
     cost: Charge
     receipt: Receipt
@@ -78,7 +82,11 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A call that is identified, admitted and permitted."""
+    """A call that is identified, admitted and permitted.
+
+    `sent` is what the platform is asked: `query` itself, or the full page with more fields that brings `part`.
+    `flight` is what others share who need the same fetch. `spent` is what came before for the same answer.
+    """
 
     request: Request
     caller: Caller
@@ -88,13 +96,30 @@ class Call:
     key: bytes
     limits: HeldTo
     seal: QuestionKeys
+    sent: ResearchQuery
+    flight: bytes
+    part: Lacking | None = None
+    is_anew: bool = False
+    """Whether a search begins anew, since the platform knows its old id no longer."""
+    fetches: int = 0
+    spent: Charge = FREE
+
+    def as_asked(self) -> "Call":
+        """The call as its client made it, to be sent as it is."""
+        search = self.search if self.query.page.search_id is not None else None
+        return replace(self, sent=self.query, flight=self.key, part=None, is_anew=False, search=search)
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """A part that is held now, where the answer needs another as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landed:
     """What a call upstream brought, settled and logged."""
 
-    outcome: HeldPage | Failure | NotDispatched | OutcomeUnknown
+    outcome: HeldPage | Partial | Failure | NotDispatched | OutcomeUnknown
     cost: Charge
     receipt: Receipt
     standings: tuple[Standing, ...]
@@ -128,20 +153,44 @@ class TooFast(RateLimited):
 
 
 def reserved_for(call: Call) -> Charge:
-    """The most that the call may cost: one request, and a full page of the size asked for."""
-    return Charge(requests=1, records=call.request.endpoint.most_records(call.query.page.size))
+    """The most that the call may cost: one request, and a full page of the size sent."""
+    return Charge(requests=1, records=call.request.endpoint.most_records(call.sent.page.size))
+
+
+def asked_for(call: Call) -> int:
+    """The most records that its client can be given."""
+    return call.request.endpoint.most_records(call.query.page.size)
+
+
+def sought_by(call: Call, now: dt.datetime) -> Sought:
+    """The call as its answer is looked for: held pages must be fresh, and no rule may forbid that they are served."""
+    now_us = int(now.timestamp() * 1_000_000)
+
+    def may_use(page: HeldPage) -> bool:
+        if not isinstance(may_serve(page, now_us=now_us), Fresh):
+            return False
+        return isinstance(judge_held(Reuse(caller=call.caller, age_s=page.age_s(now_us), now=now)), Allowed)
+
+    return Sought(
+        endpoint=call.request.endpoint,
+        query=call.query,
+        scope=call.caller.reuse_scope,
+        key=call.key,
+        search=call.search if call.query.page.search_id is not None else None,
+        may_use=may_use,
+    )
 
 
 def most_of(call: Call) -> Amounts:
     """The most that the call may take of short limits when it goes upstream."""
     most = reserved_for(call)
     upstream = amounts_upstream(call.request.endpoint.family, requests=most.requests, records=most.records)
-    return {**amounts_at_door(delivered=most.records), **upstream}
+    return {**amounts_at_door(delivered=asked_for(call)), **upstream}
 
 
 def came_to(call: Call, outcome: Success | Failure | OutcomeUnknown, charge: Charge) -> Amounts:
     """What it took of them."""
-    delivered = outcome.records if isinstance(outcome, Success) else 0
+    delivered = min(outcome.records, asked_for(call)) if isinstance(outcome, Success) else 0
     upstream = amounts_upstream(
         call.request.endpoint.family, requests=charge.requests, records=charge.records
     )

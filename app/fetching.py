@@ -4,11 +4,14 @@
 """
 
 import asyncio
-from dataclasses import replace
+import contextlib
+import re
+from dataclasses import dataclass, replace
 
 from app.audit.calls import Scribe, upstream_facts
 from app.audit.entries import Draft, Value
 from app.books import Books, Intent, PlatformSays, PlatformSpent, Reservation, Superseded
+from app.cache.listings import as_page, head_page, part_key, part_of
 from app.cache.pages import (
     TASKS_LAST_S,
     HeldPage,
@@ -19,8 +22,22 @@ from app.cache.pages import (
     search_behind,
     task_behind,
 )
-from app.calls import Bounds, Call, Landed, NoRoom, owners_of, reserved_for
+from app.cache.proven import ProvenFields
+from app.cache.shelf import Lacking, Shelf, sent_for
+from app.calls import (
+    Bounds,
+    Call,
+    Landed,
+    NoRoom,
+    Partial,
+    asked_for,
+    owners_of,
+    reserved_for,
+    sought_by,
+)
 from app.clock import Clock
+from app.errors import StoreUnavailable
+from app.ids import new_entry_id, new_search_id
 from app.provider.answers import Failure, FailureKind, Success, read_reply
 from app.provider.charge import Charge
 from app.provider.outgoing import outgoing
@@ -31,6 +48,9 @@ from app.quota.pacing import Pacer, TooManyWaiting
 from app.quota.tallies import Topic, mark_of, topic_of
 from app.quota.windows import Hold
 
+_MOST_FETCHES = 4
+"""Calls to the platform for one answer, before its call is sent as it is."""
+
 
 class Upstream:
     """The steps of a call upstream, over the ports that they need."""
@@ -39,6 +59,8 @@ class Upstream:
         self,
         *,
         pages: Pages,
+        shelf: Shelf,
+        fields: ProvenFields,
         books: Books,
         pacer: Pacer,
         platform: Platform,
@@ -47,6 +69,8 @@ class Upstream:
         bounds: Bounds,
     ) -> None:
         self._pages = pages
+        self._shelf = shelf
+        self._fields = fields
         self._books = books
         self._pacer = pacer
         self._platform = platform
@@ -64,9 +88,7 @@ class Upstream:
         owners = owners_of(caller)
         family = call.request.endpoint.family
         intent = Intent(
-            draft=self._scribe.intent(
-                call.request.origin, caller, call.query, call.permit.decision(), keys=call.seal
-            ),
+            draft=self._intent_entry(call),
             lease_s=self._bounds.read_timeout_s(call.request.endpoint)
             + self._bounds.lease_margin_s
             + self._pacer.longest_wait_s,
@@ -75,7 +97,7 @@ class Upstream:
             family=family,
         )
         wants = wants_of(family, requests=reserved.requests, records=reserved.records, **owners)
-        wants += own_wants(call.limits, calls=1, delivered=reserved.records)
+        wants += own_wants(call.limits, calls=1, delivered=asked_for(call))
         opened = await self._books.open_call(wants, intent)
         if isinstance(opened, Exhausted):
             return NoRoom(exhausted=opened, caller=caller, short=hold.standings)
@@ -85,7 +107,7 @@ class Upstream:
         self, call: Call, reservation: Reservation
     ) -> Success | Failure | NotDispatched | OutcomeUnknown:
         """What one call to the platform came to, sent in its turn and within its lease; never raises."""
-        endpoint, query = call.request.endpoint, call.query
+        endpoint, query = call.request.endpoint, call.sent
         credential = call.caller.credential
         # Not before the reservation: what a budget refuses must wait for no turn, and waste none.
         crowded = await self._pacer.turn(credential)
@@ -95,8 +117,7 @@ class Upstream:
         send_by_s = min(reservation.ends_s - self._bounds.read_timeout_s(endpoint), reservation.days_end_s)
         if self._clock.monotonic_s() >= send_by_s:
             return TooLate("the call waited too long for its turn")
-        upstream_id = None if call.search is None else call.search.upstream_id
-        body = outgoing(endpoint, query, search_id=upstream_id)
+        body = outgoing(endpoint, query, search_id=_upstream_id(call))
         try:
             async with asyncio.timeout(lease_s):
                 reply = await self._platform.fetch(credential, query, endpoint, body, send_by_s=send_by_s)
@@ -122,36 +143,95 @@ class Upstream:
         """The call's end: charge, outcome entry, the page to hold and its mark, in one transaction."""
         if not isinstance(outcome, Success):
             draft = self._outcome_entry(call, opened, outcome)
-            mark = mark_of(topic, call.request.endpoint, call.query, None, calls=charge.requests)
+            mark = mark_of(topic, call.request.endpoint, call.sent, None, calls=charge.requests)
             says = _platform_said(outcome)
             receipt = await self._books.close_call(opened, charge, draft, says=says, mark=mark)
             error = _in_clients_words(outcome, call.search)
             return Landed(outcome=error, cost=charge, receipt=receipt, standings=opened.standings)
-        page, search = self._page(call, outcome)
-        draft = self._outcome_entry(call, opened, outcome, resp_sha256=page.sha256)
-        may_hold = is_reusable(call.request.endpoint, call.query)
-        holding = await self._pages.seal(page) if may_hold else None
+        kept = await self._kept(call, outcome)
+        page, search = kept.answer, kept.search
+        told: dict[str, Value] = {"partial": True} if page is None else {"resp_sha256": page.sha256}
+        draft = self._outcome_entry(call, opened, outcome, **told)
         mark = mark_of(
             topic,
             call.request.endpoint,
-            call.query,
+            call.sent,
             outcome,
             calls=charge.requests,
             next_id=None if search is None else search.id,
         )
+        sealed = [await self._pages.seal(each) for each in kept.to_hold]
+        holdings = [each for each in sealed if each is not None]
         receipt = await self._books.close_call(
             opened,
             charge,
             draft,
-            holding=holding,
+            holdings=holdings,
             search=search,
             says=PlatformSays.ROOM,
-            delivered=page.records,
+            delivered=0 if page is None else page.records,
             mark=mark,
         )
-        if holding is not None:
-            self._pages.remember(page)
-        return Landed(outcome=page, cost=charge, receipt=receipt, standings=opened.standings)
+        if holdings:
+            for each in (*kept.to_hold, *kept.to_have_at_hand):
+                self._pages.remember(each)
+        await self._learn(call, good=frozenset(call.sent.fields))
+        return Landed(
+            outcome=Partial() if page is None else page,
+            cost=charge,
+            receipt=receipt,
+            standings=opened.standings,
+        )
+
+    async def prepare(self, call: Call, lacking: Lacking) -> Call:
+        """The call that brings what is lacking: a full page, with the fields that have come before."""
+        endpoint, scope = call.request.endpoint, call.caller.reuse_scope
+        if call.fetches >= _MOST_FETCHES or await self._pages.blinder(scope) is None:
+            return call.as_asked()
+        search = call.search
+        if search is None and lacking.listing is not None and endpoint.has_search_id:
+            search = await self._pages.search(lacking.listing, scope)
+            if search is None or not search.upstream_id:
+                search, lacking = None, replace(lacking, listing=None)
+        wide = lacking.fields
+        if self._shelf.widens() and endpoint.fields:
+            proven = await self._fields.of(call.caller.credential, endpoint.name)
+            wide |= _approved(call, proven.good) - proven.refused
+        return replace(
+            call,
+            search=search,
+            part=lacking,
+            sent=sent_for(call.request.endpoint, call.query, replace(lacking, fields=wide)),
+            flight=part_key(call.query, scope, lacking.listing, lacking.start),
+            fetches=call.fetches + 1,
+        )
+
+    async def another(self, call: Call, landed: Landed) -> Call | None:
+        """What to send instead, once, where the platform refused what its client never asked for."""
+        refused = landed.outcome
+        if isinstance(refused, TooLate):
+            return call
+        if call.part is None or not isinstance(refused, Failure):
+            return None
+        if call.search is not None and not call.is_anew and _names_search(refused, call.search):
+            # The search was begun for somebody else, or long ago: its listing goes on under a new one.
+            return replace(call, is_anew=True)
+        added = frozenset(call.sent.fields) - frozenset(call.query.fields)
+        if added and _may_be_of_fields(refused, added):
+            named = frozenset(name for name in added if name in refused.message.split())
+            await self._learn(call, refused=named or added)
+            return replace(call, sent=replace(call.sent, fields=call.query.fields))
+        return None
+
+    async def _learn(
+        self, call: Call, *, good: frozenset[str] = frozenset(), refused: frozenset[str] = frozenset()
+    ) -> None:
+        """What the call told of fields; that it cannot be written down now must not cost anybody an answer."""
+        if call.request.endpoint.fields:
+            with contextlib.suppress(StoreUnavailable):
+                await self._fields.learn(
+                    call.caller.credential, call.request.endpoint.name, good=good, refused=refused
+                )
 
     async def topic(self, call: Call) -> Topic | None:
         """The question as tallies know it; None for one whose answers are not kept."""
@@ -159,34 +239,100 @@ class Upstream:
         blind = await self._pages.blinder(scope) if is_reusable(endpoint, query) else None
         return None if blind is None else topic_of(endpoint, query, scope, blind=blind)
 
-    def _page(self, call: Call, success: Success) -> tuple[HeldPage, SearchState | None]:
-        scope, now_us = call.caller.reuse_scope, self._now_us()
+    async def _kept(self, call: Call, success: Success) -> "_Kept":
+        """What of a successful call is given to its client, held, and known of its search."""
+        search = self._search(call, success)
+        if call.part is not None:
+            return await self._kept_part(call, call.part, success, search)
+        page = page_of(
+            success,
+            key=call.key,
+            scope=call.caller.reuse_scope,
+            endpoint=call.query.endpoint,
+            search_id=None if search is None else search.id,
+            fetched_us=self._now_us(),
+            expires_us=self._expires_us(),
+        )
+        if not is_reusable(call.request.endpoint, call.query):
+            task = task_behind(
+                success,
+                query=call.query,
+                scope=call.caller.reuse_scope,
+                credential=call.caller.credential,
+                expires_us=self._now_us() + TASKS_LAST_S * 1_000_000,
+            )
+            return _Kept(answer=page, search=search or task)
+        return _Kept(answer=page, to_hold=(page,), search=search)
+
+    async def _kept_part(
+        self, call: Call, lacking: Lacking, success: Success, search: SearchState | None
+    ) -> "_Kept":
+        endpoint, scope = call.request.endpoint, call.caller.reuse_scope
+        begins = lacking.listing is None or (
+            call.is_anew and lacking.start == 0 and call.query.page.search_id is None
+        )
+        if begins and search is not None and call.search is not None:
+            search = replace(search, id=new_search_id())
+        listing = search.id if search is not None else lacking.listing or new_entry_id()
+        sought, now_us = sought_by(call, self._clock.now()), self._now_us()
+        left_out = frozenset[int | str]()
+        if call.is_anew and not begins:
+            left_out = await self._shelf.ids_before(sought, listing, lacking.start)
+        part = part_of(
+            success,
+            endpoint=endpoint,
+            sent=call.sent,
+            listing=listing,
+            fetched_us=now_us,
+            expires_us=self._expires_us(),
+            left_out=left_out,
+        )
+        key = part_key(call.query, scope, listing, part.start)
+        held = as_page(part, key=key, scope=scope, endpoint=endpoint)
+        whole = await self._shelf.whole_with(sought, part)
+        to_hold = (
+            held,
+            *((head_page(part, call.query, scope),) if begins else ()),
+            *((whole,) if whole else ()),
+        )
+        answer = await self._shelf.complete(sought, part)
+        at_hand = () if answer is None else (answer,)
+        return _Kept(answer=answer, to_hold=to_hold, to_have_at_hand=at_hand, search=search)
+
+    def _search(self, call: Call, success: Success) -> SearchState | None:
+        """What the client's search id stands for from now on."""
+        expires_us = self._now_us() + self._bounds.search_ttl_s * 1_000_000
         search = search_behind(
             success,
             known=call.search,
             endpoint=call.request.endpoint,
             query=call.query,
-            scope=scope,
+            scope=call.caller.reuse_scope,
             credential=call.caller.credential,
-            expires_us=now_us + self._bounds.search_ttl_s * 1_000_000,
+            expires_us=expires_us,
         )
-        task = task_behind(
-            success,
-            query=call.query,
-            scope=scope,
+        if search is not None or call.part is None or not call.request.endpoint.has_search_id:
+            return search
+        if not success.records and not success.has_more:
+            return None
+        # Pages are cut out of this one, so a client may need an id where the platform saw no need for one.
+        return SearchState(
+            id=new_search_id(),
+            scope=call.caller.reuse_scope,
             credential=call.caller.credential,
-            expires_us=now_us + TASKS_LAST_S * 1_000_000,
+            question_digest=call.query.question_digest,
+            upstream_id="",
+            expires_us=expires_us,
         )
-        page = page_of(
-            success,
-            key=call.key,
-            scope=scope,
-            endpoint=call.query.endpoint,
-            search_id=None if search is None else search.id,
-            fetched_us=now_us,
-            expires_us=now_us + self._bounds.page_ttl_s * 1_000_000,
+
+    def _expires_us(self) -> int:
+        return self._now_us() + self._bounds.page_ttl_s * 1_000_000
+
+    def _intent_entry(self, call: Call) -> Draft:
+        draft = self._scribe.intent(
+            call.request.origin, call.caller, call.query, call.permit.decision(), keys=call.seal
         )
-        return page, search or task
+        return replace(draft, fields={**draft.fields, **_sent(call)})
 
     def _outcome_entry(
         self,
@@ -203,11 +349,54 @@ class Upstream:
             keys=call.seal,
             intent_ix=opened.receipt.index,
             upstream=upstream_facts(outcome),
+            **_sent(call),
             **more,
         )
 
     def _now_us(self) -> int:
         return int(self._clock.now().timestamp() * 1_000_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """What comes of a success: the answer, unless it lacks more, and what is held beside the outcome's entry."""
+
+    answer: HeldPage | None
+    to_hold: tuple[HeldPage, ...] = ()
+    to_have_at_hand: tuple[HeldPage, ...] = ()
+    search: SearchState | None = None
+
+
+def _upstream_id(call: Call) -> str | None:
+    """The platform's id of the search that is continued; None where one begins."""
+    return None if call.search is None or call.is_anew else call.search.upstream_id or None
+
+
+def _approved(call: Call, fields: frozenset[str]) -> frozenset[str]:
+    """Those of the fields that the caller's project may have."""
+    allowed = call.caller.approval.fields.get(call.request.endpoint.name)
+    return fields if allowed is None else fields & allowed
+
+
+def _sent(call: Call) -> dict[str, Value]:
+    """What the log says of a call to the platform that asks for more than its client did."""
+    if call.sent == call.query:
+        return {}
+    page = call.sent.page
+    return {"sent": {"fields": list(call.sent.fields), "page": {"cursor": page.cursor, "size": page.size}}}
+
+
+def _names_search(refused: Failure, search: SearchState) -> bool:
+    """Whether it is the search id, in the client's words by now, that the platform does not take."""
+    return refused.kind is FailureKind.INVALID and search.id in refused.message
+
+
+def _may_be_of_fields(refused: Failure, added: frozenset[str]) -> bool:
+    """Whether the refusal can be of fields that the client did not ask for."""
+    if refused.kind is FailureKind.SCOPE:
+        return True
+    words = re.findall(r"\w+", refused.message.lower())
+    return refused.kind is FailureKind.INVALID and bool(added.union({"field", "fields"}).intersection(words))
 
 
 def _platform_said(outcome: Failure | NotDispatched | OutcomeUnknown) -> PlatformSays | None:
@@ -225,6 +414,6 @@ def _in_clients_words(
     error: Failure | NotDispatched | OutcomeUnknown, search: SearchState | None
 ) -> Failure | NotDispatched | OutcomeUnknown:
     """The failure with the client's search id where the platform's message names its own."""
-    if search is None or not isinstance(error, Failure):
+    if search is None or not search.upstream_id or not isinstance(error, Failure):
         return error
     return replace(error, message=error.message.replace(search.upstream_id, search.id))

@@ -14,15 +14,8 @@ from app.audit.entries import Draft, Receipt, Value
 from app.audit.questions import Seals
 from app.books import Books, PlatformSpent, Reservation, Served, Superseded
 from app.cache.flights import Flights
-from app.cache.pages import (
-    Fresh,
-    HeldPage,
-    Missing,
-    Pages,
-    Stale,
-    is_reusable,
-    may_serve,
-)
+from app.cache.pages import HeldPage, Pages, is_reusable
+from app.cache.shelf import Apart, Detail, Lacking, Ready, Shelf
 from app.calls import (
     Answer,
     Bounds,
@@ -30,13 +23,16 @@ from app.calls import (
     Delivered,
     Landed,
     NoRoom,
+    Partial,
     Request,
     TooFast,
     TurnedDown,
+    asked_for,
     came_to,
     most_of,
     owners_of,
     reserved_for,
+    sought_by,
 )
 from app.clock import Clock
 from app.errors import (
@@ -58,7 +54,7 @@ from app.provider.answers import Failure
 from app.provider.charge import FREE, charge_for
 from app.provider.endpoint import TaskUse
 from app.provider.normalise import read_request
-from app.provider.platform import NotDispatched, OutcomeUnknown, TooLate, paced_message
+from app.provider.platform import NotDispatched, OutcomeUnknown, paced_message
 from app.query import ResearchQuery
 from app.quota.arithmetic import LONGEST_RETRY_AFTER_S, Exhausted, retry_after_s
 from app.quota.limits import (
@@ -88,6 +84,7 @@ class Gateway:
         bearers: Bearers,
         directory: Directory,
         pages: Pages,
+        shelf: Shelf,
         books: Books,
         limits: LimitSource,
         windows: ShortWindows,
@@ -100,6 +97,7 @@ class Gateway:
         self._bearers = bearers
         self._directory = directory
         self._pages = pages
+        self._shelf = shelf
         self._books = books
         self._limits = limits
         self._windows = windows
@@ -128,21 +126,36 @@ class Gateway:
             return await self._turn_down(request, refusal, caller, query, verdict)
 
     async def _reuse_or_fetch(self, call: Call) -> Answer | Superseded:
-        match await self._held(call):
-            case Fresh(page=page) if (reusing := self._reusing(call, page)) is not None:
+        match await self._shelf.find(sought_by(call, self._clock.now())):
+            case Ready(page=page, detail=detail):
+                reusing = self._reusing(call, page)
                 with await self._enter(reusing, amounts_at_door(delivered=page.records)) as hold:
-                    return await self._deliver(reusing, page, hold, how="hit")
-            case Fresh() | Stale() | Missing():
-                return _warned(await self._fetch_together(call), call.permit)
+                    return await self._deliver(reusing, page, hold, how="hit", detail=detail)
+            case Lacking() as lacking:
+                if await self._contains(call):
+                    return await self._reuse_or_fetch(replace(call, fetches=call.fetches + 1))
+                if call.search is not None and not call.search.upstream_id:
+                    # It was answered out of another search, so the platform cannot go on with it.
+                    raise _unknown_search(call.search.id)
+                return _warned(
+                    await self._fetch_together(await self._upstream.prepare(call, lacking)), call.permit
+                )
+            case Apart():
+                return _warned(await self._fetch_together(call.as_asked()), call.permit)
             case never:
                 assert_never(never)
 
     async def _go_upstream(self, call: Call) -> Landed | NoRoom | PlatformSpent | Superseded:
-        """One call to the platform; reserved anew, once, where it came to be sent too late for its day or lease."""
+        """One call to the platform; and another, once, where that one was too late, too wide or of an old search."""
         landed = await self._attempt(call)
-        if isinstance(landed, Landed) and isinstance(landed.outcome, TooLate):
-            return await self._attempt(call)
-        return landed
+        if isinstance(landed, NoRoom) and call.part is not None:
+            # What is left may hold the page asked for all the same.
+            return await self._attempt(call.as_asked())
+        again = await self._upstream.another(call, landed) if isinstance(landed, Landed) else None
+        if again is None or not isinstance(landed, Landed):
+            return landed
+        second = await self._attempt(again)
+        return replace(second, cost=landed.cost + second.cost) if isinstance(second, Landed) else second
 
     async def _attempt(self, call: Call) -> Landed | NoRoom | PlatformSpent | Superseded:
         """Reserve, fetch, settle, record."""
@@ -228,9 +241,7 @@ class Gateway:
         if query.page.search_id is not None:
             search = await self._pages.search(query.page.search_id, caller.reuse_scope)
             if search is None or search.question_digest != query.question_digest:
-                # The platform's own words, since clients look for them.
-                message = f"Search Id {query.page.search_id} is invalid or expired"
-                raise InvalidParams(message, rule="search-id")
+                raise _unknown_search(query.page.search_id)
         if request.endpoint.task is TaskUse.NAMES:
             await self._require_own_task(query, caller)
         key = query.key(scope=caller.reuse_scope, search=None if search is None else search.id)
@@ -245,6 +256,8 @@ class Gateway:
             key=key,
             limits=await self._limits.held_to(owners_of(caller), revision=caller.revision),
             seal=await self._seals.keys_for(caller.person),
+            sent=query,
+            flight=key,
         )
 
     async def _require_own_task(self, query: ResearchQuery, caller: Caller) -> None:
@@ -255,51 +268,69 @@ class Gateway:
             message = f"task_id {named} is invalid or expired: it names no task that your project began here."
             raise InvalidParams(message, rule="task")
 
-    async def _held(self, call: Call) -> Fresh | Stale | Missing:
-        if not is_reusable(call.request.endpoint, call.query):
-            return Missing()
-        page = await self._pages.find(call.key, call.caller.reuse_scope)
-        return may_serve(page, now_us=self._now_us())
+    async def _contains(self, call: Call) -> bool:
+        """Whether a wider search that is held in full has the answer, which is found from now on."""
+        if call.fetches:
+            return False
+        sought = sought_by(call, self._clock.now())
+        return await self._shelf.contain(sought, credential=call.caller.credential, now_us=self._now_us())
 
-    def _reusing(self, call: Call, page: HeldPage) -> Call | None:
-        """The call as the held page answers it; None where a rule forbids that this page is served."""
-        now_us = self._now_us()
-        reuse = Reuse(caller=call.caller, age_s=page.age_s(now_us), now=self._clock.now())
+    def _reusing(self, call: Call, page: HeldPage) -> Call:
+        """The call as the held page answers it, with what the rules on held data say beside."""
+        reuse = Reuse(caller=call.caller, age_s=page.age_s(self._now_us()), now=self._clock.now())
         verdict = judge_held(reuse)
-        return None if isinstance(verdict, Refused) else replace(call, permit=call.permit.but(verdict))
+        return call if isinstance(verdict, Refused) else replace(call, permit=call.permit.but(verdict))
 
     async def _fetch_together(self, call: Call) -> Answer | Superseded:
         """The answer of one call upstream, shared with whoever asks the same while it is under way."""
-        if self._flights.is_under_way(call.key):
+        if self._flights.is_under_way(call.flight):
             return await self._follow(call)
-        landed = await self._flights.join(call.key, lambda: self._go_upstream(call))
+        landed = await self._flights.join(call.flight, lambda: self._go_upstream(call))
         match landed.result:
             case Superseded() as superseded:
                 return superseded
             case PlatformSpent() | NoRoom() as nothing:
                 raise await self._refusal(call, nothing)
-            case Landed() as fetched:
-                return _of_leader(call, fetched)
+            case Landed(outcome=Partial(), cost=cost):
+                return await self._reuse_or_fetch(replace(call, spent=call.spent + cost))
+            case Landed(outcome=HeldPage() as page) as fetched:
+                return self._of_leader(call, page, fetched)
+            case Landed(outcome=(Failure() | NotDispatched() | OutcomeUnknown()) as error) as fetched:
+                return TurnedDown(
+                    error=error,
+                    cost=call.spent + fetched.cost,
+                    receipt=fetched.receipt,
+                    standings=fetched.standings,
+                    short=fetched.short,
+                )
             case never:
-                assert_never(never)
+                raise AssertionError(never)
 
     async def _follow(self, call: Call) -> Answer | Superseded:
         """The answer that somebody else's call brings, with an entry of this caller's own."""
-        with await self._enter(call, amounts_at_door(delivered=reserved_for(call).records)) as hold:
-            result = await self._flights.follow(call.key)
+        with await self._enter(call, amounts_at_door(delivered=asked_for(call))) as hold:
+            result = await self._flights.follow(call.flight)
             if isinstance(result, Landed):
-                if isinstance(result.outcome, HeldPage):
-                    index = result.receipt.index
-                    return await self._deliver(
-                        call, result.outcome, hold, how="collapsed", coalesced_with=index
-                    )
-                return await self._pass_on(call, result.outcome, result, hold)
+                index = result.receipt.index
+                match result.outcome:
+                    case HeldPage() as page if call.part is None:
+                        return await self._deliver(call, page, hold, how="collapsed", coalesced_with=index)
+                    case HeldPage() | Partial():
+                        found = await self._shelf.find(sought_by(call, self._clock.now()))
+                        if isinstance(found, Ready):
+                            return await self._deliver(
+                                call, found.page, hold, how="collapsed", coalesced_with=index
+                            )
+                    case error:
+                        return await self._pass_on(call, error, result, hold)
         if isinstance(result, Superseded):
             return result
-        if result is None or (isinstance(result, NoRoom) and not result.holds_for(call.caller)):
-            # It has landed meanwhile, or was refused for what does not bind this caller.
-            return await self._reuse_or_fetch(call)
-        raise await self._refusal(call, result)
+        if isinstance(result, NoRoom) and result.holds_for(call.caller):
+            raise await self._refusal(call, result)
+        if isinstance(result, PlatformSpent):
+            raise await self._refusal(call, result)
+        # It has landed meanwhile, or brought another part, or was refused for what does not bind this caller.
+        return await self._reuse_or_fetch(call)
 
     async def _refusal(self, call: Call, nothing: PlatformSpent | NoRoom) -> Refusal:
         now = self._clock.now()
@@ -329,7 +360,14 @@ class Gateway:
         return TooFast(explain_busy(busy, budgets), retry_after_s=wait_s, short=busy.standings)
 
     async def _deliver(
-        self, call: Call, page: HeldPage, hold: Hold, *, how: str, **more: Value
+        self,
+        call: Call,
+        page: HeldPage,
+        hold: Hold,
+        *,
+        how: str,
+        detail: Detail = Detail.EXACT,
+        **more: Value,
     ) -> Delivered | Superseded:
         """Records that cost this caller nothing, if the directory still is as it was decided on."""
         age_s = page.age_s(self._now_us())
@@ -339,7 +377,7 @@ class Gateway:
             call.query,
             call.permit.decision(),
             keys=call.seal,
-            cache={"state": how, "key": page.key.hex(), "age_s": age_s},
+            cache={"state": how, "detail": detail.value, "key": page.key.hex(), "age_s": age_s},
             resp_sha256=page.sha256,
             **more,
         )
@@ -350,8 +388,9 @@ class Gateway:
             data=page.data,
             form=call.request.endpoint.answers,
             how=how,
+            detail=detail,
             age_s=age_s,
-            cost=FREE,
+            cost=call.spent,
             receipt=served.receipt,
             standings=served.standings,
             short=hold.standings,
@@ -458,6 +497,19 @@ class Gateway:
             self._directory.forget()
         raise StoreUnavailable("People and keys are being changed at this moment. Please try again.")
 
+    def _of_leader(self, call: Call, page: HeldPage, fetched: Landed) -> Delivered:
+        """What a fetch brought, for the one who pays for it."""
+        return Delivered(
+            data=page.data,
+            form=call.request.endpoint.answers,
+            how="miss" if is_reusable(call.request.endpoint, call.query) else "bypass",
+            age_s=page.age_s(self._now_us()),
+            cost=call.spent + fetched.cost,
+            receipt=fetched.receipt,
+            standings=fetched.standings,
+            short=fetched.short,
+        )
+
     def _now_us(self) -> int:
         return int(self._clock.now().timestamp() * 1_000_000)
 
@@ -469,18 +521,6 @@ def _warned(answer: Answer | Superseded, permit: Allowed) -> Answer | Superseded
     return replace(answer, warned=permit.warned)
 
 
-def _of_leader(call: Call, fetched: Landed) -> Answer:
-    """What a fetch brought, for the one who pays for it."""
-    cost, receipt, standings, short = fetched.cost, fetched.receipt, fetched.standings, fetched.short
-    if not isinstance(fetched.outcome, HeldPage):
-        return TurnedDown(error=fetched.outcome, cost=cost, receipt=receipt, standings=standings, short=short)
-    return Delivered(
-        data=fetched.outcome.data,
-        form=call.request.endpoint.answers,
-        how="miss" if is_reusable(call.request.endpoint, call.query) else "bypass",
-        age_s=0,
-        cost=cost,
-        receipt=receipt,
-        standings=standings,
-        short=short,
-    )
+def _unknown_search(search_id: str) -> InvalidParams:
+    # The platform's own words, since clients look for them.
+    return InvalidParams(f"Search Id {search_id} is invalid or expired", rule="search-id")

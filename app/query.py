@@ -79,13 +79,13 @@ class ResearchQuery:
     @property
     def question_digest(self) -> bytes:
         """32 bytes that identify the question, whatever the fields and the page."""
-        return _digest(API_VERSION, self.endpoint, self.question)
+        return digest(API_VERSION, self.endpoint, self.question)
 
     def key(self, *, scope: str, search: str | None) -> bytes:
         """32 bytes that identify this very call inside `scope`, for `search` (Bursar's own, not a client's)."""
         size = None if self.page.size is None else str(self.page.size)
         page = (str(self.page.cursor), size, scope, search)
-        return _digest(API_VERSION, self.endpoint, self.question, str(len(self.fields)), *self.fields, *page)
+        return digest(API_VERSION, self.endpoint, self.question, str(len(self.fields)), *self.fields, *page)
 
     def asked(self) -> dict[str, object]:
         """The question as a value, for rules that look into it."""
@@ -96,7 +96,8 @@ class ResearchQuery:
         return "fields=" + quote(",".join(self.fields), safe=",") if self.fields else ""
 
 
-def _digest(*parts: str | None) -> bytes:
+def digest(*parts: str | None) -> bytes:
+    """32 bytes that identify a list of texts."""
     # Each part carries its length, and None differs from "", so no two lists of parts read alike.
     encoded = (b"-," if part is None else b"%d:%b," % (len(raw := part.encode()), raw) for part in parts)
     return hashlib.sha256(b"".join(encoded)).digest()

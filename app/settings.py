@@ -33,6 +33,8 @@ _SERVICE_LINK: Final = re.compile(
     r"|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
 )
 _SERVICE_ADDRESS: Final = re.compile(r"(?:tcp|udp|sctp)://\S+")
+REUSE_STEPS: Final = frozenset({"full-pages", "wide-fields", "containment"})
+"""What can be left out of reuse."""
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}")
 _PLACEHOLDER: Final = re.compile(
@@ -205,6 +207,12 @@ class Settings(BaseSettings):
     search_ttl_s: Annotated[int, Field(ge=60, le=1_296_000)] = Field(
         default=86_400, description="Seconds for which a search can be continued after its last page."
     )
+    reuse_without: str = Field(
+        default="",
+        description="Steps of reuse to leave out, with commas between: `full-pages` (fetch whole pages and cut what "
+        "is asked for out of them), `wide-fields` (fetch approved fields that have come before, too), "
+        "`containment` (answer a search out of a wider one that is held in full).",
+    )
     max_held_memory_bytes: Annotated[int, Field(ge=0)] = Field(
         default=64 * 1024 * 1024, description="Bytes of held answers that each process keeps at hand."
     )
@@ -281,6 +289,14 @@ class Settings(BaseSettings):
             raise ValueError("must be an e-mail address, such as bursar@example.edu")
         return value
 
+    @field_validator("reuse_without")
+    @classmethod
+    def _are_steps(cls, value: str) -> str:
+        steps = {each.strip() for each in value.split(",")} - {""}
+        if not steps <= REUSE_STEPS:
+            raise ValueError(f"must list steps of reuse: {', '.join(sorted(REUSE_STEPS))}")
+        return ",".join(sorted(steps))
+
     @field_validator("trusted_proxies")
     @classmethod
     def _are_networks(cls, value: str) -> str:
@@ -326,6 +342,11 @@ class Settings(BaseSettings):
             if (value := getattr(self, name)) is not None
         }
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def fetches_full_pages(self) -> bool:
+        """Whether whole pages are fetched and cut; what is not held at all cannot be."""
+        return self.page_ttl_s > 0 and "full-pages" not in self.reuse_without.split(",")
 
     @property
     def master_key_path(self) -> Path:

@@ -18,6 +18,7 @@ from app.administration.pricing import (
 )
 from app.administration.registry import Registry
 from app.administration.state import State
+from app.cache.listings import full_size, is_listed
 from app.cache.pages import Pages, is_reusable
 from app.errors import InvalidParams, NotFound
 from app.identity.callers import Caller
@@ -78,13 +79,21 @@ class Estimator:
     """Prices questions; see the module."""
 
     def __init__(
-        self, *, registry: Registry, places: Places, pages: Pages, tallies: TallyReader, accept_url: str
+        self,
+        *,
+        registry: Registry,
+        places: Places,
+        pages: Pages,
+        tallies: TallyReader,
+        accept_url: str,
+        fetches_full_pages: bool = True,
     ) -> None:
         self._registry = registry
         self._places = places
         self._pages = pages
         self._tallies = tallies
         self._accept_url = accept_url
+        self._fetches_full_pages = fetches_full_pages
 
     async def in_project(self, asking: Asking, *, project: str, email: str | None) -> Estimate:
         """The price for a person of a project, or for the project as such.
@@ -113,7 +122,9 @@ class Estimator:
         windows = await self._windows(endpoint, questions, caller, state.now_us)
         budgets = await budgets_of(self._registry, state, caller_owners(caller), endpoint.family)
         query = questions[0].query
-        likely, high = courses(endpoint, endpoint.most_records(query.page.size), windows, budgets)
+        likely, high = courses(
+            endpoint, endpoint.most_records(self._bought_size(endpoint, query)), windows, budgets
+        )
         return Estimate(
             project=caller.project_name,
             person=next((each.email for each in state.people if each.id == caller.person), None),
@@ -128,7 +139,7 @@ class Estimator:
             or (
                 None if windows[0].price.held.pages else _no_room(endpoint, query, caller, budgets, state.now)
             ),
-            notes=list(_notes(endpoint, query, windows, asking, state.now)),
+            notes=list(_notes(endpoint, windows, asking, state.now, self._bought_size(endpoint, query))),
         )
 
     async def _questions(self, endpoint: Endpoint, caller: Caller, asking: Asking) -> list[_Question]:
@@ -153,9 +164,14 @@ class Estimator:
         for each in questions:
             held = await held_of(self._pages, endpoint, each.query, caller, now_us=now_us)
             known = Known(held=held, same=each.same, kin=kin, history=history, now_us=now_us)
-            asked = _asked(endpoint, each, expected)
+            asked = _asked(endpoint, each, self._bought_size(endpoint, each.query), expected)
             windows.append(WindowPrice(span=each.topic.span, price=price(asked, known)))
         return windows
+
+    def _bought_size(self, endpoint: Endpoint, query: ResearchQuery) -> int | None:
+        """Records in the pages that are fetched, whatever the size of those that are asked for."""
+        is_full = self._fetches_full_pages and is_listed(endpoint, query)
+        return full_size(endpoint) if is_full else query.page.size
 
     async def _expected(
         self, endpoint: Endpoint, query: ResearchQuery, caller: Caller, now_us: int
@@ -171,7 +187,7 @@ class Estimator:
         if tally is None or tally.last is None:
             return None
         asked = replace(asked, fields=tally.last.fields)
-        page = await servable(self._pages, asked, None, caller, now_us)
+        page = await servable(self._pages, profiles, asked, caller, now_us=now_us)
         data = {} if page is None else exact_json.loads(page.data)
         count = data.get(field) if isinstance(data, dict) else None
         return count if isinstance(count, int) else None
@@ -212,8 +228,7 @@ def _endpoint(name: str) -> Endpoint:
     return endpoint
 
 
-def _asked(endpoint: Endpoint, question: _Question, expected: int | None) -> Asked:
-    size = question.query.page.size
+def _asked(endpoint: Endpoint, question: _Question, size: int | None, expected: int | None) -> Asked:
     goes_on = endpoint.cursor is not CursorKind.NONE and is_reusable(endpoint, question.query)
     return Asked(
         span=question.topic.span,
@@ -237,13 +252,13 @@ def _no_room(
 
 def _notes(
     endpoint: Endpoint,
-    query: ResearchQuery,
     windows: Sequence[WindowPrice],
     asking: Asking,
     now: dt.datetime,
+    bought_size: int | None,
 ) -> Iterator[str]:
     """What whoever asks should know beside the figures."""
-    paging, size = endpoint.paging, query.page.size
+    paging, size = endpoint.paging, bought_size
     if paging is not None and size is not None and size < paging.most and windows[0].price.requests.high > 1:
         yield (
             f"{paging.size_key} is {size}; with {paging.most} the same records take up to "

@@ -3,7 +3,18 @@
 import datetime as dt
 from dataclasses import replace
 
-from app.cache.pages import Fresh, HeldPage, Outline, Pages, is_reusable, may_serve, outline_of
+from app.cache.listings import full_size, is_listed
+from app.cache.pages import (
+    Fresh,
+    HeldPage,
+    Outline,
+    Pages,
+    SearchState,
+    is_reusable,
+    may_serve,
+    outline_of,
+)
+from app.cache.shelf import Ready, Shelf, Sought
 from app.identity.callers import Caller
 from app.policy.engine import Refused, judge_held
 from app.policy.rules import Reuse
@@ -17,11 +28,28 @@ _MOST_PAGES = 10_000
 async def held_of(
     pages: Pages, endpoint: Endpoint, query: ResearchQuery, caller: Caller, *, now_us: int
 ) -> Held:
-    """What is held of a question and may be served now, walked as a client walks it."""
+    """What is held of a question and may be served now, from its first page on."""
+    if not is_reusable(endpoint, query):
+        return Held()
+    size = full_size(endpoint)
+    if is_listed(endpoint, query) and size != query.page.size:
+        # Full pages are what is bought, whatever the size of those that a client asks for.
+        held = await _walked(
+            pages, endpoint, replace(query, page=replace(query.page, size=size)), caller, now_us
+        )
+        if held.pages:
+            return held
+    return await _walked(pages, endpoint, query, caller, now_us)
+
+
+async def _walked(
+    pages: Pages, endpoint: Endpoint, query: ResearchQuery, caller: Caller, now_us: int
+) -> Held:
+    """The pages of a question, walked as a client walks them."""
     held, asked = Held(), query
-    search_id: str | None = None
-    while is_reusable(endpoint, query) and held.pages < _MOST_PAGES:
-        page = await servable(pages, asked, search_id, caller, now_us)
+    search: SearchState | None = None
+    while held.pages < _MOST_PAGES:
+        page = await servable(pages, endpoint, asked, caller, search=search, now_us=now_us)
         if page is None:
             break
         outline = outline_of(page, endpoint)
@@ -37,24 +65,42 @@ async def held_of(
         )
         if onward is None:
             break
-        search_id = onward.search_id
         asked = replace(query, page=onward)
-        if search_id is not None and await pages.search(search_id, caller.reuse_scope) is None:
-            break  # the platform's words for it are `invalid or expired`: the pages behind it are out of reach
+        if onward.search_id is not None:
+            search = await pages.search(onward.search_id, caller.reuse_scope)
+            if search is None:
+                break  # the platform's words for it are `invalid or expired`: what is behind it is out of reach
     return held
 
 
 async def servable(
-    pages: Pages, asked: ResearchQuery, search_id: str | None, caller: Caller, now_us: int
+    pages: Pages,
+    endpoint: Endpoint,
+    asked: ResearchQuery,
+    caller: Caller,
+    *,
+    search: SearchState | None = None,
+    now_us: int,
 ) -> HeldPage | None:
-    """The held page that answers this very call of the caller; None where there is none that may be served."""
-    scope = caller.reuse_scope
-    found = may_serve(await pages.look(asked.key(scope=scope, search=search_id), scope), now_us=now_us)
-    if not isinstance(found, Fresh):
-        return None
-    now = dt.datetime.fromtimestamp(now_us / 1_000_000, dt.UTC)
-    verdict = judge_held(Reuse(caller=caller, age_s=found.page.age_s(now_us), now=now))
-    return None if isinstance(verdict, Refused) else found.page
+    """The answer to this very call of the caller out of what is held; None where it would have to be bought."""
+    scope, now = caller.reuse_scope, dt.datetime.fromtimestamp(now_us / 1_000_000, dt.UTC)
+
+    def may_use(page: HeldPage) -> bool:
+        if not isinstance(may_serve(page, now_us=now_us), Fresh):
+            return False
+        verdict = judge_held(Reuse(caller=caller, age_s=page.age_s(now_us), now=now))
+        return not isinstance(verdict, Refused)
+
+    sought = Sought(
+        endpoint=endpoint,
+        query=asked,
+        scope=scope,
+        key=asked.key(scope=scope, search=None if search is None else search.id),
+        search=search,
+        may_use=may_use,
+    )
+    found = await Shelf(pages).find(sought, is_look=True)
+    return found.page if isinstance(found, Ready) else None
 
 
 def _onward(endpoint: Endpoint, asked: ResearchQuery, outline: Outline) -> Page | None:

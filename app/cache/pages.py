@@ -1,7 +1,7 @@
 """Held pages, and whether one may be served."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -135,6 +135,10 @@ class Pages(Protocol):
         """The page under that key; one of another scope, or one whose seal is broken, counts as absent."""
         ...
 
+    def at_hand(self, key: bytes, scope: str) -> HeldPage | None:
+        """The page as `find` gives it where that takes no look at the database; None elsewhere."""
+        ...
+
     async def look(self, key: bytes, scope: str) -> HeldPage | None:
         """The page as `find` gives it, without having it at hand afterwards: for a look at many of them."""
         ...
@@ -149,6 +153,10 @@ class Pages(Protocol):
         They are keyed by the scope's data key, so nobody can guess their way back to the text, and with that
         key they lose their meaning. None where that key is destroyed.
         """
+        ...
+
+    async def keep(self, pages: Sequence[HeldPage], search: SearchState) -> bool:
+        """Hold pages that were made of held ones, and the search id that they are continued by; false where none can be."""
         ...
 
     def remember(self, page: HeldPage) -> None:

@@ -26,6 +26,9 @@ class Charge:
     requests: int
     records: int
 
+    def __add__(self, other: "Charge") -> "Charge":
+        return Charge(requests=self.requests + other.requests, records=self.records + other.records)
+
 
 FREE = Charge(requests=0, records=0)
 

@@ -331,6 +331,7 @@ async def _opened(url: str, settings: Settings, master: MasterKey) -> AsyncItera
                 pages=SqlPages(database=database, master=master, clock=clock, max_memory_bytes=0),
                 tallies=SqlTallies(database),
                 accept_url=settings.public_url,
+                fetches_full_pages=settings.fetches_full_pages,
             ),
             seals=SqlSeals(database=database, file=SealKeyFile(settings.seal_key_path), clock=clock),
         )

@@ -27,11 +27,10 @@ from app.storage.ledger import Ledger
 from app.storage.log import Boot, LockedHead, lock_head
 from app.storage.mirrors import Mirrors
 from app.storage.notices import tell, threshold
-from app.storage.prepared import DIALECTS, Prepared, PreparedForIds, upsert
+from app.storage.pages import HOLD, KEEP_SEARCH, page_row, search_row
+from app.storage.prepared import Prepared, PreparedForIds
 from app.storage.tables import (
-    HeldPageRow,
     ReservationRow,
-    SearchRow,
     table,
 )
 from app.storage.tallies import Tallies
@@ -54,8 +53,6 @@ _DUE = Prepared(
 )
 _FORGET_RESERVATIONS = PreparedForIds(lambda ids: sa.delete(_reservation).where(_reservation.c.id.in_(ids)))
 _PROMISE = Prepared(sa.insert(_reservation))
-_HOLD = {dialect: Prepared(upsert(dialect, table(HeldPageRow))) for dialect in DIALECTS}
-_SEARCH = {dialect: Prepared(upsert(dialect, table(SearchRow))) for dialect in DIALECTS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +78,7 @@ class CloseCall:
     reservation: EntryId
     charge: Charge
     draft: Draft
-    holding: Holding | None = None
+    holdings: tuple[Holding, ...] = ()
     search: SearchState | None = None
     says: PlatformSays | None = None
     delivered: int = 0
@@ -238,9 +235,9 @@ class _Batch:
         if self._new:
             _PROMISE.run(self.conn, *self._new)
         if self._pages:
-            _HOLD[self.dialect].run(self.conn, *self._pages)
+            HOLD[self.dialect].run(self.conn, *self._pages)
         if self._searches:
-            _SEARCH[self.dialect].run(self.conn, *self._searches)
+            KEEP_SEARCH[self.dialect].run(self.conn, *self._searches)
         self.head.write()
 
     def _open(self, operation: OpenCall) -> Outcome:
@@ -294,10 +291,9 @@ class _Batch:
             said = {} if operation.says is None else self._reflect(operation.says, promise)
             fields["quota"] = {"charged": charged, "days": days, **said}
         receipt = self.head.stage(Draft(type="outcome", fields=fields, id=operation.draft.id))
-        if operation.holding is not None:
-            self._pages.append(_page_row(operation.holding))
+        self._pages += [page_row(each) for each in operation.holdings]
         if operation.search is not None:
-            self._searches.append(_search_row(operation.search, self.head.now_us))
+            self._searches.append(search_row(operation.search, self.head.now_us))
         if operation.mark is not None:
             self._tallies.add(operation.mark, now_us=self.head.now_us)
         return receipt
@@ -384,27 +380,3 @@ def _amount(dimension: Dimension, charge: Charge, delivered: int) -> int:
             return min(1, charge.requests)
         case Dimension.CONCURRENT:
             return 0
-
-
-def _page_row(holding: Holding) -> dict[str, object]:
-    return {
-        "key": holding.key,
-        "scope": holding.scope,
-        "endpoint": holding.endpoint,
-        "sealed": holding.sealed,
-        "records": holding.records,
-        "fetched_us": holding.fetched_us,
-        "expires_us": holding.expires_us,
-    }
-
-
-def _search_row(search: SearchState, now_us: int) -> dict[str, object]:
-    return {
-        "id": search.id,
-        "scope": search.scope,
-        "credential_id": search.credential,
-        "question_digest": search.question_digest,
-        "upstream_id": search.upstream_id,
-        "created_us": now_us,
-        "expires_us": search.expires_us,
-    }

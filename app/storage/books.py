@@ -159,7 +159,7 @@ class SqlBooks:
         charge: Charge,
         outcome: Draft,
         *,
-        holding: Holding | None = None,
+        holdings: Sequence[Holding] = (),
         search: SearchState | None = None,
         says: PlatformSays | None = None,
         delivered: int = 0,
@@ -171,7 +171,7 @@ class SqlBooks:
             reservation=reservation.receipt.id,
             charge=charge,
             draft=outcome,
-            holding=holding,
+            holdings=tuple(holdings),
             search=search,
             says=says if has_news else None,
             delivered=delivered,
@@ -315,7 +315,7 @@ class SqlBooks:
             waiting = self._queue.popleft()
             if self._disk is not None and self._disk.is_spent and isinstance(waiting.operation, CloseCall):
                 waiting.operation = replace(
-                    waiting.operation, holding=None
+                    waiting.operation, holdings=()
                 )  # the records can be fetched again
             # A caller that has left needs no new reservation; everything else is still to be logged.
             if not (waiting.done.done() and isinstance(waiting.operation, OpenCall)):

@@ -1,7 +1,7 @@
 """Held pages and searches: sealed in the database, in the clear in this process's memory alone."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -12,7 +12,7 @@ from app.clock import Clock
 from app.ids import SearchId
 from app.sealing import MasterKey, SealBroken, aad, blinder, open_sealed, seal, unwrap
 from app.storage.engines import Database
-from app.storage.prepared import Prepared
+from app.storage.prepared import DIALECTS, Prepared, upsert
 from app.storage.tables import CredentialRow, HeldPageRow, ProjectRow, SearchRow, table
 
 _PER_PAGE_BYTES = 500
@@ -35,6 +35,34 @@ _SEARCH = Prepared(
         _search.c.expires_us > sa.bindparam("now_us"),
     )
 )
+HOLD = {dialect: Prepared(upsert(dialect, _held)) for dialect in DIALECTS}
+KEEP_SEARCH = {dialect: Prepared(upsert(dialect, _search)) for dialect in DIALECTS}
+
+
+def page_row(holding: Holding) -> dict[str, object]:
+    """A page as its table has it."""
+    return {
+        "key": holding.key,
+        "scope": holding.scope,
+        "endpoint": holding.endpoint,
+        "sealed": holding.sealed,
+        "records": holding.records,
+        "fetched_us": holding.fetched_us,
+        "expires_us": holding.expires_us,
+    }
+
+
+def search_row(search: SearchState, now_us: int) -> dict[str, object]:
+    """A search as its table has it."""
+    return {
+        "id": search.id,
+        "scope": search.scope,
+        "credential_id": search.credential,
+        "question_digest": search.question_digest,
+        "upstream_id": search.upstream_id,
+        "created_us": now_us,
+        "expires_us": search.expires_us,
+    }
 
 
 class SqlPages:
@@ -51,14 +79,21 @@ class SqlPages:
 
     async def find(self, key: bytes, scope: str) -> HeldPage | None:
         """The page under that key; one of another scope, or one whose seal is broken, counts as absent."""
-        page = self._memory.get(key)
-        # Without its key the page counts as gone, wherever it still is.
-        if page is not None and page.scope == scope and scope in self._data_keys:
-            self._memory.move_to_end(key)
+        page = self.at_hand(key, scope)
+        if page is not None:
             return page
         page = await self._load(key, scope)
         if page is not None:
             self.remember(page)
+        return page
+
+    def at_hand(self, key: bytes, scope: str) -> HeldPage | None:
+        """The page as `find` gives it where that takes no look at the database; None elsewhere."""
+        page = self._memory.get(key)
+        # Without its key the page counts as gone, wherever it still is.
+        if page is None or page.scope != scope or scope not in self._data_keys:
+            return None
+        self._memory.move_to_end(key)
         return page
 
     async def look(self, key: bytes, scope: str) -> HeldPage | None:
@@ -110,6 +145,23 @@ class SqlPages:
             return blinder(await self._data_key(scope))
         except SealBroken:
             return None
+
+    async def keep(self, pages: Sequence[HeldPage], search: SearchState) -> bool:
+        """Hold pages that were made of held ones, with their search; see `Pages`."""
+        sealed = [each for page in pages if (each := await self.seal(page)) is not None]
+        if len(sealed) < len(pages):
+            return False
+        now_us = int(self._clock.now().timestamp() * 1_000_000)
+        dialect = self._database.dialect
+
+        def write(conn: Connection) -> None:
+            HOLD[dialect].run(conn, *(page_row(each) for each in sealed))
+            KEEP_SEARCH[dialect].run(conn, search_row(search, now_us))
+
+        await self._database.write(write)
+        for page in pages:
+            self.remember(page)
+        return True
 
     def remember(self, page: HeldPage) -> None:
         """Have the page, which is durable by now, at hand for the next `find`."""

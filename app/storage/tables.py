@@ -483,6 +483,16 @@ class HeldPageRow(SQLModel, table=True):
     expires_us: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
 
 
+class ProvenFieldRow(SQLModel, table=True):
+    """A field that a credential was given at an endpoint the last time, or for which a call was refused."""
+
+    __tablename__ = "proven_field"
+    credential_id: str = Field(primary_key=True, max_length=32)
+    endpoint: str = Field(primary_key=True, max_length=64)
+    field: str = Field(primary_key=True, max_length=64)
+    is_refused: bool
+
+
 class SearchRow(SQLModel, table=True):
     """What stands behind a search id of Bursar's own: the platform's, and the question it belongs to."""
 

@@ -46,7 +46,6 @@ _JSON = (b"content-type", b"application/json; charset=utf-8")
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 _NO_STORE = (b"cache-control", b"no-store")
 _CACHE_STATUS = {
-    "hit": b"bursar; hit; detail=exact",
     "miss": b"bursar; fwd=miss; stored",
     "bypass": b"bursar; fwd=bypass",
     "collapsed": b"bursar; fwd=miss; collapsed",
@@ -143,7 +142,7 @@ class ResearchApi:
                 self._count(endpoint, 200, answer.how, answer.cost, started_s)
                 self._patience.forget(authorization)
                 common += [
-                    (b"cache-status", _CACHE_STATUS[answer.how]),
+                    (b"cache-status", _cache_status(answer)),
                     (b"age", b"%d" % answer.age_s),
                 ]
                 if answer.form is AnswerForm.FILE:
@@ -316,6 +315,13 @@ def _warning_headers(warned: Sequence[Objection]) -> Headers:
         (b"bursar-warning", _NOT_IN_HEADERS.sub("?", f"{each.rule}; {each.reason}").encode("ascii"))
         for each in warned
     ]
+
+
+def _cache_status(answer: Delivered) -> bytes:
+    """What was reused (RFC 9211)."""
+    if answer.how == "hit":
+        return b"bursar; hit; detail=%b" % answer.detail.encode()
+    return _CACHE_STATUS[answer.how]
 
 
 def _cost_header(cost: Charge) -> tuple[bytes, bytes]:

@@ -76,7 +76,13 @@ def provoke(installation: Installation, issued: dict[str, str]) -> bytes:
     for fault in ({"status": 500}, {"status": 401}, {"cut_body": True}, {"status": 502, "html": True}):
         for endpoint in ("video/query", "oauth/token"):
             installation.control("POST", "faults", endpoint=endpoint, next=3, **fault)
-            told = call(installation.port, "POST", VIDEO_QUERY, body=video_query(max_count=7), headers=key)
+            told = call(
+                installation.port,
+                "POST",
+                VIDEO_QUERY,
+                body=video_query(example=repr((fault, endpoint))),
+                headers=key,
+            )
             seen += f"{told[0]} {told[1]}".encode() + told[2]
             installation.control("DELETE", "faults")
     return seen

@@ -85,4 +85,8 @@ class Log:
 
 def _is_of_a_client(entry: Mapping[str, Any]) -> bool:
     """Whether an entry is the end of a research or token request; those that cannot be read have no `op`."""
-    return entry["type"] != "intent" and "/v2/" in entry.get("http", {}).get("route", "")
+    return (
+        entry["type"] != "intent"
+        and not entry.get("partial", False)
+        and "/v2/" in entry.get("http", {}).get("route", "")
+    )

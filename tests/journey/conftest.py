@@ -12,11 +12,15 @@ LIMITS = {"requests/day": 100_000, "records/day": 10_000_000}
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def installation(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """One with the module's `SETTINGS`, where it has any."""
     home = tmp_path_factory.mktemp("installation")
     url = f"sqlite+aiosqlite:///{home / 'data' / 'bursar.db'}"
     generous = ("--requests-per-day", "100000", "--records-per-day", "10000000")
-    with Installation(home, database_url=url, limits=LIMITS, simulator=generous) as opened:
+    settings = getattr(request.module, "SETTINGS", {})
+    with Installation(home, database_url=url, limits=LIMITS, simulator=generous, settings=settings) as opened:
         opened.start()
         yield opened
 

@@ -16,7 +16,7 @@ from tests.journey.questions import (
     Question,
     good_questions,
 )
-from tests.servers.bursar import CLIENT_KEY, Installation, call, state
+from tests.servers.bursar import AS_ASKED, CLIENT_KEY, Installation, call, state
 
 GENEROUS = {"requests/day": 100_000, "records/day": 10_000_000}
 
@@ -66,7 +66,7 @@ def opened_wire(
         database_url=f"sqlite+aiosqlite:///{database}",
         limits=GENEROUS,
         simulator=generous,
-        settings=settings,
+        settings={**AS_ASKED, **(settings or {})},
         upstream_url=upstream_url,
         given=lambda base_url: _state(base_url, more),
     ) as installation:

@@ -28,7 +28,9 @@ class Pair:
 
     def ask(self, port: int, number: int) -> tuple[int, dict[str, Any]]:
         """A call whose question no other call asks."""
-        body = video_query(start_date="20261001", end_date=f"202610{1 + number % 20:02d}", max_count=number)
+        body = video_query(
+            start_date="20261001", end_date=f"202610{1 + number % 20:02d}", max_count=number, example=number
+        )
         headers = {"Authorization": f"Bearer {self.key['api_key']}", "Content-Type": "application/json"}
         status, _, content = call(port, "POST", VIDEO_QUERY, body=body, headers=headers)
         return status, json.loads(content)

@@ -115,7 +115,7 @@ async def test_a_hundred_refused_requests_leave_every_limit_untouched(bounded: I
 async def test_a_quota_refusal_names_its_rule_too(bounded: Installation) -> None:
     key = bounded.key()["api_key"]
     bounded.bursar("limit", "set", f"key:{key.split('_')[2]}", "requests/day", "0")
-    status, _, answer = ask(bounded, key, "/v2/research/video/query/?fields=id", max_count=72)
+    status, _, answer = ask(bounded, key, "/v2/research/video/query/?fields=id", max_count=72, example=72)
     assert (status, answer["error"]["message"].endswith("(rule quota/1)")) == (429, True)
     entry = await decision(bounded, answer["error"]["log_id"])
     assert (entry["rule"], entry["code"]) == ("quota/1", "daily_quota_limit_exceeded")

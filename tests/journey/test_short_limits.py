@@ -20,9 +20,10 @@ from app.quota.arithmetic import parse_limit_key
 from app.settings import load_settings
 from app.storage.administering import open_administration
 from tests.assurance.ledgers import read_ledger
-from tests.servers.bursar import VIDEO_QUERY, Installation, call, video_query
+from tests.servers.bursar import AS_ASKED, VIDEO_QUERY, Installation, call, video_query
 from tests.servers.load import ask_all
 
+SETTINGS = AS_ASKED
 pytestmark = pytest.mark.anyio
 
 OPERATOR = local_operator(0)
@@ -230,7 +231,7 @@ async def test_after_a_throttle_of_the_platform_the_next_call_waits(installation
 def paced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     home = tmp_path_factory.mktemp("paced")
     pace = {"BURSAR_UPSTREAM_CALLS_PER_SECOND": "5", "BURSAR_UPSTREAM_LONGEST_WAIT_S": "1"}
-    with Installation(home, settings=pace) as opened:
+    with Installation(home, settings={**SETTINGS, **pace}) as opened:
         opened.start()
         yield opened
 

@@ -27,6 +27,10 @@ TODAY = "2026-10"
 """A month that lies inside the simulator's data."""
 
 
+AS_ASKED = {"BURSAR_REUSE_WITHOUT": "full-pages,wide-fields,containment"}
+"""The settings of an installation that sends each call as its client wrote it, for tests that are about one call."""
+
+
 class Process:
     """One program that serves HTTP, with its output kept."""
 

@@ -65,6 +65,7 @@ def open_desk(installation: Installation) -> Desk:
             pages=installation.pages,
             tallies=SqlTallies(installation.database),
             accept_url=installation.settings.public_url,
+            fetches_full_pages=installation.settings.fetches_full_pages,
         ),
         identify=Identification(installation),
         sessions=SqlSessions(installation.database),

@@ -1,0 +1,277 @@
+"""What is held of one question, in the platform's own places, and a client's page cut from it: pure.
+
+A *listing* is what one search, or one question of an endpoint without searches, has brought so far. It is
+made of *parts*: full pages that begin at multiples of the page size. The platform's cursor advances by the
+page size however many records came back (facts 3.4, Q10), so a record's place is that of its part plus its
+index, and places behind a short page are known to be empty. A page of any size and of fewer fields is a cut.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from app import exact_json
+from app.cache.pages import HeldPage, is_reusable
+from app.provider.answers import Success
+from app.provider.endpoint import BASIC_SCOPE, AnswerForm, CursorKind, Endpoint
+from app.query import ResearchQuery, digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One answer of the platform to a full page from `start` on, or to a look-up that does not page.
+
+    `items` has None where a record was left out because its listing has it elsewhere. `next_start` is where the
+    platform goes on; it differs from `start + size` where the platform does not keep to its own rule.
+    """
+
+    listing: str
+    start: int
+    size: int | None
+    fields: frozenset[str]
+    data: Mapping[str, object]
+    has_more: bool
+    next_start: int
+    fetched_us: int
+    expires_us: int
+    is_contained: bool = False
+    """Whether it was made of the parts of a wider search, and has no search of the platform's behind it."""
+
+    def items(self, endpoint: Endpoint) -> Sequence[object]:
+        """The records in the order of their places."""
+        found = self.data.get(endpoint.list_key or "")
+        return cast("list[object]", found) if isinstance(found, list) else []
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether the next part begins where the size says."""
+        return self.size is None or not self.has_more or self.next_start >= self.start + self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A client's page: `data` as JSON, and how many records are in it."""
+
+    data: bytes
+    records: int
+
+
+def is_listed(endpoint: Endpoint, query: ResearchQuery) -> bool:
+    """Whether answers of `endpoint` can be collected in parts: it counts records by index, or does not page."""
+    return (
+        is_reusable(endpoint, query)
+        and endpoint.scope == BASIC_SCOPE
+        and endpoint.answers is AnswerForm.ENVELOPE
+        and not endpoint.fields_in_body
+        and endpoint.cursor in {CursorKind.INDEX, CursorKind.NONE}
+    )
+
+
+def full_size(endpoint: Endpoint) -> int | None:
+    """Records in a full page; None where the endpoint does not page."""
+    return None if endpoint.paging is None else endpoint.paging.most
+
+
+def start_of(endpoint: Endpoint, place: int) -> int:
+    """Where the part begins that has this place."""
+    size = full_size(endpoint)
+    return 0 if size is None else place - place % size
+
+
+def listing_key(query: ResearchQuery, scope: str) -> bytes:
+    """The key under which the current listing of a question is named."""
+    return digest("listing", scope, query.question_digest.hex())
+
+
+def part_key(query: ResearchQuery, scope: str, listing: str | None, start: int) -> bytes:
+    """The key of one part; with no listing yet, that of the fetch which begins one."""
+    return digest("part", scope, query.question_digest.hex(), listing, str(start))
+
+
+def part_of(
+    success: Success,
+    *,
+    endpoint: Endpoint,
+    sent: ResearchQuery,
+    listing: str,
+    fetched_us: int,
+    expires_us: int,
+    left_out: frozenset[int | str] = frozenset(),
+) -> Part:
+    """What a successful call for `sent` brought; records whose ids are in `left_out` leave their places empty."""
+    data = {name: value for name, value in success.data.items() if name != endpoint.list_alias}
+    found = data.get(endpoint.list_key or "")
+    if left_out and endpoint.list_key is not None and isinstance(found, list):
+        data[endpoint.list_key] = [None if id_of(item) in left_out else item for item in found]
+    if "search_id" in data:
+        # The platform's own id is nobody's business but the search's.
+        data["search_id"] = listing
+    size = sent.page.size
+    return Part(
+        listing=listing,
+        start=sent.page.cursor,
+        size=size,
+        fields=frozenset(sent.fields),
+        data=data,
+        has_more=success.has_more,
+        next_start=sent.page.cursor + (size or 0) if success.cursor is None else success.cursor,
+        fetched_us=fetched_us,
+        expires_us=expires_us,
+    )
+
+
+def id_of(item: object) -> int | str | None:
+    """What a record is known by; None where it cannot be told."""
+    found = item.get("id", item.get("video_id")) if isinstance(item, Mapping) else item
+    return found if isinstance(found, (int, str)) else None
+
+
+def as_page(part: Part, *, key: bytes, scope: str, endpoint: Endpoint) -> HeldPage:
+    """The part as it is kept."""
+    told = {
+        "listing": part.listing,
+        "start": part.start,
+        "size": part.size,
+        "fields": sorted(part.fields),
+        "has_more": part.has_more,
+        "next": part.next_start,
+        "contained": part.is_contained,
+        "data": part.data,
+    }
+    return HeldPage(
+        key=key,
+        scope=scope,
+        endpoint=endpoint.name,
+        data=exact_json.dumps(told),
+        records=sum(item is not None for item in part.items(endpoint)) if endpoint.list_key else 1,
+        fetched_us=part.fetched_us,
+        expires_us=part.expires_us,
+    )
+
+
+def head_page(part: Part, query: ResearchQuery, scope: str) -> HeldPage:
+    """What names the listing that the part is of as the current one of its question."""
+    return HeldPage(
+        key=listing_key(query, scope),
+        scope=scope,
+        endpoint=query.endpoint,
+        data=exact_json.dumps({"listing": part.listing}),
+        records=0,
+        fetched_us=part.fetched_us,
+        expires_us=part.expires_us,
+    )
+
+
+def as_part(page: HeldPage) -> Part:
+    """The part that `as_page` made a page of."""
+    told = cast("dict[str, object]", exact_json.loads(page.data))
+    return Part(
+        listing=cast("str", told["listing"]),
+        start=cast("int", told["start"]),
+        size=cast("int | None", told["size"]),
+        fields=frozenset(cast("list[str]", told["fields"])),
+        data=cast("dict[str, object]", told["data"]),
+        has_more=told["has_more"] is True,
+        next_start=cast("int", told["next"]),
+        fetched_us=page.fetched_us,
+        expires_us=page.expires_us,
+        is_contained=told.get("contained") is True,
+    )
+
+
+def contained_parts(
+    endpoint: Endpoint,
+    records: Sequence[object],
+    wider: Sequence[Part],
+    *,
+    listing: str,
+    fields: frozenset[str],
+) -> list[Part]:
+    """The parts of a listing of these records, which lie in the parts of a wider one and have at least these fields."""
+    size = full_size(endpoint) or 1
+    names = frozenset[str]().union(*(part.fields for part in wider)) - fields
+    list_key, parts = endpoint.list_key or "", list[Part]()
+    for start in range(0, max(1, len(records)), size):
+        items = [_projected(item, names) for item in records[start : start + size]]
+        data = {name: value for name, value in wider[0].data.items() if name != "search_id"}
+        data |= {list_key: items} | ({"search_id": listing} if records else {})
+        parts.append(
+            Part(
+                listing=listing,
+                start=start,
+                size=size,
+                fields=fields,
+                data=data,
+                has_more=start + size < len(records),
+                next_start=start + size,
+                fetched_us=min(part.fetched_us for part in wider),
+                expires_us=min(part.expires_us for part in wider),
+                is_contained=True,
+            )
+        )
+    return parts
+
+
+def has_place(part: Part, endpoint: Endpoint, query: ResearchQuery) -> bool:
+    """Whether the part says what is at the first place that `query` asks for.
+
+    Behind the last record the platform answers some cursors and refuses others, so only it can say.
+    """
+    place = query.page.cursor
+    if part.size is None or place == part.start:
+        return True
+    if not part.is_regular:
+        return place < part.next_start
+    return part.has_more or place < part.start + len(part.items(endpoint))
+
+
+def ends_within(part: Part, query: ResearchQuery) -> bool:
+    """Whether the page that `query` asks for needs nothing behind this part."""
+    if part.size is None or not part.has_more or not part.is_regular:
+        return True
+    return query.page.cursor + (query.page.size or 0) <= part.start + part.size
+
+
+def cut(endpoint: Endpoint, query: ResearchQuery, parts: Sequence[Part]) -> Cut:
+    """The page that `query` asks for, out of the parts that have its places, in order."""
+    first, last = parts[0], parts[-1]
+    if first.size is None:
+        return _whole(endpoint, query, first)
+    begin, end = query.page.cursor, query.page.cursor + (query.page.size or 0)
+    items: list[object] = []
+    for part in parts:
+        names = _not_asked(endpoint, query, part)
+        within = part.items(endpoint)[max(0, begin - part.start) : max(0, end - part.start)]
+        items += [_projected(item, names) for item in within if item is not None]
+    behind = last.start + len(last.items(endpoint))
+    if last.has_more:
+        has_more, cursor = True, end if last.is_regular else min(end, last.next_start)
+        if behind <= cursor < last.next_start:
+            cursor = last.next_start  # these places are known to be empty
+    else:
+        has_more, cursor = end < behind, end
+    data = {**first.data, endpoint.list_key or "": items, "cursor": cursor, "has_more": has_more}
+    if endpoint.has_search_id and (has_more or "search_id" in last.data):
+        data["search_id"] = first.listing
+    return Cut(exact_json.dumps(data), len(items))
+
+
+def _whole(endpoint: Endpoint, query: ResearchQuery, part: Part) -> Cut:
+    names = _not_asked(endpoint, query, part)
+    if endpoint.list_key is None:
+        return Cut(exact_json.dumps(_projected(part.data, names)), 1 if part.data else 0)
+    items = [_projected(item, names) for item in part.items(endpoint) if item is not None]
+    return Cut(exact_json.dumps({**part.data, endpoint.list_key: items}), len(items))
+
+
+def _not_asked(endpoint: Endpoint, query: ResearchQuery, part: Part) -> frozenset[str]:
+    """Keys of a part's records that its call asked for and this one does not."""
+    names = part.fields.difference(query.fields)
+    # Some answers have video_id for id (facts 3.4, Q23).
+    return names | {"video_id"} if "id" in names and "video_id" not in endpoint.fields else names
+
+
+def _projected(item: object, names: frozenset[str]) -> object:
+    if not names or not isinstance(item, Mapping):
+        return item
+    return {name: value for name, value in item.items() if name not in names}

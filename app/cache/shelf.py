@@ -1,0 +1,350 @@
+"""What is held of a question, found: an answer, or which part of its listing is missing."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+
+from app import exact_json
+from app.cache.containment import family_key, is_settled, narrowed, narrowing
+from app.cache.listings import (
+    Part,
+    as_page,
+    as_part,
+    contained_parts,
+    cut,
+    ends_within,
+    full_size,
+    has_place,
+    head_page,
+    id_of,
+    is_listed,
+    listing_key,
+    part_key,
+    start_of,
+)
+from app.cache.pages import HeldPage, Pages, SearchState, is_reusable
+from app.ids import new_search_id
+from app.provider.endpoint import Endpoint
+from app.query import ResearchQuery, digest
+
+_MOST_PARTS = 50
+"""Parts of a search, that it may answer narrower ones: its records are all looked at."""
+_MOST_WHOLES = 30
+"""Searches of one family that are remembered as held in full."""
+_MOST_COMPARED = 50
+"""Parts before a restarted search's next one that are looked through for records that come again."""
+
+
+class Step(StrEnum):
+    """A step of reuse that can be left out."""
+
+    PAGES = "full-pages"
+    """Fetch full pages and cut what is asked for out of them."""
+    FIELDS = "wide-fields"
+    """Fetch the approved fields that have come before, too."""
+    CONTAINMENT = "containment"
+    """Answer a search out of a wider one that is held in full."""
+
+
+class Detail(StrEnum):
+    """How a held answer was come by."""
+
+    EXACT = "exact"
+    """The very call was answered before."""
+    FIELDS = "fields"
+    """Fewer fields of a page that is held whole."""
+    SLICE = "slice"
+    """A part of a page that is held, or parts of several."""
+    CONTAINED = "contained"
+    """Out of a wider search that is held in full."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sought:
+    """A call whose answer is looked for. `may_use` says which pages may be served to this caller now."""
+
+    endpoint: Endpoint
+    query: ResearchQuery
+    scope: str
+    key: bytes
+    search: SearchState | None
+    may_use: Callable[[HeldPage], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The answer."""
+
+    page: HeldPage
+    detail: Detail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lacking:
+    """What has to be fetched: a part of that listing, or the first one of a new listing (None).
+
+    `fields` are those that the part has to have.
+    """
+
+    listing: str | None
+    start: int
+    fields: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Nothing is held, and the call has to go to the platform as it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Whole:
+    """A search that was held in full."""
+
+    listing: str
+    question: str
+    parts: int
+    fetched_us: int
+    """When the oldest of its parts was fetched."""
+
+
+_NAMES = {each.name for each in dataclasses.fields(_Whole)}
+
+
+class Shelf:
+    """Answers out of what `pages` hold, by every step but those in `without`. Raises StoreUnavailable."""
+
+    def __init__(self, pages: Pages, *, without: frozenset[Step] = frozenset()) -> None:
+        self._pages = pages
+        self._without = without
+
+    async def find(self, sought: Sought, *, is_look: bool = False) -> Ready | Lacking | Apart:
+        """The answer, or what it lacks; with `is_look`, nothing is kept at hand for having been looked at."""
+        if not is_reusable(sought.endpoint, sought.query):
+            return Apart()
+        found: Ready | Lacking | Apart = Apart()
+        if self.takes(sought.endpoint, sought.query):
+            found = await self._in_listing(sought, is_look=is_look)
+        if isinstance(found, Ready):
+            return found
+        page = await self._page(sought.key, sought, is_look=is_look)
+        return found if page is None else Ready(page, Detail.EXACT)
+
+    async def _in_listing(self, sought: Sought, *, is_look: bool) -> Ready | Lacking | Apart:
+        listing = await self._listing(sought, is_look=is_look)
+        if listing is None:
+            start = start_of(sought.endpoint, sought.query.page.cursor)
+            return Lacking(listing=None, start=start, fields=frozenset(sought.query.fields))
+        page = self._pages.at_hand(cut_key(sought, listing), sought.scope)
+        if page is not None and sought.may_use(page):
+            return Ready(page, Detail.EXACT)
+        found = await self._gather(sought, listing, None, is_look=is_look)
+        if not isinstance(found, list):
+            return found
+        page = made_of(sought, found)
+        if not is_look:
+            self._pages.remember(page)
+        return Ready(page, _detail(sought, found))
+
+    async def complete(self, sought: Sought, part: Part) -> HeldPage | None:
+        """The answer once this part has come; None where it lacks more."""
+        found = await self._gather(sought, part.listing, part)
+        return made_of(sought, found) if isinstance(found, list) else None
+
+    def takes(self, endpoint: Endpoint, query: ResearchQuery) -> bool:
+        """Whether the call is answered out of a listing."""
+        return Step.PAGES not in self._without and is_listed(endpoint, query)
+
+    def widens(self) -> bool:
+        """Whether more fields are fetched than are asked for."""
+        return Step.FIELDS not in self._without
+
+    async def contain(self, sought: Sought, *, credential: str, now_us: int) -> bool:
+        """Whether a wider search that is held in full has the answer; then it is found from now on."""
+        key = family_key(sought.query, sought.scope)
+        is_first = sought.search is None and sought.query.page.cursor == 0
+        if Step.CONTAINMENT in self._without or key is None or not is_first:
+            return False
+        if not self.takes(sought.endpoint, sought.query):
+            return False
+        for whole in _wholes(await self._page(key, sought, is_look=False)):
+            by = narrowing(whole.question, sought.query.question)
+            if by is None or not is_settled(whole.question, fetched_us=whole.fetched_us, now_us=now_us):
+                continue
+            parts = await self._parts_of(sought, whole)
+            fields = (
+                frozenset[str]() if not parts else parts[0].fields.intersection(*(p.fields for p in parts))
+            )
+            if not parts or not by.fields.union(sought.query.fields) <= fields:
+                continue
+            items = [item for part in parts for item in part.items(sought.endpoint) if isinstance(item, dict)]
+            records = narrowed(items, by)
+            if records is not None and await self._keep(sought, records, parts, fields, credential):
+                return True
+        return False
+
+    async def _keep(
+        self,
+        sought: Sought,
+        records: Sequence[Mapping[str, object]],
+        wider: Sequence[Part],
+        fields: frozenset[str],
+        credential: str,
+    ) -> bool:
+        """Hold a listing of these records as the question's own, as old as the wider one."""
+        listing = new_search_id()
+        made = contained_parts(sought.endpoint, records, wider, listing=listing, fields=fields)
+        query, scope = sought.query, sought.scope
+        pages = [
+            as_page(
+                part, key=part_key(query, scope, listing, part.start), scope=scope, endpoint=sought.endpoint
+            )
+            for part in made
+        ]
+        search = SearchState(
+            id=listing,
+            scope=scope,
+            credential=credential,
+            question_digest=query.question_digest,
+            upstream_id="",
+            expires_us=made[0].expires_us,
+        )
+        return await self._pages.keep([*pages, head_page(made[0], query, scope)], search)
+
+    async def whole_with(self, sought: Sought, last: Part) -> HeldPage | None:
+        """The page that names the listing as held in full, now that its last part has come; None where it is not."""
+        key = family_key(sought.query, sought.scope)
+        size = last.size or 1
+        if key is None or last.has_more or last.start > _MOST_PARTS * size:
+            return None
+        whole = _Whole(
+            listing=last.listing,
+            question=sought.query.question,
+            parts=last.start // size + 1,
+            fetched_us=last.fetched_us,
+        )
+        before = [
+            await self._pages.look(part_key(sought.query, sought.scope, last.listing, place), sought.scope)
+            for place in range(0, last.start, size)
+        ]
+        if any(page is None or not as_part(page).is_regular for page in before):
+            return None
+        oldest_us = min([last.fetched_us, *(page.fetched_us for page in before if page is not None)])
+        whole = replace(whole, fetched_us=oldest_us)
+        others = [each for each in _wholes(await self._page(key, sought, is_look=False)) if each != whole]
+        told = [asdict(each) for each in [whole, *others][:_MOST_WHOLES]]
+        return HeldPage(
+            key=key,
+            scope=sought.scope,
+            endpoint=sought.endpoint.name,
+            data=exact_json.dumps({"wholes": told}),
+            records=0,
+            fetched_us=last.fetched_us,
+            expires_us=last.expires_us,
+        )
+
+    async def _parts_of(self, sought: Sought, whole: "_Whole") -> list[Part]:
+        """All parts of a listing that was held in full; none where it is no longer, or may not be served."""
+        size, parts = full_size(sought.endpoint) or 1, list[Part]()
+        for place in range(0, whole.parts * size, size):
+            wider = replace(sought.query, question=whole.question)
+            page = await self._page(
+                part_key(wider, sought.scope, whole.listing, place), sought, is_look=False
+            )
+            if page is None:
+                return []
+            parts.append(as_part(page))
+        return parts if parts and not parts[-1].has_more else []
+
+    async def ids_before(self, sought: Sought, listing: str, start: int) -> frozenset[int | str]:
+        """Ids of the records that the listing has before `start`, as far as they are held."""
+        size = full_size(sought.endpoint) or 1
+        found: set[int | str] = set()
+        for place in range(max(0, start - _MOST_COMPARED * size), start, size):
+            key = part_key(sought.query, sought.scope, listing, place)
+            page = await self._pages.look(key, sought.scope)
+            items = () if page is None else as_part(page).items(sought.endpoint)
+            found.update(each for item in items if (each := id_of(item)) is not None)
+        return frozenset(found)
+
+    async def _listing(self, sought: Sought, *, is_look: bool) -> str | None:
+        if sought.search is not None:
+            return sought.search.id
+        head = await self._page(listing_key(sought.query, sought.scope), sought, is_look=is_look)
+        if head is None:
+            return None
+        told = exact_json.loads(head.data)
+        listing = told.get("listing") if isinstance(told, dict) else None
+        return listing if isinstance(listing, str) else None
+
+    async def _gather(
+        self, sought: Sought, listing: str, new: Part | None, *, is_look: bool = False
+    ) -> list[Part] | Lacking | Apart:
+        """The parts that the asked page lies in."""
+        start = start_of(sought.endpoint, sought.query.page.cursor)
+        parts: list[Part] = []
+        while True:
+            part = new if new is not None and new.start == start else None
+            if part is None:
+                key = part_key(sought.query, sought.scope, listing, start)
+                page = await self._page(key, sought, is_look=is_look)
+                part = None if page is None else as_part(page)
+            asked = frozenset(sought.query.fields)
+            if part is None:
+                begins = sought.search is None and start == 0
+                return Lacking(listing=None if begins else listing, start=start, fields=asked)
+            if not asked <= part.fields:
+                return Lacking(listing=listing, start=start, fields=asked | part.fields)
+            if not parts and not has_place(part, sought.endpoint, sought.query):
+                return Apart()
+            parts.append(part)
+            if ends_within(part, sought.query):
+                return parts
+            start += part.size or 1
+
+    async def _page(self, key: bytes, sought: Sought, *, is_look: bool) -> HeldPage | None:
+        found = self._pages.look if is_look else self._pages.find
+        page = await found(key, sought.scope)
+        return page if page is not None and sought.may_use(page) else None
+
+
+def _wholes(page: HeldPage | None) -> list[_Whole]:
+    """The searches that a family's page names, the newest first."""
+    told = {} if page is None else exact_json.loads(page.data)
+    found = told.get("wholes") if isinstance(told, dict) else None
+    return [_Whole(**each) for each in found if each.keys() == _NAMES] if isinstance(found, list) else []
+
+
+def cut_key(sought: Sought, listing: str) -> bytes:
+    """The key of the answer to a call out of one listing: pages of two listings must not be mixed."""
+    return digest("cut", sought.key.hex(), listing)
+
+
+def made_of(sought: Sought, parts: list[Part]) -> HeldPage:
+    """The answer to the call out of its parts; as old as the oldest of them."""
+    found = cut(sought.endpoint, sought.query, parts)
+    return HeldPage(
+        key=cut_key(sought, parts[0].listing),
+        scope=sought.scope,
+        endpoint=sought.endpoint.name,
+        data=found.data,
+        records=found.records,
+        fetched_us=min(part.fetched_us for part in parts),
+        expires_us=min(part.expires_us for part in parts),
+    )
+
+
+def sent_for(endpoint: Endpoint, query: ResearchQuery, lacking: Lacking) -> ResearchQuery:
+    """The call to the platform that brings the part."""
+    size = full_size(endpoint)
+    page = query.page if size is None else replace(query.page, cursor=lacking.start, size=size)
+    return replace(query, fields=tuple(sorted(lacking.fields)), page=page)
+
+
+def _detail(sought: Sought, parts: list[Part]) -> Detail:
+    page = sought.query.page
+    if parts[0].is_contained:
+        return Detail.CONTAINED
+    if len(parts) > 1 or (parts[0].size, parts[0].start) != (page.size, page.cursor):
+        return Detail.SLICE
+    return Detail.FIELDS if parts[0].fields != frozenset(sought.query.fields) else Detail.EXACT

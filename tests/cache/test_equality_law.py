@@ -1,0 +1,227 @@
+"""Whatever was asked before, by whom, in whatever pages and fields: the records are those of a direct crawl."""
+
+import asyncio
+import itertools
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.calls import Delivered
+from app.provider.endpoints import ENDPOINTS
+from app.simulator.dataset import MUSIC_IDS, username
+from tests.servers.library import Library, Platform, opened_library
+
+PEOPLE = {"elections": ["ada", "ben"], "climate": ["cleo"]}
+_NUMBERS = itertools.count(1)
+VIDEO_FIELDS = (
+    "music_id",
+    "id",
+    "create_time",
+    "username",
+    "region_code",
+    "view_count",
+    "like_count",
+    "hashtag_names",
+    "voice_to_text",
+)
+COMMENT_FIELDS = ("id", "video_id", "text", "like_count", "create_time")
+USER_FIELDS = ("display_name", "follower_count", "bio_description", "is_verified")
+
+
+def _search(field: str, *values: str, days: tuple[str, str] = ("20261001", "20261007")) -> dict[str, Any]:
+    condition = {"field_name": field, "operation": "IN", "field_values": list(values)}
+    return {"query": {"and": [condition]}, "start_date": days[0], "end_date": days[1]}
+
+
+@dataclass(frozen=True)
+class Question:
+    endpoint: str
+    body: Mapping[str, Any]
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Somebody's crawl: how large its pages are, where it stops, and how it counts."""
+
+    who: str
+    question: int
+    fields: frozenset[int]
+    size: int | None
+    pages: int
+    narrower: int
+    counts_itself: bool
+    keeps_search_id: bool
+
+
+@dataclass
+class World:
+    library: Library
+    loop: asyncio.AbstractEventLoop
+    questions: tuple[Question, ...]
+    known: dict[Job, list[list[str]]] = field(default_factory=dict)
+    """What direct crawls have brought; the data are frozen."""
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    loop = asyncio.new_event_loop()
+    platform = Platform(videos=40_000)
+    # In memory where there is room: what a crash leaves is other tests' business.
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as home:
+        opened = opened_library(Path(home), projects=PEOPLE, platform=platform)
+        library = loop.run_until_complete(opened.__aenter__())
+        try:
+            yield World(library, loop, _questions(platform))
+        finally:
+            loop.run_until_complete(opened.__aexit__(None, None, None))
+            loop.close()
+
+
+def _questions(platform: Platform) -> tuple[Question, ...]:
+    data = platform.state.dataset
+    talked_of = max(range(2_000), key=lambda place: data.comments[place] if data.comments[place] < 400 else 0)
+    accounts = [data.ids[place] for place in range(3)]
+    name = username(data.authors[0])
+    return (
+        Question("video/query", _search("region_code", "US", "DE"), VIDEO_FIELDS),
+        Question("video/query", _search("region_code", "FR", days=("20261001", "20261003")), VIDEO_FIELDS),
+        Question("video/query", _search("username", name, days=("20260901", "20260930")), VIDEO_FIELDS),
+        Question("video/query", _search("video_id", *map(str, accounts)), VIDEO_FIELDS),
+        Question("video/comment/list", {"video_id": data.ids[talked_of]}, COMMENT_FIELDS),
+        Question("user/info", {"username": name}, USER_FIELDS),
+        Question("user/pinned_videos", {"username": name}, VIDEO_FIELDS[:6]),
+    )
+
+
+jobs = st.builds(
+    Job,
+    who=st.sampled_from(["ada", "ben", "cleo"]),
+    question=st.integers(0, 6),
+    fields=st.frozensets(st.integers(0, 8), min_size=1, max_size=5),
+    size=st.sampled_from([None, 10, 20, 30, 50, 70, 100]),
+    pages=st.sampled_from([1, 2, 3, 99]),
+    narrower=st.integers(0, 11),
+    counts_itself=st.booleans(),
+    keeps_search_id=st.booleans(),
+)
+together = st.lists(st.lists(jobs, min_size=1, max_size=3), min_size=1, max_size=4)
+
+
+def _fields(job: Job, question: Question) -> list[str]:
+    return sorted({question.fields[number % len(question.fields)] for number in job.fields})
+
+
+def _records(question: Question, data: Mapping[str, Any]) -> list[str]:
+    key = ENDPOINTS[question.endpoint].list_key
+    return [json.dumps(each) for each in (data[key] if key else [data])]
+
+
+async def _through(world: World, job: Job, example: int) -> list[list[str]]:
+    """The records of each page that Bursar gives."""
+    question = world.questions[job.question]
+    return await _crawl(
+        question, job, lambda body: _asked(world, job, question, {**body, "example": example})
+    )
+
+
+async def _asked(
+    world: World, job: Job, question: Question, body: Mapping[str, Any]
+) -> Mapping[str, Any] | str:
+    answer = await world.library.ask(job.who, question.endpoint, _fields(job, question), body)
+    if isinstance(answer, Delivered):
+        data: dict[str, Any] = json.loads(answer.data)
+        return data
+    return answer.error.message
+
+
+async def _directly(world: World, job: Job) -> list[list[str]]:
+    job, question = replace(job, who=""), world.questions[job.question]
+    if job not in world.known:
+        world.known[job] = await _crawled_directly(world, job, question)
+    return world.known[job]
+
+
+async def _crawled_directly(world: World, job: Job, question: Question) -> list[list[str]]:
+
+    async def asked(body: Mapping[str, Any]) -> Mapping[str, Any] | str:
+        answer = (await world.library.platform.ask(question.endpoint, _fields(job, question), body)).json()
+        found: Mapping[str, Any] | str = (
+            answer["data"] if answer["error"]["code"] == "ok" else answer["error"]["message"]
+        )
+        return found
+
+    return await _crawl(question, job, asked)
+
+
+def _body(question: Question, job: Job) -> dict[str, Any]:
+    """The question, or one that a wider one contains."""
+    body = dict(question.body)
+    if question.endpoint != "video/query":
+        return body
+    if job.narrower & 1:
+        body["start_date"] = str(int(body["start_date"]) + 1)
+    if job.narrower & 2:
+        body["end_date"] = str(int(body["end_date"]) - 1)
+    region = {"field_name": "region_code", "operation": "EQ", "field_values": ["US"]}
+    music = {"field_name": "music_id", "operation": "IN", "field_values": list(map(str, MUSIC_IDS[:9]))}
+    more = ([region], [music], [])[job.narrower >> 2]
+    body["query"] = {"and": [*body["query"]["and"], *more]}
+    return body
+
+
+async def _crawl(question: Question, job: Job, ask: Any) -> list[list[str]]:
+    pages: list[list[str]] = []
+    paging = ENDPOINTS[question.endpoint].paging
+    body, place = _body(question, job), 0
+    if paging is not None and job.size is not None:
+        body["max_count"] = job.size
+    for _ in range(job.pages):
+        data = await ask(body)
+        if isinstance(data, str):
+            pages.append([data])
+            break
+        pages.append(_records(question, data))
+        if not data.get("has_more"):
+            break
+        assert paging is not None
+        place = place + (job.size or paging.default) if job.counts_itself else data["cursor"]
+        body["cursor"] = place
+        if "search_id" in data and job.keeps_search_id:
+            body["search_id"] = data["search_id"]
+    return pages
+
+
+def _hold(world: World, groups: list[list[Job]]) -> None:
+    example = next(_NUMBERS)
+
+    async def held() -> None:
+        for group in groups:
+            found = await asyncio.gather(*(_through(world, job, example) for job in group))
+            for job, pages in zip(group, found, strict=True):
+                assert pages == await _directly(world, job), job
+
+    world.loop.run_until_complete(held())
+
+
+@given(groups=together)
+@settings(max_examples=120, suppress_health_check=list(HealthCheck), deadline=None)
+def test_records_are_those_of_a_direct_crawl(world: World, groups: list[list[Job]]) -> None:
+    _hold(world, groups)
+
+
+@pytest.mark.long
+@given(groups=together)
+@settings(max_examples=5_000, suppress_health_check=list(HealthCheck), deadline=None)
+def test_records_are_those_of_a_direct_crawl_in_thousands_of_orders(
+    world: World, groups: list[list[Job]]
+) -> None:
+    _hold(world, groups)

@@ -1,0 +1,269 @@
+"""What each step of reuse saves, and that it changes nothing else: counted by the platform itself."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.calls import Delivered, TurnedDown
+from app.simulator.dataset import MUSIC_IDS, username
+from tests.servers.library import Library, Platform, opened_library
+
+pytestmark = pytest.mark.anyio
+PEOPLE = {"elections": ["ada", "ben"], "climate": ["cleo"]}
+QUESTION: Mapping[str, Any] = {
+    "query": {"and": [{"field_name": "region_code", "operation": "IN", "field_values": ["US", "DE"]}]},
+    "start_date": "20261001",
+    "end_date": "20261007",
+}
+
+
+@pytest.fixture
+async def library(tmp_path: Path) -> AsyncIterator[Library]:
+    async with opened_library(tmp_path, projects=PEOPLE, platform=Platform(videos=40_000)) as opened:
+        yield opened
+
+
+async def ask(
+    library: Library, who: str = "ada", *, fields: str = "id,username", **changes: Any
+) -> tuple[Delivered, dict[str, Any]]:
+    answer = await library.ask(who, "video/query", fields.split(","), {**QUESTION, **changes})
+    assert isinstance(answer, Delivered), answer
+    return answer, json.loads(answer.data)
+
+
+def cost(answer: Delivered | TurnedDown) -> tuple[int, int]:
+    return answer.cost.requests, answer.cost.records
+
+
+async def test_pages_of_twenty_cost_one_request_a_hundred_records(library: Library) -> None:
+    first, data = await ask(library)
+    assert (cost(first), first.how, len(data["videos"])) == ((1, 100), "miss", 20)
+    for place in (20, 40, 60, 80):
+        answer, data = await ask(library, "ben", cursor=place, search_id=data["search_id"])
+        assert (answer.how, answer.detail, cost(answer)) == ("hit", "slice", (0, 0))
+        assert data["cursor"] == place + 20
+    assert library.platform.requests() == 1
+    answer, _ = await ask(library, cursor=100, search_id=data["search_id"])
+    assert (answer.how, cost(answer)) == ("miss", (1, 100))
+
+
+async def test_a_page_across_two_parts_costs_what_both_cost(library: Library) -> None:
+    answer, data = await ask(library, max_count=70)
+    answer, data = await ask(library, max_count=70, cursor=70, search_id=data["search_id"])
+    assert (cost(answer), len(data["videos"]), data["cursor"]) == ((1, 100), 70, 140)
+    answer, data = await ask(library, "cleo", max_count=50, cursor=80)
+    assert (cost(answer), len(data["videos"]), data["cursor"]) == ((2, 200), 50, 130)
+
+
+async def test_every_first_page_of_a_question_joins_the_same_search(library: Library) -> None:
+    _, one = await ask(library, max_count=20)
+    _, other = await ask(library, "ben", max_count=50, fields="username")
+    assert one["search_id"] == other["search_id"]
+    assert library.platform.requests() == 1
+
+
+async def test_fewer_fields_are_cut_out_of_more_as_the_platform_gave_them(library: Library) -> None:
+    await ask(library, fields="id,username,view_count,create_time", max_count=100)
+    answer, data = await ask(library, fields="view_count,id", max_count=100)
+    direct = await library.platform.ask("video/query", ["id", "view_count"], {**QUESTION, "max_count": 100})
+    assert (answer.how, answer.detail) == ("hit", "fields")
+    assert json.dumps(data["videos"]) == json.dumps(direct.json()["data"]["videos"])
+
+
+async def test_fields_that_came_before_are_fetched_with_the_next_question(library: Library) -> None:
+    await ask(library, fields="id,username,view_count")
+    await ask(library, "cleo", fields="id,create_time", end_date="20261003")
+    answer, data = await ask(library, "cleo", fields="username,view_count", end_date="20261003")
+    assert (answer.how, cost(answer)) == ("hit", (0, 0))
+    assert set(data["videos"][0]) == {"username", "view_count"}
+    assert library.platform.sent[-1][1] == "fields=create_time,id,username,view_count"
+
+
+async def test_no_field_is_fetched_that_the_project_is_not_approved_for(tmp_path: Path) -> None:
+    allow = {"fields": {"video/query": ["id", "username", "view_count"]}}
+    async with opened_library(
+        tmp_path, projects=PEOPLE, platform=Platform(videos=40_000), allow=allow
+    ) as library:
+        await library.installation.gateway._upstream._fields.learn(  # as if another project had been given it
+            (await _credential(library)), "video/query", good=frozenset({"create_time", "view_count"})
+        )
+        await ask(library, fields="id")
+        assert library.platform.sent[-1][1] == "fields=id,view_count"
+
+
+async def _credential(library: Library) -> str:
+    caller = await library.installation.bearers.caller(f"Bearer {library.keys['ada']}", source="")
+    return caller.credential
+
+
+async def test_a_field_that_the_platform_gives_no_longer_costs_one_more_request_once(
+    library: Library,
+) -> None:
+    await library.installation.gateway._upstream._fields.learn(
+        (await _credential(library)), "video/query", good=frozenset({"favourites_count"})
+    )
+    answer, data = await ask(library, fields="id")
+    assert (cost(answer), len(data["videos"])) == ((2, 100), 20)
+    answer, _ = await ask(library, fields="id", end_date="20261003")
+    assert cost(answer)[0] == 1
+
+
+async def test_a_profile_answers_for_any_of_its_fields(library: Library) -> None:
+    asked = {"username": username(library.platform.state.dataset.authors[0])}
+    await library.ask("ada", "user/info", ["display_name", "follower_count"], asked)
+    answer = await library.ask("ben", "user/info", ["follower_count"], asked)
+    direct = await library.platform.ask("user/info", ["follower_count"], asked)
+    assert isinstance(answer, Delivered)
+    assert (answer.how, json.loads(answer.data)) == ("hit", direct.json()["data"])
+
+
+async def test_where_a_full_page_has_no_room_the_page_asked_for_is_fetched(tmp_path: Path) -> None:
+    limits = {"requests/day": 100, "records/day": 130}
+    async with opened_library(
+        tmp_path, projects=PEOPLE, platform=Platform(videos=40_000), limits=limits
+    ) as library:
+        answer, data = await ask(library)
+        assert cost(answer) == (1, 100)
+        answer, data = await ask(library, "cleo", max_count=30)
+        assert (cost(answer), len(data["videos"])) == ((1, 30), 30)
+
+
+async def test_a_search_that_is_over_goes_on_under_a_new_one_without_a_record_twice(library: Library) -> None:
+    _, data = await ask(library, max_count=100)
+    found = [video["id"] for video in data["videos"]]
+    library.platform.state.searches.ttl_s = 0.0
+    answer, onward = await ask(library, max_count=100, cursor=100, search_id=data["search_id"])
+    assert (cost(answer)[0], onward["search_id"]) == (2, data["search_id"])
+    direct = await library.platform.ask("video/query", ["id"], {**QUESTION, "max_count": 100, "cursor": 100})
+    found += [video["id"] for video in onward["videos"]]
+    assert found[100:] == [video["id"] for video in direct.json()["data"]["videos"]]
+    assert len(set(found)) == 200
+
+
+async def test_the_log_says_what_was_asked_for_beyond_the_call(library: Library) -> None:
+    answer, _ = await ask(library, max_count=20)
+    leaves = await library.entries()
+    intent, outcome = leaves[-2:]
+    assert (intent["type"], outcome["type"]) == ("intent", "outcome")
+    assert outcome["id"] == answer.receipt.id
+    assert outcome["page"] == {"cursor": 0, "size": 20}
+    assert (
+        intent["sent"]
+        == outcome["sent"]
+        == {"fields": ["id", "username"], "page": {"cursor": 0, "size": 100}}
+    )
+
+
+async def test_what_is_held_of_one_project_is_nothing_to_another(library: Library) -> None:
+    await ask(library, "ada")
+    answer, _ = await ask(library, "cleo")
+    assert (answer.how, library.platform.requests()) == ("miss", 2)
+
+
+@pytest.mark.parametrize("step", ["full-pages", "wide-fields"])
+async def test_a_step_that_is_left_out_is_not_taken(tmp_path: Path, step: str) -> None:
+    platform = Platform(videos=40_000)
+    async with opened_library(tmp_path, projects=PEOPLE, platform=platform, reuse_without=step) as library:
+        await ask(library, fields="username,view_count", end_date="20261003")
+        answer, _ = await ask(library, fields="id")
+        assert cost(answer) == ((1, 20) if step == "full-pages" else (1, 100))
+        assert platform.sent[-1][1] == "fields=id" if step == "wide-fields" else True
+
+
+async def _whole(library: Library, **changes: Any) -> None:
+    """Hold the question in full, with the fields that tell its records apart."""
+    fields = "id,create_time,username,region_code,music_id"
+    _, data = await ask(library, fields=fields, max_count=100, **changes)
+    while data["has_more"]:
+        onward = {"cursor": data["cursor"], "search_id": data["search_id"]}
+        _, data = await ask(library, fields=fields, max_count=100, **changes, **onward)
+
+
+async def _directly(library: Library, **changes: Any) -> list[int]:
+    """All ids that the platform gives."""
+    body, found = {**QUESTION, **changes, "max_count": 100}, list[int]()
+    while True:
+        data = (await library.platform.ask("video/query", ["id"], body)).json()["data"]
+        found += [video["id"] for video in data["videos"]]
+        if not data["has_more"]:
+            return found
+        body |= {"cursor": data["cursor"], "search_id": data["search_id"]}
+
+
+def narrowed_by(field: str, *values: str) -> dict[str, Any]:
+    more = {"field_name": field, "operation": "IN", "field_values": list(values)}
+    return {"query": {"and": [*QUESTION["query"]["and"], more]}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"start_date": "20261003"},
+        {"end_date": "20261004"},
+        {"start_date": "20261002", "end_date": "20261002"},
+        narrowed_by("region_code", "DE"),
+        narrowed_by("music_id", *map(str, MUSIC_IDS[:5])),
+        {"start_date": "20261003", **narrowed_by("region_code", "US", "FR")},
+        narrowed_by("username", "nobody-of-that-name"),
+    ],
+    ids=str,
+)
+async def test_a_wider_search_that_is_held_in_full_answers_a_narrower_one(
+    library: Library, changes: Mapping[str, Any]
+) -> None:
+    await _whole(library)
+    spent, expected, found = library.platform.requests(), await _directly(library, **changes), list[int]()
+    asked: dict[str, Any] = {"max_count": 30, "fields": "id", **changes}
+    answer, data = await ask(library, "ben", **asked)
+    assert answer.age_s == 0
+    while True:
+        assert (answer.how, answer.detail, cost(answer)) == ("hit", "contained", (0, 0))
+        found += [video["id"] for video in data["videos"]]
+        if not data["has_more"]:
+            break
+        onward = {"cursor": data["cursor"], "search_id": data["search_id"]}
+        answer, data = await ask(library, "ben", **asked, **onward)
+    assert found == expected
+    assert library.platform.requests() == spent
+    assert ("search_id" in data) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"end_date": "20261008"},
+        narrowed_by("hashtag_name", "election"),
+        narrowed_by("keyword", "vote"),
+        {"query": {"or": QUESTION["query"]["and"]}},
+        {"fields": "id,view_count"},
+    ],
+    ids=str,
+)
+async def test_what_is_wider_inexact_or_not_held_is_fetched(
+    library: Library, changes: Mapping[str, Any]
+) -> None:
+    await _whole(library)
+    answer, _ = await ask(library, **{"start_date": "20261002", **changes})
+    assert answer.how == "miss"
+
+
+async def test_a_search_that_is_not_held_to_its_end_answers_no_other(library: Library) -> None:
+    await ask(library, fields="id,create_time", max_count=100)
+    answer, _ = await ask(library, fields="id", start_date="20261003")
+    assert answer.how == "miss"
+
+
+async def test_a_contained_search_that_is_asked_for_more_fields_midway_has_to_begin_anew(
+    library: Library,
+) -> None:
+    await _whole(library)
+    _, data = await ask(library, fields="id", start_date="20261003", max_count=10)
+    onward = {"cursor": 10, "search_id": data["search_id"], "max_count": 10, "start_date": "20261003"}
+    refused = await library.ask("ada", "video/query", ["view_count"], {**QUESTION, **onward})
+    assert isinstance(refused, TurnedDown)
+    assert cost(refused) == (0, 0)
+    answer, data = await ask(library, fields="view_count", start_date="20261003", max_count=10)
+    assert answer.how == "miss"
