@@ -172,6 +172,10 @@ async def test_no_filter_reads_the_whole_log_or_sorts(tmp_path: Path) -> None:
             searched = [step for step in plan if step.startswith(("SCAN", "SEARCH"))]
             assert all("ix" in step or "rowid" in step for step in searched), (wanted, plan)
             assert not any("TEMP B-TREE" in step for step in plan), (wanted, plan)
+        refused = _Bounded(Filter(verdict="refused"), 5, 9, dialect="sqlite").of_facts()
+        literal = refused.compile(conn, compile_kwargs={"literal_binds": True})
+        plan = [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {literal}")]
+        assert any("ix_entry_fact_verdict" in step for step in plan), plan
 
     await database.read(work)
     await database.close()

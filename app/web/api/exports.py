@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from app.administration.looking import filter_of
+from app.administration.looking import filter_with_tags
 from app.administration.reading import reading
 from app.audit.exports import Manifest, sign_manifest
 from app.audit.filters import Filter
@@ -54,9 +54,14 @@ async def export_log(
     Lines of JSON hold the very bytes that were hashed, and end with a manifest that the log's key signed; a
     table is for reading. `bursar audit export` writes tiles as well, and goes on after a break.
     """
-    wanted = filter_of(await desk.registry.state(), looked_for)
-    reads = said(kind, wanted)
-    request.scope["state"]["operator"] = replace(visit_of(request), reads={"export": reads})
+    state, installation = await desk.registry.state(), desk.installation
+    wanted = await filter_with_tags(state, looked_for, installation.seals)
+    request.scope["state"]["operator"] = replace(visit_of(request), reads={"export": said(kind, wanted)})
+    return await exported(desk, who, wanted, kind)
+
+
+async def exported(desk: Desk, who: Visitor, wanted: Filter, kind: str) -> StreamingResponse:
+    """The answer that streams these entries, as a file to be saved."""
     selection = await desk.installation.database.read(lambda conn: select(conn, wanted))
     name = f'attachment; filename="bursar-audit.{kind}"'
     return StreamingResponse(

@@ -12,10 +12,12 @@ from app.audit.filters import TYPES
 from app.audit.notes import Checkpoint, text_of
 from app.errors import BursarError, InvalidParams, NotFound, Refusal
 from app.identity.roles import Act
+from app.storage.exporting import said
 from app.storage.proving import newest_note, read_receipt
 from app.storage.searching import FoundEntry, find_entries, find_entry
 from app.storage.spending import find_calls
 from app.web.api.access import LOG_ACTS
+from app.web.api.exports import exported
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn
 from app.web.console.me import OWN_KEYS, SELF
@@ -94,8 +96,20 @@ async def show_log(turn: Turn) -> Response:
         people=sorted(each.email for each in state.people),
         projects=sorted(each.name for each in state.projects),
         checkpoint=await _checkpoint(turn),
+        export=_export_address(turn),
         problem=problem,
     )
+
+
+async def export_log(turn: Turn) -> Response:
+    """Every entry that meets what is asked for, as a table or as signed lines."""
+    kind = turn.asked("format", "jsonl")
+    if kind not in {"jsonl", "csv"}:
+        raise InvalidParams("The log is exported as jsonl or as csv.", rule="request")
+    state, seals = await turn.desk.registry.state(), turn.desk.installation.seals
+    wanted = await filter_with_tags(state, _sought(turn), seals)
+    turn.reads_log(export=said(kind, wanted))
+    return await exported(turn.desk, turn.who, wanted, kind)
 
 
 async def show_entry(turn: Turn) -> Response:
@@ -183,6 +197,12 @@ def _page(turn: Turn, found: Any, names: Names) -> tuple[list[Told], str]:
     return entries, f"{turn.request.url.path}?{urlencode(query)}"
 
 
+def _export_address(turn: Turn) -> str:
+    """Where all entries of this search are exported."""
+    query = {name: value for name, value in turn.request.query_params.items() if value and name != "before"}
+    return f"{PATH}/audit/export?{urlencode(query)}{'&' if query else ''}format="
+
+
 def _before(turn: Turn) -> int | None:
     text = turn.asked("before")
     if not text:
@@ -217,5 +237,6 @@ PAGES: Final = (
     ),
     Page(method="GET", path="/entries/{id}/receipt", answer=get_receipt, acts=SELF),
     Page(method="GET", path="/audit", answer=show_log, acts=LOG_ACTS),
+    Page(method="GET", path="/audit/export", answer=export_log, acts=frozenset({Act.EXPORT_LOG})),
     Page(method="GET", path="/audit/checkpoint", answer=get_checkpoint, acts=LOG_ACTS),
 )

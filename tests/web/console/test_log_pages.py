@@ -1,5 +1,6 @@
 """The log in a browser: one's own calls, entries in words, filters and receipts."""
 
+import json
 import re
 
 import httpx
@@ -96,6 +97,25 @@ async def test_what_makes_no_sense_is_said_so(shared_house: House, browser: Open
     assert answer.status_code in {200, 303, 400, 404}
     if answer.status_code == 200:
         assert "That did not work." in text_of(answer)
+
+
+async def test_what_was_found_is_taken_away_as_a_table_or_as_signed_lines(
+    shared_house: House, browser: Opened
+) -> None:
+    entry = await refused_call(shared_house, "bob")
+    dpo = await signed_in(browser, shared_house, "dpo")
+    search = "person=bob@example.edu&verdict=refused&project=elections"
+    page = await dpo.get(f"/audit?{search}")
+    links = re.findall(r'href="(/console/audit/export[^"]*)"', page.text)
+    table, lines = [(await dpo.client.get(each.replace("&amp;", "&"))) for each in links]
+    assert table.headers["content-type"].startswith("text/csv")
+    assert entry in table.text
+    assert "attachment" in table.headers["content-disposition"]
+    told = [json.loads(each) for each in lines.text.splitlines()]
+    assert entry in {each["entry"]["id"] for each in told[:-1]}
+    assert all(each["entry"]["decision"]["verdict"] == "refused" for each in told[:-1])
+    assert set(told[-1]) == {"checkpoint", "manifest", "note"}
+    assert (await dpo.get("/audit/export?format=pdf")).status_code == 400
 
 
 async def test_looking_at_the_log_is_in_the_log(fresh_house: House, browser: Opened) -> None:

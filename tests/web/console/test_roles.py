@@ -45,6 +45,7 @@ MATRIX: dict[str, tuple[int, ...]] = {
     "POST /entries/{id}/question": (401, 403, 403, 403, 403, 403, 404),
     "GET /entries/{id}/receipt": (401, 403, 404, 404, 404, 404, 404),
     "GET /audit": (401, 403, 403, 403, 403, 200, 200),
+    "GET /audit/export": (401, 403, 403, 403, 403, 403, 200),
     "GET /audit/checkpoint": (401, 403, 403, 403, 403, 200, 200),
     "GET /today": (401, 403, 403, 403, 200, 200, 200),
     "GET /projects": (401, 403, 403, 403, 200, 200, 200),
