@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from tests.servers.bursar import VIDEO_QUERY
 
-_PLACE = re.compile(rb"audit-entry: [^\r]*index=(\d+);size=\d+")
-_CACHE = re.compile(rb"cache-status: ([^\r]*)")
+_PLACE = re.compile(rb"(?i)audit-entry: [^\r]*index=(\d+);size=\d+")
+_CACHE = re.compile(rb"(?i)cache-status: ([^\r]*)")
 _RETRY_AFTER = re.compile(rb"retry-after: (\d+)")
-_LENGTH = re.compile(rb"content-length: (\d+)")
+_LENGTH = re.compile(rb"(?i)content-length: (\d+)")
 _REGIONS = ("US", "DE", "FR", "GB", "BR", "JP")
 USER_INFO = "/v2/research/user/info/?fields=display_name,follower_count"
 
