@@ -12,9 +12,9 @@ _WITHIN_S = 0.8
 """Whoever asks wants to know within a second."""
 
 
-async def livez(_request: Request) -> Response:
-    """200 for as long as the process can answer at all."""
-    return JSONResponse({"status": "alive"})
+async def livez(request: Request) -> Response:
+    """200 for as long as the process can answer at all; the status says whether it is about to stop."""
+    return JSONResponse({"status": "stopping" if request.app.state.is_stopping else "alive"})
 
 
 async def readyz(request: Request) -> Response:

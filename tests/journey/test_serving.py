@@ -95,6 +95,7 @@ def test_told_to_stop_it_still_answers_for_a_while_and_sends_clients_elsewhere(t
         while (said := call(installation.port, "GET", "/readyz"))[0] == 200:
             assert time.monotonic() < deadline
         assert (said[0], json.loads(said[2])["problems"]) == (503, ["this process is stopping"])
+        assert json.loads(call(installation.port, "GET", "/livez")[2]) == {"status": "stopping"}
         status, found, _ = call(
             installation.port, "POST", path, body=b'{"username": "sim_user_1"}', headers=headers
         )
