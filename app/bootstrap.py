@@ -33,6 +33,7 @@ from app.storage.anchoring import Anchorer
 from app.storage.books import SqlBooks
 from app.storage.directory import SqlDirectory
 from app.storage.disk import Disk, disk_of
+from app.storage.durability import require_durable
 from app.storage.engines import Database, Prompt, open_database
 from app.storage.heartbeats import Heartbeats
 from app.storage.limits import SqlLimits
@@ -135,8 +136,13 @@ async def _checked(settings: Settings, *, processes: int) -> AsyncIterator[Insta
     master = MasterKey.from_file(settings.master_key_path)
     signer = read_log_key(settings.log_key_path)
     await require_current_schema(settings.database_url)
-    database = open_database(settings.database_url, clock_offset_s=settings.clock_offset_s)
+    database = open_database(
+        settings.database_url,
+        clock_offset_s=settings.clock_offset_s,
+        synchronous_commit=settings.synchronous_commit,
+    )
     try:
+        await require_durable(settings, database)
         await database.read(lambda conn: check_log(conn, signer))
         installation = _compose(settings, master, signer, database, processes=processes)
         await installation.watch.require()

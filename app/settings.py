@@ -69,6 +69,11 @@ class Settings(BaseSettings):
         repr=False,
         description="The same database with the owner's role, for `bursar init` and `bursar migrate` alone.",
     )
+    synchronous_commit: Literal["on", "remote_apply"] = Field(
+        default="on",
+        description="How PostgreSQL commits: `on`, or `remote_apply` to wait for a standby as well, without which a "
+        "failover can lose entries. The server must have one in `synchronous_standby_names` then.",
+    )
     redis_url: str | None = Field(
         default=None,
         repr=False,

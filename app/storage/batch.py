@@ -24,7 +24,7 @@ from app.quota.mirror import Closed, Probe
 from app.quota.tallies import Mark
 from app.storage.engines import Database
 from app.storage.ledger import Ledger
-from app.storage.log import Boot, LockedHead, lock_head
+from app.storage.log import Boot, LockedHead, entry_id_exists, lock_any_head, lock_head
 from app.storage.mirrors import Mirrors
 from app.storage.notices import tell, threshold
 from app.storage.pages import HOLD, KEEP_SEARCH, page_row, search_row
@@ -123,6 +123,12 @@ class Applied:
 
     head: LockedHead
     outcomes: list[Outcome]
+
+    def is_written(self, conn: Connection, database: Database, boot: Boot) -> bool:
+        """Whether the log has its entries, where the answer to its commit was lost; waits for a commit on its way."""
+        lock_any_head(conn, database, boot)
+        entry = self.head.first_staged
+        return entry is not None and entry_id_exists(conn, entry)
 
 
 def apply_batch(conn: Connection, database: Database, boot: Boot, operations: Sequence[Operation]) -> Applied:

@@ -6,12 +6,14 @@ be cancelled, its entry is not.
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Unpack
 
 import structlog
+from sqlalchemy.engine import Connection
 
 from app.audit.entries import Draft, Receipt
 from app.books import Intent, PlatformSays, PlatformSpent, Reservation, Served, Superseded
@@ -23,6 +25,7 @@ from app.quota.arithmetic import Exhausted, Standing, Want
 from app.quota.limits import Owners
 from app.quota.tallies import Mark
 from app.storage.batch import (
+    Applied,
     CloseCall,
     NoteEntry,
     OpenCall,
@@ -67,6 +70,15 @@ class _Waiting:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """A batch whose commit was sent, without an answer, and what it comes to if it arrived."""
+
+    batch: list[_Waiting]
+    applied: Applied
+    error: Unavailable
+
+
 class SqlBooks:
     """The books' port over SQL. `start` before use; `stop` commits what is queued.
 
@@ -97,6 +109,7 @@ class SqlBooks:
         self._tasks: list[asyncio.Task[None]] = []
         self._standings: dict[str, tuple[float, tuple[Standing, ...]]] = {}
         self._failed_s: float | None = None
+        self._doubt: _Doubt | None = None
         self.waits = Timings()
         """From the moment in which something was to be logged to the commit that made it durable."""
         self.commits = Timings()
@@ -136,6 +149,8 @@ class SqlBooks:
             task.cancel()
         await committing
         await asyncio.gather(*others, return_exceptions=True)
+        with contextlib.suppress(Unavailable):
+            await self._settle_doubt()
 
     async def open_call(
         self, wants: Sequence[Want], intent: Intent
@@ -253,7 +268,8 @@ class SqlBooks:
 
     def _waiting(self) -> list[_Waiting]:
         """What waits, and nobody has been told yet."""
-        return [each for each in (*self._under_way, *self._queue) if not each.done.done()]
+        doubtful = () if self._doubt is None else self._doubt.batch
+        return [each for each in (*self._under_way, *doubtful, *self._queue) if not each.done.done()]
 
     async def _commit(self) -> None:
         while not (self._stopping and not self._queue):
@@ -268,12 +284,22 @@ class SqlBooks:
     async def _write(self, batch: list[_Waiting]) -> None:
         operations = [waiting.operation for waiting in batch]
         started_s = self._clock.monotonic_s()
+        ready: list[Applied] = []
+
+        def work(conn: Connection) -> Applied:
+            ready.append(apply_batch(conn, self._database, self._boot, operations))
+            return ready[-1]
+
         try:
-            applied = await self._database.write(
-                lambda conn: apply_batch(conn, self._database, self._boot, operations),
-                committed=lambda applied: applied.head.committed(),
-            )
+            await self._settle_doubt()
+            applied = await self._database.write(work, committed=lambda done: done.head.committed())
         except Exception as error:  # noqa: BLE001 - the one task that commits must not end
+            if isinstance(error, Unavailable) and ready:
+                # All was written but the end of it: nobody knows whether that arrived.
+                self._doubt = _Doubt(batch, ready[-1], error)
+                with contextlib.suppress(Unavailable):
+                    await self._settle_doubt()
+                return
             if isinstance(error, Unavailable):
                 await self._hold_back(batch, error)
                 return
@@ -291,11 +317,30 @@ class SqlBooks:
             for waiting, outcome in zip(batch, applied.outcomes, strict=True):
                 self._acknowledge(waiting, outcome)
 
-    async def _hold_back(self, batch: list[_Waiting], error: Unavailable) -> None:
-        """Refuse all that was not written, but try the ends of calls again.
+    async def _settle_doubt(self) -> None:
+        """Find out whether the batch of whose commit nobody knows was written; raises Unavailable.
 
-        Should they have been written after all, the second entry of the same id is refused by the database.
+        Asked under the lock of the head, so that a commit which is still on its way is waited for.
         """
+        doubt = self._doubt
+        if doubt is None:
+            return
+        try:
+            is_written = await self._database.write(
+                lambda conn: doubt.applied.is_written(conn, self._database, self._boot)
+            )
+        except Unavailable as error:
+            self._note_failure(str(error))
+            raise
+        self._doubt = None
+        if is_written:
+            for waiting, outcome in zip(doubt.batch, doubt.applied.outcomes, strict=True):
+                self._acknowledge(waiting, outcome)
+        else:
+            await self._hold_back(doubt.batch, doubt.error)
+
+    async def _hold_back(self, batch: list[_Waiting], error: Unavailable) -> None:
+        """Refuse all that was not written, but try the ends of calls again."""
         now_s = self._clock.monotonic_s()
         kept = [] if self._stopping else [each for each in batch if now_s < (each.kept_until_s or 0)]
         self._fail([each for each in batch if each not in kept], error)

@@ -110,13 +110,16 @@ def _forget(reading: "asyncio.Future[T]") -> None:
         reading.exception()
 
 
-def open_database(url: str, *, clock_offset_s: float = 0.0) -> Database:
-    """The database that `url` names; raises BadSetting for any other kind than the two supported."""
+def open_database(url: str, *, clock_offset_s: float = 0.0, synchronous_commit: str = "on") -> Database:
+    """The database that `url` names; raises BadSetting for any other kind than the two supported.
+
+    `synchronous_commit` is PostgreSQL's: on, or remote_apply, for which each commit waits for a standby.
+    """
     parsed = parse_url(url)
     offset_us = int(clock_offset_s * 1_000_000)
     if parsed.get_backend_name() == "sqlite":
         return SqliteDatabase(parsed, offset_us=offset_us)
-    return PostgresDatabase(parsed, offset_us=offset_us)
+    return PostgresDatabase(parsed, offset_us=offset_us, synchronous_commit=synchronous_commit)
 
 
 def parse_url(url: str) -> URL:
@@ -229,7 +232,7 @@ class PostgresDatabase:
 
     dialect = "postgresql"
 
-    def __init__(self, url: URL, *, offset_us: int) -> None:
+    def __init__(self, url: URL, *, offset_us: int, synchronous_commit: str = "on") -> None:
         self._offset_us = offset_us
         self._one_writer = asyncio.Lock()
         self._engine = create_async_engine(
@@ -243,7 +246,7 @@ class PostgresDatabase:
                 "server_settings": {
                     "application_name": "bursar",
                     "timezone": "UTC",
-                    "synchronous_commit": "on",
+                    "synchronous_commit": synchronous_commit,
                     "lock_timeout": str(_LOCK_TIMEOUT_MS),
                     "idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_MS),
                 },

@@ -37,7 +37,12 @@ _HEAD = table(HeadRow)
 _ENTRY = table(EntryRow)
 _LOCK_HEAD = Prepared(
     sa.select(
-        _HEAD.c.size, _HEAD.c.frontier, _HEAD.c.last_ts_us, _HEAD.c.revision, _HEAD.c.origin
+        _HEAD.c.size,
+        _HEAD.c.frontier,
+        _HEAD.c.last_ts_us,
+        _HEAD.c.revision,
+        _HEAD.c.origin,
+        _HEAD.c.checkpoint,
     ).with_for_update()
 )
 _MOVE_HEAD = Prepared(
@@ -72,6 +77,15 @@ _KEEP_TAG = Prepared(sa.insert(table(FurtherAboutRow)))
 _KEEP_NODE = Prepared(sa.insert(table(TreeNodeRow)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """Entries that were about to be committed, told by the first one's id."""
+
+    entry: EntryId
+    next_rseq: int
+    signed: Kept
+
+
 @dataclass(slots=True)
 class Boot:
     """One run of one process: its entries carry its id and a sequence without gaps.
@@ -87,6 +101,33 @@ class Boot:
     next_rseq: int = 0
     seen: Kept | None = field(default=None, repr=False)
     trouble: str | None = None
+    _trusted: bytes = field(default=b"", repr=False)
+    """The note whose signature was last made or verified here."""
+    _attempt: _Attempt | None = field(default=None, repr=False)
+    """What nobody knows to be committed or not, since the connection ended in between."""
+
+    def verify(self, kept: Kept) -> None:
+        """Return if the log's key signed it; raises LogBroken."""
+        if self.signer is not None and kept.note != self._trusted:
+            open_checkpoint(kept.note, [self.signer.verifier(kept.checkpoint.origin)])
+            self._trusted = kept.note
+
+    def take_note(self, next_rseq: int, signed: Kept | None) -> None:
+        """What was appended is committed."""
+        self.next_rseq = next_rseq
+        self._attempt = None
+        if signed is not None:
+            self._trusted = signed.note
+            self.see(signed)
+
+    def settle(self, conn: Connection) -> None:
+        """Find out whether what was attempted last is committed; under the lock of the head, so that it is decided."""
+        attempt = self._attempt
+        if attempt is None:
+            return
+        if entry_id_exists(conn, attempt.entry):
+            self.take_note(attempt.next_rseq, attempt.signed)
+        self._attempt = None
 
     def see(self, kept: Kept) -> None:
         """Keep it, unless a newer one is known."""
@@ -106,6 +147,8 @@ class LockedHead:
     revision: int
     now_us: int
     origin: str
+    note: bytes
+    """The checkpoint that stands in the database."""
     _old_size: int
     _next_rseq: int
     _rows: list[dict[str, object]] = field(default_factory=list)
@@ -125,6 +168,11 @@ class LockedHead:
     def next_index(self) -> int:
         """The index that the next staged entry will have."""
         return self.size
+
+    @property
+    def first_staged(self) -> EntryId | None:
+        """The id of the first entry that was staged, which is in the log if any of them is."""
+        return EntryId(str(self._rows[0]["id"])) if self._rows else None
 
     def stage(self, draft: Draft) -> Receipt:
         """The place of `draft`, valid once the transaction commits; `size` counts it as the last leaf."""
@@ -181,6 +229,9 @@ class LockedHead:
             self.frontier = self.frontier.extend(hashes, keep=self._keep)
             self._insert()
         self._signed = self._sign()
+        entry = self.first_staged
+        if entry is not None:
+            self.boot._attempt = _Attempt(entry, self._next_rseq, self._signed)  # noqa: SLF001
         moved = _MOVE_HEAD.run(
             self.conn,
             {
@@ -229,16 +280,15 @@ class LockedHead:
 
     def committed(self) -> None:
         """Tell the boot of its sequence numbers and of the checkpoint; call after the transaction has committed."""
-        self.boot.next_rseq = self._next_rseq
-        if self._signed is not None:
-            self.boot.see(self._signed)
+        self.boot.take_note(self._next_rseq, self._signed)
 
 
 def lock_head(conn: Connection, database: Database, boot: Boot) -> LockedHead:
     """The head of the log, locked until the transaction ends; raises NotReady when there is none.
 
     `now_us` never goes back: it is the database's clock, or the last entry's time where that is later.
-    Raises RollbackDetected where the log is behind what this process has seen of it.
+    Raises RollbackDetected where the log is behind what this process has seen of it, and LogBroken where
+    its head is not one that the log's key has signed: nothing is signed on top of that.
     """
     head = lock_any_head(conn, database, boot)
     seen = boot.seen
@@ -248,7 +298,20 @@ def lock_head(conn: Connection, database: Database, boot: Boot) -> LockedHead:
             boot.trouble = f"the log has {head.size} entries under {head.origin}, and had {then.size}"
     if boot.trouble is not None:
         raise RollbackDetected(rollback_message(boot.trouble))
+    _require_signed(head)
     return head
+
+
+def _require_signed(head: LockedHead) -> None:
+    if not head.note:
+        # A log of before checkpoints; one that this process has seen signed cannot be it.
+        if head.boot.seen is not None:
+            raise LogBroken("the head of the log has lost its checkpoint")
+        return
+    kept = Kept.parse(head.note)
+    head.boot.verify(kept)
+    if kept.checkpoint != Checkpoint(head.origin, head.size, head.frontier.root()):
+        raise LogBroken("the signed head of the log stands for another tree than the one to append to")
 
 
 def rollback_message(found: str) -> str:
@@ -265,7 +328,8 @@ def lock_any_head(conn: Connection, database: Database, boot: Boot) -> LockedHea
     rows = _LOCK_HEAD.rows(conn)
     if not rows:
         raise NotReady("the database has no log yet: run `bursar init`")
-    size, frontier, last_ts_us, revision, origin = rows[0]
+    size, frontier, last_ts_us, revision, origin, note = rows[0]
+    boot.settle(conn)
     return LockedHead(
         conn=conn,
         boot=boot,
@@ -275,6 +339,7 @@ def lock_any_head(conn: Connection, database: Database, boot: Boot) -> LockedHea
         revision=revision,
         now_us=max(database.now_us(conn), last_ts_us),
         origin=origin,
+        note=bytes(note) if note else b"",
         _old_size=size,
         _next_rseq=boot.next_rseq,
     )

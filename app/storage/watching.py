@@ -61,7 +61,7 @@ class Watch:
         known = await asyncio.to_thread(known_checkpoints, self._data_dir, self._anchor_dir)
 
         def work(conn: Connection) -> tuple[str | None, Kept | None]:
-            return first_objection(read_history(conn), known), _newest(conn)
+            return first_objection(read_history(conn), known), _newest(conn, self._boot)
 
         found, newest = await self._database.read(work)
         self._boot.trouble = found
@@ -93,7 +93,10 @@ class Watch:
         looks_closer = self._boot.trouble is not None or self._rounds % _TREE_EVERY == 0
 
         def work(conn: Connection) -> tuple[str | None, Kept | None]:
-            newest = _newest(conn)
+            try:
+                newest = _newest(conn, self._boot)
+            except LogBroken as error:
+                return error.message, None
             if seen is None:
                 return None, newest
             then = seen.checkpoint
@@ -140,12 +143,16 @@ class Watch:
             await self.keep()
 
 
-def _newest(conn: Connection) -> Kept | None:
-    """The head's own checkpoint; None before the first entry. Raises LogBroken where it is of another tree."""
+def _newest(conn: Connection, boot: Boot) -> Kept | None:
+    """The head's own checkpoint; None before the first entry.
+
+    Raises LogBroken where it is of another tree, or the log's key did not sign it.
+    """
     head = conn.execute(_HEAD).one()
     if not head.checkpoint:
         return None
     kept = Kept.parse(bytes(head.checkpoint))
     if (kept.checkpoint.origin, kept.checkpoint.size) != (head.origin, head.size):
         raise LogBroken("the head of the log and its checkpoint are of two trees")
+    boot.verify(kept)
     return kept

@@ -158,3 +158,41 @@ async def test_postgresql_itself_checks_what_is_appended(
         assert says in str(refused.value) + str(refused.value.__cause__)
     finally:
         await database.close()
+
+
+@pytest.mark.parametrize("signed_by", ["nobody", "a thief", "the key, before", "emptied"])
+async def test_nothing_is_signed_on_top_of_what_the_key_has_not_signed(
+    database: Database, signed_by: str
+) -> None:
+    run = boot()
+    receipts = await append(database, run, drafts(3))
+    tree = Frontier().extend([*(each.leaf_hash for each in receipts), leaf_hash(b"{}")])
+    forged = {"ix": 3, "id": "f" * 32, "type": "admin", "ts_us": 1, "leaf": b"{}"}
+    text = Checkpoint(ORIGIN, 4, tree.root()).text
+    note = {
+        "nobody": text + b"\n\n",
+        "a thief": Signer(Ed25519PrivateKey.generate()).sign(text, ORIGIN),
+        "the key, before": run.seen.note if run.seen else b"",
+        "emptied": b"",
+    }[signed_by]
+
+    def forge(conn: Connection) -> int:
+        conn.execute(sa.insert(_entry), [{**forged, "leaf_hash": leaf_hash(b"{}")}])
+        return conn.execute(
+            sa.update(_head).values(size=4, frontier=tree.to_bytes(), checkpoint=note)
+        ).rowcount
+
+    await database.write(forge)
+    for process in (run, boot()):
+        if signed_by == "emptied" and process is not run:
+            continue  # as a log of before checkpoints would be; whoever has seen it signed knows better
+        with pytest.raises(LogBroken):
+            await append(database, process, drafts(1))
+    assert await database.read(lambda conn: conn.execute(sa.select(_head.c.size)).scalar_one()) == 4
+
+
+async def test_what_another_process_signed_is_taken_once_it_is_verified(database: Database) -> None:
+    first, second = boot(run="a" * 16), boot(run="b" * 16)
+    for process in (first, second, first, first, second):
+        await append(database, process, drafts(2))
+    assert await database.read(lambda conn: check_log(conn, SIGNER)) == 10
