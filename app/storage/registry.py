@@ -43,6 +43,7 @@ from app.storage.mirrors import read_mirrors
 from app.storage.notices import Untold, tell, untold
 from app.storage.prepared import upsert
 from app.storage.seal_files import SealKeyFile
+from app.storage.seals import settle
 from app.storage.tables import (
     AcceptanceRow,
     CredentialRow,
@@ -65,7 +66,6 @@ from app.storage.tables import (
     TermsRow,
     table,
 )
-from app.storage.upkeep import Prepared as Upkeep
 from app.storage.upkeep import empty_pruned, prepare
 
 T = TypeVar("T")
@@ -124,7 +124,7 @@ class SqlRegistry:
     async def change(self, actor: Actor, decide: Callable[[State], tuple[Plan, T]]) -> T:
         """What `decide` says beside its plan, once the plan is carried out."""
 
-        upkeep: list[Upkeep] = []
+        upkeep: list[Callable[[Connection], None]] = []
 
         def work(conn: Connection) -> tuple[LockedHead, T]:
             head = lock_head(conn, self._database, self._boot)
@@ -143,8 +143,8 @@ class SqlRegistry:
                 if plan.upkeep is not None:
                     upkeep.append(prepare(conn, head, actor, plan.upkeep, self._require_seal_file()))
                 head.write()
-                for each in upkeep:
-                    each.finish(conn)
+                for finish in upkeep:
+                    finish(conn)
             return head, answer
 
         try:
@@ -153,8 +153,9 @@ class SqlRegistry:
             raise Conflict(
                 "Two objects cannot both be: their names or what they point at collide."
             ) from error
-        for each in upkeep:
-            each.settle()
+        if upkeep:
+            file = self._require_seal_file()
+            await self._database.write(lambda conn: settle(conn, file))
         return answer
 
     async def empty_pruned(self) -> int:

@@ -23,6 +23,7 @@ class SealKeyFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._next = path.with_name(path.name + ".next")
+        self._old = path.with_name(path.name + ".old")
         self._wrapped = path.with_name(path.name + "s")
         self._next_wrapped = path.with_name(path.name + "s.next")
         self._kept: dict[str, MasterKey] = {}
@@ -32,7 +33,8 @@ class SealKeyFile:
         kept = self._kept.get(fingerprint)
         if kept is not None:
             return kept
-        for path in (self._path, self._next):
+        # Once more at the end, since the second may have taken the place of the first meanwhile.
+        for path in (self._path, self._next, self._path):
             found = _read(path)
             if found is not None and found.fingerprint == fingerprint:
                 self._kept = {fingerprint: found}
@@ -67,16 +69,25 @@ class SealKeyFile:
         _write(self._next_wrapped, "".join(json.dumps(_spelled(each)) + "\n" for each in rows))
 
     def settle(self, fingerprint: str) -> None:
-        """Have `seal.key` hold the key of that fingerprint, and no file another one; safe to repeat."""
+        """Have `seal.key` hold the key of that fingerprint, and no file another one; safe to repeat.
+
+        To be called under the lock of the database's row that names the key, since a key that is being prepared goes.
+        Whoever reads meanwhile finds the old key or the new one, and never a part of either.
+        """
         following = _read(self._next)
-        if following is None or following.fingerprint != fingerprint:
-            _destroy(self._next)
-        else:
+        if following is not None and following.fingerprint == fingerprint:
             if self._next_wrapped.exists():
                 self._next_wrapped.rename(self._wrapped)
-            _destroy(self._path)
+            if self._path.exists() and not self._old.exists():
+                self._old.hardlink_to(self._path)
             self._next.rename(self._path)
             _sync(self._path.parent)
+        else:
+            _destroy(self._next)
+            self._next_wrapped.unlink(missing_ok=True)
+        if self._old.exists() and self._path.exists() and self._old.samefile(self._path):
+            self._old.unlink()
+        _destroy(self._old)
         self._kept.clear()
 
     def kept_wrapped(self) -> list[dict[str, Any]]:
@@ -93,7 +104,12 @@ def _spelled(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> MasterKey | None:
-    return MasterKey.from_file(path) if path.exists() else None
+    try:
+        return MasterKey.from_file(path) if path.exists() else None
+    except BadSetting:
+        if path.exists():
+            raise
+        return None  # it was moved in this moment
 
 
 def _destroy(path: Path) -> None:

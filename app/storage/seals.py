@@ -156,6 +156,11 @@ def current(conn: Connection, file: SealKeyFile) -> MasterKey:
     return file.key(kek)
 
 
+def settle(conn: Connection, file: SealKeyFile) -> None:
+    """Have the file hold the key that the database names, while nobody can prepare another."""
+    file.settle(conn.execute(sa.select(_wrapping.c.kek).with_for_update()).scalar_one())
+
+
 def objection(conn: Connection, file: SealKeyFile) -> str | None:
     """Why questions can be neither sealed nor opened here; None: they can, or none was ever sealed."""
     kek = conn.execute(sa.select(_wrapping.c.kek)).scalar_one_or_none()

@@ -15,6 +15,7 @@ from app.administration.changes import Actor, Erasure, Pruning, grounds_of
 from app.audit.calls import versioned
 from app.audit.entries import Draft, Value
 from app.errors import Conflict
+from app.sealing import MasterKey
 from app.storage.engines import Database
 from app.storage.log import LockedHead
 from app.storage.seal_files import SealKeyFile
@@ -37,18 +38,14 @@ _KIDS_AN_ENTRY: Final = 300
 _DAY_US: Final = 86_400_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What is left to do: in the transaction once the entries are written, and once it is committed."""
-
-    finish: Callable[[Connection], None]
-    settle: Callable[[], None]
-
-
 def prepare(
     conn: Connection, head: LockedHead, actor: Actor, upkeep: Erasure | Pruning, file: SealKeyFile
-) -> Prepared:
-    """Stage the entries and change the keys. Raises Conflict where there is nothing to do, AuditUnavailable."""
+) -> Callable[[Connection], None]:
+    """Stage the entries and change the keys; what is returned is to be called once the entries are written.
+
+    When it is committed, `seals.settle` has the file follow. Raises Conflict where there is nothing to do, AuditUnavailable."""
+    # The lock first: a key that is made meanwhile by another process would otherwise be missing among those kept.
+    old = current(conn, file)
     keys, by = all_keys(conn), _By(actor, upkeep)
     if isinstance(upkeep, Erasure):
         doomed = [
@@ -58,7 +55,8 @@ def prepare(
             raise Conflict(
                 "There is no key of such questions: nothing was asked then, or it is erased already."
             )
-        return _destroy(conn, head, by, file=file, keys=keys, doomed=doomed)
+        _destroy(conn, head, by, file=file, old=old, keys=keys, doomed=doomed)
+        return lambda _: None
     before = conn.execute(sa.select(_head.c.min_index)).scalar_one()
     min_index = index_at(conn, upkeep.before_us, head.old_size)
     if min_index <= before:
@@ -69,7 +67,7 @@ def prepare(
     doomed = [row for row in keys if row["month"] < last]
     said: dict[str, Value] = {"min_index": min_index, "before_us": upkeep.before_us}
     head.stage(by.entry("prune", {"prune": said}))
-    done = _destroy(conn, head, by, file=file, keys=keys, doomed=doomed)
+    _destroy(conn, head, by, file=file, old=old, keys=keys, doomed=doomed)
 
     def finish(conn: Connection) -> None:
         if conn.dialect.name == "postgresql":
@@ -77,7 +75,7 @@ def prepare(
         else:
             conn.execute(sa.update(_head).values(min_index=min_index))
 
-    return Prepared(finish, done.settle)
+    return finish
 
 
 async def empty_pruned(database: Database) -> int:
@@ -101,6 +99,7 @@ def _empty_some(conn: Connection) -> int:
     conn.execute(sa.update(_entry).where(_entry.c.ix >= first, _entry.c.ix < last).values(leaf=b""))
     for beside in _BESIDE:
         conn.execute(sa.delete(beside).where(beside.c.ix >= first, beside.c.ix < last))
+    conn.exec_driver_sql("PRAGMA secure_delete = OFF")
     return last - first
 
 
@@ -120,13 +119,15 @@ def _destroy(
     by: "_By",
     *,
     file: SealKeyFile,
+    old: MasterKey,
     keys: Sequence[dict[str, Any]],
     doomed: Sequence[dict[str, Any]],
-) -> Prepared:
+) -> None:
     """Wrap all keys but the doomed anew, and say in the log which these were."""
     if not doomed:
-        return Prepared(lambda _: None, lambda: None)
-    old = current(conn, file)
+        return
+    # One that was destroyed a moment ago may have left its files as they were when it was committed.
+    file.settle(old.fingerprint)
     new = file.prepare()
     left = [rewrapped(row, old, new) for row in keys if row not in doomed]
     file.prepare_wrapped(left)
@@ -141,7 +142,6 @@ def _destroy(
         if isinstance(by.upkeep, Erasure):
             said["person"] = by.upkeep.person
         head.stage(by.entry("key", said))
-    return Prepared(lambda _: None, lambda: file.settle(new.fingerprint))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 T49 of the catalogue.
 """
 
+import asyncio
 import base64
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
@@ -23,6 +24,7 @@ from app.ids import new_object_id
 from app.sealing import MasterKey, SealBroken
 from app.storage.engines import open_database
 from app.storage.log import append, check_log
+from app.storage.registry import SqlRegistry
 from app.storage.seal_files import SealKeyFile
 from app.storage.seals import SqlSeals, all_keys, objection, replace_keys, unwrap_blind, unwrap_seal
 from app.storage.searching import find_places
@@ -221,6 +223,43 @@ async def test_keys_that_the_log_calls_destroyed_are_destroyed_again(kept: Kept)
     assert rows == []
 
 
+async def test_keys_that_are_made_while_one_is_erased_are_not_lost(kept: Kept) -> None:
+    await kept.ask("ada", ASKED[:1])
+    people = [f"p{number}" for number in range(12)]
+    erasing = asyncio.create_task(erased(kept))
+    asked = await asyncio.gather(*(kept.ask(person, [{"username": person}]) for person in people))
+    await erasing
+    for person, (entry,) in zip(people, asked, strict=True):
+        assert person in (await kept.seals.question(entry))[1]
+
+
+async def test_two_erasures_at_once_leave_everybody_else_their_keys(kept: Kept) -> None:
+    (left,) = await kept.ask("cleo", [{"username": "somebody"}])
+    for person in ("ada", "bob"):
+        await kept.ask(person, ASKED[:1])
+    others = [
+        SqlRegistry(database=open_database(kept.url), boot=boot(run=run * 16), seal_file=kept.file)
+        for run in "ab"
+    ]
+    proposals = [
+        await propose_erasure(kept.registry, OFFICER, email=email, month=None, new_id=new_object_id)
+        for email in ("ada", "bob")
+    ]
+    await asyncio.gather(
+        *(
+            confirm(each, IT, proposal_id=proposal.id)
+            for each, proposal in zip(others, proposals, strict=True)
+        )
+    )
+    for each in others:
+        await each._database.close()
+    again = SqlSeals(database=kept.database, file=kept.file, clock=Shifted(0))
+    await again.start()
+    assert "somebody" in (await again.question(left))[1]
+    assert {row.get("person") for row in await kept.database.read(all_keys)} == {"cleo", None}
+    assert sorted(path.name for path in kept.directory.iterdir()) == ["seal.key", "seal.keys"]
+
+
 @pytest.mark.parametrize("is_committed", [False, True])
 async def test_a_process_that_dies_while_it_erases_leaves_one_key_in_force(
     kept: Kept, *, is_committed: bool
@@ -229,11 +268,16 @@ async def test_a_process_that_dies_while_it_erases_leaves_one_key_in_force(
     proposal = await propose_erasure(kept.registry, OFFICER, email="ada", month=None, new_id=new_object_id)
 
     class Dying(SealKeyFile):
+        is_prepared = False
+
         def settle(self, fingerprint: str) -> None:
-            raise RuntimeError("killed after the commit")
+            if self.is_prepared:
+                raise RuntimeError("killed after the commit")
+            super().settle(fingerprint)
 
         def prepare_wrapped(self, rows: Any) -> None:
             super().prepare_wrapped(rows)
+            self.is_prepared = True
             if not is_committed:
                 raise RuntimeError("killed before the commit")
 
@@ -243,7 +287,11 @@ async def test_a_process_that_dies_while_it_erases_leaves_one_key_in_force(
     assert (kept.directory / "seal.key.next").exists()
     again = SqlSeals(database=kept.database, file=kept.file, clock=Shifted(0))
     await again.start()
-    assert not (kept.directory / "seal.key.next").exists()
+    assert sorted(path.name for path in kept.directory.glob("seal.key?*")) in (
+        [],
+        ["seal.keys"],
+        ["seal.keys.next"],
+    )
     kek = await kept.database.read(
         lambda conn: conn.execute(sa.select(table(WrappingRow).c.kek)).scalar_one()
     )
