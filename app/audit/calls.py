@@ -15,6 +15,8 @@ from app.provider.platform import NotDispatched, OutcomeUnknown
 from app.query import ResearchQuery
 
 _TAG_CHARS = 16
+_APPROVAL_CHARS = 200
+"""People may write much there, and an entry has room for a question of 8 KiB beside it."""
 _AGENTS = (
     ("python-requests", "python-requests"),
     ("python-httpx", "python-httpx"),
@@ -162,7 +164,7 @@ class Scribe:
             "actor": actor(caller),
             **self._of_request(origin),
             "op": query.endpoint,
-            "approval": caller.approval.reference,
+            "approval": caller.approval.reference[:_APPROVAL_CHARS],
             "params_hmac": keys.digest(query),
             "fields": list(query.fields),
             "page": {"cursor": query.page.cursor, "size": query.page.size},

@@ -146,7 +146,8 @@ class _Bounded:
 
     def of_tags(self, tags: Sequence[str], source: sa.Table) -> sa.Select[int]:
         """Entries about one identifier, by one of the tables of tags, that meet the rest as well."""
-        asked = self._between(source.c.ix).where(source.c.tag.in_(tags)).distinct()
+        bounds = (source.c.ix >= self._first, source.c.ix < self._end)
+        asked = sa.select(source.c.ix).where(source.c.tag.in_(tags), *bounds)
         for others in self._wanted.about[1:]:
             named = [
                 _is_there(other, other.c.ix == source.c.ix, other.c.tag.in_(others))
@@ -156,7 +157,11 @@ class _Bounded:
         facts = self._facts(walked=None)
         if facts:
             asked = asked.where(_is_there(_fact, _fact.c.ix == source.c.ix, *facts))
-        return asked if self._wanted.type is None else asked.where(self._is_of_type(source.c.ix))
+        if self._wanted.type is not None:
+            asked = asked.where(self._is_of_type(source.c.ix))
+        # By itself, or PostgreSQL walks the log backwards in the hope of soon meeting one of them.
+        found = asked.cte("found").prefix_with("MATERIALIZED", dialect="postgresql")
+        return sa.select(found.c.ix).distinct().order_by(found.c.ix.desc())
 
     def of_facts(self) -> sa.Select[int]:
         """Entries that meet the filter, by the index of its narrowest fact."""
