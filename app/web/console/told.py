@@ -35,6 +35,23 @@ _WHY: Final[Mapping[str, str]] = {
     "store_unavailable": "The database did not answer, so nothing was done.",
     "internal_error": "The platform failed or did not answer.",
 }
+_PLAIN: Final[Mapping[str, str]] = {
+    "terms-accepted": "The terms in force have not been accepted.",
+    "not-frozen": "An administrator has stopped this credential, project or person.",
+    "approval-in-force": "The project's approval does not cover this day.",
+    "named-collaborator": "Whoever called is no member of the project on this day.",
+    "roster-limit": "More people are on the credential than the platform allows.",
+    "endpoint-approved": "The project's approval does not cover this endpoint.",
+    "fields-approved": "The project's approval does not cover these fields.",
+    "conditions-approved": "The project's approval does not cover these conditions.",
+    "dates-approved": "The project's approval does not cover these dates.",
+    "date-span": "One question covered more days than the platform allows.",
+    "page-size": "More records were asked for than fit on one page.",
+    "request": "The request was malformed.",
+    "form-token": "A form was not of the session that sent it.",
+    "origin": "A form came from another site.",
+}
+"""What it means that a rule objected, by the rule's name without its version."""
 _NEXT: Final[Mapping[str, str]] = {
     "access_token_invalid": "Ask for a new token, or make a new key under My keys.",
     "invalid_client": "Compare them with what you were given, or make a new key under My keys.",
@@ -151,7 +168,7 @@ class Told:
         """Why it was refused or failed: the clause of the rule, or what the code means."""
         if not self.code and not self.is_refused:
             return ""
-        return self.names.clause(self.rule) or _WHY.get(self.code, "")
+        return why_refused(self.names, self.rule, self.code)
 
     @property
     def what_next(self) -> str:
@@ -180,6 +197,7 @@ class Told:
             ("Page", _page(page)),
             ("Decision", self._object("decision").get("verdict", "")),
             ("By rule", self.rule),
+            ("The terms say", self.names.clause(self.rule)),
             ("Code", self.code),
             ("Cost", self.cost),
             ("Answered from", _cache(self._object("cache"))),
@@ -250,8 +268,8 @@ class Names:
 
 
 def why_refused(names: Names, rule: str, code: str) -> str:
-    """The reason behind a rule and a code, for whoever counts them."""
-    return names.clause(rule) or _WHY.get(code, "")
+    """What it means that this rule objected, or that this code was answered."""
+    return _PLAIN.get(rule.partition("/")[0]) or names.clause(rule) or _WHY.get(code, "")
 
 
 def _counted(count: int, what: str) -> str:
