@@ -841,6 +841,7 @@ class Verification:
             self._calls.take(index, kind, entry, ts_us)
         elif kind == "epoch":
             self._epochs.append(self._epoch(index, _object(entry, "epoch")))
+            self._boots.begin_epoch()
         elif kind == "prune":
             said = _object(entry, "prune").get("min_index")
             if type(said) is int and said <= index:
@@ -1053,6 +1054,12 @@ class _Boots:
         self._report = report
         self._holes = holes
         self._next: dict[tuple[object, object], tuple[int, int]] = {}
+        self._met: set[tuple[object, object]] | None = None
+        """The processes since an epoch began; what others had numbered before may be lost, as the epoch tells."""
+
+    def begin_epoch(self) -> None:
+        """Learn that entries were lost, which processes that went on had numbered."""
+        self._met = set()
 
     def take(self, index: int, entry: Mapping[str, Any]) -> None:
         """Check one entry's number; what is missing where entries cannot be read is no news."""
@@ -1063,9 +1070,13 @@ class _Boots:
         known = self._next.get(boot)
         expected, holes = (0, 0) if known is None else known
         skipped = number - expected
+        may_skip = known is None and self._report.min_index > 0
+        if self._met is not None:
+            may_skip |= boot not in self._met
+            self._met.add(boot)
         if skipped < 0:
             self._report.add("sequence", index, f"process {boot[1]} numbers {number} after {expected - 1}")
-        elif skipped > self._holes.count - holes and not (known is None and self._report.min_index):
+        elif skipped > self._holes.count - holes and not may_skip:
             detail = f"{skipped} entries of process {boot[1]} before this one are missing"
             self._report.add("sequence", index, detail, shows=GAP)
         self._next[boot] = (number + 1, self._holes.count)

@@ -584,6 +584,21 @@ def test_a_new_epoch_says_what_was_lost_and_nothing_else_may_be() -> None:
     assert [each.check for each in started().verified(origin=second).problems] == ["epoch"]
 
 
+def test_a_process_that_went_on_over_a_loss_may_have_lost_numbers_once() -> None:
+    story = started()
+    begun(story)
+    for _ in range(2):
+        story.ends(story.sends())
+    after = len(story.entries) - 4
+    second = f"{ORIGIN}/2"
+    for entry in story.entries[after:]:
+        entry["rseq"] += 7
+    assert story.verified(origin=second).finding is None
+    for entry in story.entries[after + 2 :]:
+        entry["rseq"] += 1
+    assert [each.check for each in story.verified(origin=second).problems] == ["sequence"]
+
+
 def test_an_epoch_that_agrees_with_less_than_it_restored_is_held_to_that() -> None:
     story = started()
     for _ in range(3):

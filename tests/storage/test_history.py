@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from app.audit.entries import Draft
 from app.audit.notes import Checkpoint, Kept
+from app.audit.tree import Frontier, leaf_hash
 from app.errors import BadSetting, Conflict, LogBroken, RollbackDetected
 from app.storage.checkpoint_files import (
     NEWEST,
@@ -18,17 +19,20 @@ from app.storage.checkpoint_files import (
     newest_seen,
 )
 from app.storage.engines import Database, open_database
-from app.storage.history import open_epoch, read_history
-from app.storage.log import append, name_log
+from app.storage.history import continues, open_epoch, read_history
+from app.storage.log import append, check_log, name_log
+from app.storage.proving import receipt_of
 from app.storage.schema import migrate
-from app.storage.tables import EpochRow, HeadRow, table
+from app.storage.tables import EntryRow, EpochRow, HeadRow, TreeNodeRow, table
 from app.storage.watching import Watch
+from tests.outsider import leaf_of
 from tests.signing import SIGNER, boot
 
 pytestmark = pytest.mark.anyio
 
 ORIGIN = "example.edu/bursar/1a2b3c4d"
 _head, _epoch = table(HeadRow), table(EpochRow)
+_entry, _node = table(EntryRow), table(TreeNodeRow)
 
 
 @pytest.fixture
@@ -42,6 +46,15 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 def drafts(count: int) -> list[Draft]:
     return [Draft(type="admin", fields={"op": "test"}) for _ in range(count)]
+
+
+def free_of_triggers(conn: sa.Connection) -> None:
+    """As the owner of the tables can make them."""
+    if conn.dialect.name == "postgresql":
+        conn.exec_driver_sql("ALTER TABLE entry DISABLE TRIGGER USER")
+        return
+    for (name,) in conn.exec_driver_sql("SELECT name FROM sqlite_master WHERE type='trigger'").all():
+        conn.exec_driver_sql(f"DROP TRIGGER {name}")
 
 
 def kept(size: int, origin: str = ORIGIN, root: bytes = bytes(32)) -> Kept:
@@ -120,6 +133,41 @@ async def test_an_epoch_goes_on_over_what_is_left(database: Database, tmp_path: 
     keep_newest(elsewhere, kept(7))
     with pytest.raises(RollbackDetected, match="no epoch tells"):
         await Watch(database=database, boot=boot(), data_dir=elsewhere).require()
+
+
+async def test_a_log_rewritten_with_the_stolen_key_is_found_by_what_others_kept(
+    database: Database, tmp_path: Path
+) -> None:
+    run = boot()
+    receipts = await append(database, run, drafts(300))
+    assert run.seen is not None
+    anchor_in(tmp_path, run.seen)
+    receipt = await database.read(lambda conn: receipt_of(conn, receipts[5].id))
+    hashes = [each.leaf_hash for each in receipts]
+    forged = receipt.leaf.replace(b"test", b"tset")
+    hashes[5] = leaf_hash(forged)
+
+    def rewrite(conn: sa.Connection) -> None:
+        free_of_triggers(conn)
+        conn.execute(sa.update(_entry).where(_entry.c.ix == 5).values(leaf=forged, leaf_hash=hashes[5]))
+        kept: list[bytes] = []
+        tree = Frontier().extend(hashes, keep=lambda _level, _ix, root: kept.append(root))
+        conn.execute(sa.update(_node).values(hash=kept[0]))
+        note = SIGNER.sign(Checkpoint(ORIGIN, 300, tree.root()).text, ORIGIN)
+        conn.execute(sa.update(_head).values(frontier=tree.to_bytes(), checkpoint=note))
+
+    await database.write(rewrite)
+    # By itself it is as sound as the true one, and it goes on.
+    assert await database.read(lambda conn: check_log(conn, SIGNER)) == 300
+    await Watch(database=database, boot=boot(), data_dir=tmp_path / "elsewhere").require()
+    await append(database, boot(run="f" * 16), drafts(1))
+    with pytest.raises(RollbackDetected, match="are others"):
+        await Watch(database=database, boot=boot(), data_dir=tmp_path, anchor_dir=tmp_path).require()
+    found, says = await database.read(lambda conn: continues(conn, receipt.note, SIGNER))
+    assert found is None
+    assert "are others" in says
+    forged_now = await database.read(lambda conn: receipt_of(conn, receipts[5].id))
+    assert forged_now.leaf != leaf_of(receipt.proof, SIGNER.verifier(ORIGIN).vkey)
 
 
 async def test_an_epoch_that_no_entry_tells_of_excuses_nothing(database: Database) -> None:
