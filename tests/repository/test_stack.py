@@ -87,6 +87,13 @@ def told_metrics() -> set[str]:
     return told | set(re.findall(r"^# TYPE (\S+)", rendered, re.MULTILINE))
 
 
+def test_every_metric_is_explained() -> None:
+    sources = " ".join(path.read_text() for path in (ROOT / "app/web").glob("me*.py"))
+    table = (DEPLOY / "README.md").read_text().partition("| metric | of | says |")[2].partition("\n\n")[0]
+    explained = {name.removesuffix("_total") for name in re.findall(r"`(bursar_[a-z_]+)`", table)}
+    assert explained == set(re.findall(r'"(bursar_[a-z_]+)"', sources))
+
+
 def expressions() -> Iterator[tuple[str, str]]:
     """What the alerts and the dashboard ask Prometheus for."""
     (groups,) = documents(DEPLOY / "prometheus/alerts.yml")
