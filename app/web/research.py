@@ -87,8 +87,10 @@ class ResearchApi:
         try:
             reply = await self._reply(scope, receive)
         except Exception:  # noqa: BLE001 - a bug must not answer in the framework's shape
-            _log.exception("a research request failed", path=scope["path"])
-            reply = _broken_reply(scope["path"], _SOMETHING_WRONG)
+            # Whoever complains has this id, and nothing else leads from them to the line.
+            log_id = new_entry_id()
+            _log.exception("a research request failed", path=scope["path"], log_id=log_id)
+            reply = _broken_reply(scope["path"], _SOMETHING_WRONG, log_id)
         await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
         await send({"type": "http.response.body", "body": reply.body})
 
@@ -116,7 +118,7 @@ class ResearchApi:
                 return await self._unread(headers, origin, refusal)
             return await self._research(scope, headers, body, endpoint, origin)
         except BursarError as error:
-            return _broken_reply(path, of_error(error))
+            return _broken_reply(path, of_error(error), new_entry_id())
 
     async def _research(
         self, scope: Scope, headers: dict[bytes, bytes], body: bytes, endpoint: Endpoint, origin: Origin
@@ -328,14 +330,14 @@ def _cost_header(cost: Charge) -> tuple[bytes, bytes]:
     return (b"bursar-cost", b"requests=%d, records=%d" % (cost.requests, cost.records))
 
 
-def _broken_reply(path: str, spoken: Spoken) -> _Reply:
+def _broken_reply(path: str, spoken: Spoken, log_id: str) -> _Reply:
     """The answer when no entry could be made, in the shape of whatever was asked."""
     if path not in TOKEN_PATHS:
-        return _error_reply(spoken, new_entry_id(), [])
+        return _error_reply(spoken, log_id, [])
     # Flat as every token refusal: a client that finds an object under `error` tries again for an hour. The codes
     # are those of RFC 6749, section 4.1.2.1, which the platform's own list breaks off before.
     code = "temporarily_unavailable" if spoken.status == 503 else "server_error"
-    body = {"error": code, "error_description": spoken.message, "log_id": new_entry_id()}
+    body = {"error": code, "error_description": spoken.message, "log_id": log_id}
     wait = [] if spoken.retry_after_s is None else [(b"retry-after", b"%d" % spoken.retry_after_s)]
     return _reply(spoken.status, orjson.dumps(body), [_NO_STORE, *wait])
 

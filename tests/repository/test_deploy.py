@@ -105,6 +105,15 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_systemd_rates_the_units_hardening_well() -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    # From 0, which nothing can reach, to 100; up to 20 it says OK.
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", "deploy/bursar.service"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-300:] + done.stderr
+
+
 def test_nginx_accepts_the_configuration(tmp_path: Path) -> None:
     require(front.is_installed(), "nginx")
     certificate = Authority.make(tmp_path, "university").issue(front.GATEWAY, front.PLATFORM)
