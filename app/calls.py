@@ -102,6 +102,8 @@ class Call:
     part: Lacking | None = None
     is_anew: bool = False
     """Whether a search begins anew, since the platform knows its old id no longer."""
+    is_second: bool = False
+    """Whether it is sent because the platform refused what its client never asked for."""
     fetches: int = 0
     spent: Charge = FREE
 

@@ -142,15 +142,17 @@ class Upstream:
     ) -> Landed:
         """The call's end: charge, outcome entry, the page to hold and its mark, in one transaction."""
         if not isinstance(outcome, Success):
-            draft = self._outcome_entry(call, opened, outcome)
+            error = _in_clients_words(outcome, call.search)
+            is_tried_again = isinstance(error, Failure) and _second_try(call, error) is not None
+            told: dict[str, Value] = {"partial": True} if is_tried_again else {}
+            draft = self._outcome_entry(call, opened, outcome, **told)
             mark = mark_of(topic, call.request.endpoint, call.sent, None, calls=charge.requests)
             says = _platform_said(outcome)
             receipt = await self._books.close_call(opened, charge, draft, says=says, mark=mark)
-            error = _in_clients_words(outcome, call.search)
             return Landed(outcome=error, cost=charge, receipt=receipt, standings=opened.standings)
         kept = await self._kept(call, outcome)
         page, search = kept.answer, kept.search
-        told: dict[str, Value] = {"partial": True} if page is None else {"resp_sha256": page.sha256}
+        told = {"partial": True} if page is None else {"resp_sha256": page.sha256}
         draft = self._outcome_entry(call, opened, outcome, **told)
         mark = mark_of(
             topic,
@@ -208,20 +210,17 @@ class Upstream:
 
     async def another(self, call: Call, landed: Landed) -> Call | None:
         """What to send instead, once, where the platform refused what its client never asked for."""
-        refused = landed.outcome
-        if isinstance(refused, TooLate):
+        if isinstance(landed.outcome, TooLate):
             return call
-        if call.part is None or not isinstance(refused, Failure):
+        refused = landed.outcome
+        if not isinstance(refused, Failure):
             return None
-        if call.search is not None and not call.is_anew and _names_search(refused, call.search):
-            # The search was begun for somebody else, or long ago: its listing goes on under a new one.
-            return replace(call, is_anew=True)
-        added = frozenset(call.sent.fields) - frozenset(call.query.fields)
-        if added and _may_be_of_fields(refused, added):
-            named = frozenset(name for name in added if name in refused.message.split())
+        again = _second_try(call, refused)
+        if again is not None and again.sent.fields != call.sent.fields:
+            added = frozenset(call.sent.fields) - frozenset(again.sent.fields)
+            named = added.intersection(re.findall(r"\w+", refused.message))
             await self._learn(call, refused=named or added)
-            return replace(call, sent=replace(call.sent, fields=call.query.fields))
-        return None
+        return again
 
     async def _learn(
         self, call: Call, *, good: frozenset[str] = frozenset(), refused: frozenset[str] = frozenset()
@@ -384,6 +383,19 @@ def _sent(call: Call) -> dict[str, Value]:
         return {}
     page = call.sent.page
     return {"sent": {"fields": list(call.sent.fields), "page": {"cursor": page.cursor, "size": page.size}}}
+
+
+def _second_try(call: Call, refused: Failure) -> Call | None:
+    """What to send where the platform refused something that the client never asked for; None where it did not."""
+    if call.part is None or call.is_second:
+        return None
+    if call.search is not None and _names_search(refused, call.search):
+        # The search was begun for somebody else, or long ago: its listing goes on under a new one.
+        return replace(call, is_anew=True, is_second=True)
+    added = frozenset(call.sent.fields) - frozenset(call.query.fields)
+    if added and _may_be_of_fields(refused, added):
+        return replace(call, sent=replace(call.sent, fields=call.query.fields), is_second=True)
+    return None
 
 
 def _names_search(refused: Failure, search: SearchState) -> bool:
