@@ -202,3 +202,32 @@ def test_a_checkpoint_is_anchored_by_hand_and_never_over_another(
     kept = file.read_text()
     assert shell.run("audit", "anchor", "--to", str(file))[0] == 2
     assert file.read_text() == kept
+
+
+def test_an_export_is_written_verified_and_gone_on_with_by_commands(shell: Shell, tmp_path: Path) -> None:
+    shell.json("limit", "set", "project:elections", "calls/day", "1000")
+    out = tmp_path / "out"
+    done = shell.json("audit", "export", "--format", "tiles", "--to", str(out))
+    assert done["entries"] == done["size"] == len(shell.entries()) - 1
+    assert (done["format"], done["resumed"], done["to"]) == ("tiles", False, str(out))
+    assert {each.stat().st_mode & 0o077 for each in out.rglob("*")} == {0}
+    report = shell.json("audit", "verify", "--export", str(out))
+    assert (report["verified"], report["size"], report["key_source"]) == (True, done["size"], "given")
+    code, said, _ = shell.run(
+        "audit", "export", "--format", "csv", "--type", "audit_read", "--to", str(tmp_path / "csv")
+    )
+    assert code == 0
+    assert "entries are in" in said
+    ops = [each.get("op") for each in shell.entries() if each["type"] == "audit_read"]
+    assert ops == ["audit.export", "audit.exported", "audit.verify", "audit.export", "audit.exported"]
+    for arguments in (
+        ("--format", "tiles", "--to", str(out)),
+        ("--format", "xml", "--to", "x"),
+        ("--to", "x"),
+    ):
+        assert shell.run("audit", "export", *arguments)[0] == 2
+    (out / "checkpoint").write_bytes((out / "checkpoint").read_bytes().replace(b"\n\n", b"\n \n"))
+    code, printed, _ = shell.run("audit", "verify", "--export", str(out), "--json")
+    assert (code, json.loads(printed)["finding"]) == (1, "tamper")
+    (out / "checkpoint").unlink()
+    assert shell.run("audit", "verify", "--export", str(out))[0] == 3

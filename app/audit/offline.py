@@ -1546,15 +1546,15 @@ def read_anchors(place: Path, keys: Sequence[bytes], report: Report, evidence: E
     """Take in checkpoints kept elsewhere: files of notes, a line `--` between two; directories; earlier exports."""
     if (place / "tile" / "0").is_dir():
         evidence.copies.append(Copied(str(place), _hashes_of_tiles(place)))
-    paths = [place] if place.is_file() else _files(place) if place.is_dir() else []
+        paths = [place / "checkpoint", *_files(place / "anchors")]
+    else:
+        paths = [place] if place.is_file() else _files(place) if place.is_dir() else []
     if not paths:
         raise Unreadable(f"there is nothing at {place}")
     for path in paths:
-        if path.is_relative_to(place / "tile"):
-            continue
         for note in re.split(rb"(?m)^--\n", _read_file(path)):
-            if b"\n\n\xe2\x80\x94 " not in note or note.startswith(_MANIFEST_LINE):
-                continue
+            if b"\n\n\xe2\x80\x94 " not in note:
+                continue  # such as a README beside them
             try:
                 evidence.statements.append(Statement("anchor", path.name, read_checkpoint(note, keys)))
             except NotAsItShouldBe as error:
