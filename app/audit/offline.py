@@ -306,9 +306,13 @@ def signed_text(note: bytes, keys: Iterable[bytes], name: str | None = None) -> 
     text += b"\n"
     if not blank or not lines.endswith(b"\n"):
         raise NotAsItShouldBe("this is no signed note")
-    signer = text.split(b"\n", 1)[0].decode("utf-8", "strict") if name is None else name
+    try:
+        signer = text.split(b"\n", 1)[0].decode() if name is None else name
+        signatures = lines[:-1].decode().split("\n")
+    except UnicodeDecodeError as error:
+        raise NotAsItShouldBe("a note is UTF-8") from error
     ids = {_key_id(signer, key): key for key in keys}
-    for line in lines[:-1].decode("utf-8", "strict").split("\n"):
+    for line in signatures:
         of, _, encoded = line.removeprefix("\u2014 ").rpartition(" ")
         signature = _from_base64(encoded)
         if not line.startswith("\u2014 ") or len(signature) < 5:
@@ -363,7 +367,7 @@ def read_proof(text: bytes) -> Proof:
 
 
 def _key_id(name: str, public: bytes) -> bytes:
-    return _sha256(name.encode() + b"\n\1" + public).digest()[:4]
+    return _sha256(name.encode("utf-8", "replace") + b"\n\1" + public).digest()[:4]
 
 
 def _base64(data: bytes) -> str:
@@ -622,7 +626,7 @@ class Statement(NamedTuple):
 
 
 class Held(NamedTuple):
-    """That somebody holds a receipt for a leaf of that hash; None of `checkpoint`: by a header alone."""
+    """That somebody holds a receipt for a leaf of that hash, or the headers of an answer that name it."""
 
     place: str
     ix: int
@@ -757,7 +761,7 @@ class Verification:
         elif index >= self.report.min_index:
             self.report.add("pruned", index, "the entry has no content, and nothing says that it was pruned")
             self._holes.add(index, index + 1)
-        elif row.columns is not None and (any(row.columns.facts or ()) or row.columns.tags):
+        elif row.columns is not None and (row.columns.facts is not None or row.columns.tags):
             self.report.add("pruned", index, "search columns of an entry whose content was pruned are left")
 
     def _read(self, index: int, leaf: bytes) -> dict[str, Any] | None:
@@ -926,7 +930,7 @@ class Verification:
         if said.get("restored_size") != index or not agreed <= index or number < 2:
             self.report.add("epoch", index, "the entry does not say from where on the log went on")
         try:
-            before = read_checkpoint(str(said.get("checkpoint")).encode(), self._keys)
+            before = read_checkpoint(str(said.get("checkpoint")).encode("utf-8", "replace"), self._keys)
             if _name_of(before.origin)[0] != _name_of(self.report.origin)[0]:
                 self.report.add("epoch", index, "the checkpoint that the entry cites is of another log")
         except NotAsItShouldBe as error:
@@ -1496,7 +1500,7 @@ def read_receipts(directory: Path, keys: Sequence[bytes], report: Report, eviden
 def _read_receipt(name: str, data: bytes, keys: Sequence[bytes], evidence: Evidence) -> None:
     if data.lstrip()[:1] == b"{":
         said = _json_object(data)
-        proof = read_proof(str(said.get("proof", "")).encode())
+        proof = read_proof(str(said.get("proof", "")).encode("utf-8", "replace"))
         if said.get("leaf"):
             proof = proof._replace(extra=_from_base64(str(said["leaf"])))
         named = str(said.get("leaf_hash", ""))
@@ -1725,8 +1729,8 @@ class Export:
                 yield from _of_table(self.place / "entries.csv", report)
             else:
                 yield from _of_lines(self.place / "entries.jsonl", report)
-        except OSError as error:
-            report.add("files", None, f"the entries cannot be read ({error.strerror})", shows=GAP)
+        except (OSError, csv.Error) as error:
+            report.add("files", None, f"the entries cannot be read ({error})", shows=GAP)
 
     def rows_of_lines(self, size: int, report: Report) -> Iterator[Row]:
         """Every entry of an export of lines, which has no columns."""
@@ -1856,7 +1860,7 @@ def _of_lines(path: Path, report: Report, *, ends: bool = False) -> Iterator[tup
 
 def _of_table(path: Path, report: Report) -> Iterator[tuple[int, bytes, bytes]]:
     """Index and leaf hash of each row of `entries.csv`, whose entries are spelled for people."""
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
         for row in csv.DictReader(file):
             index, digest = str(row.get("ix")), str(row.get("leaf_hash")).removeprefix("'")
             if re.fullmatch("[0-9]{1,18}", index) and re.fullmatch("[0-9a-f]{64}", digest):
@@ -1920,8 +1924,9 @@ class Stream:
                 last = line
         try:
             end = _json_object(last)
-            self.note = str(end["checkpoint"]).encode()
-            self._manifest, self._note = str(end["manifest"]).encode(), str(end["note"]).encode()
+            self.note, self._manifest, self._note = (
+                str(end[name]).encode("utf-8", "replace") for name in ("checkpoint", "manifest", "note")
+            )
             self.manifest = _json_object(self._manifest)
         except (NotAsItShouldBe, KeyError) as error:
             raise Unreadable(f"{place} does not end with a manifest: the stream was broken off") from error
@@ -2008,6 +2013,8 @@ def _verified(asked: _Asked, *, helpers: int) -> Report:
     report = verification.report
     report.keys, report.key_source = [each.text for each in vkeys], "given" if asked.keys else "export"
     report.take_over(early)
+    if not any(_name_of(each.name)[0] == _name_of(report.origin)[0] for each in vkeys):
+        report.add("signature", None, f"the log is {report.origin}, and the key is of another")
     if isinstance(export, Stream):
         export.verify(verification, publics)
         return report

@@ -3,9 +3,10 @@
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,13 +18,19 @@ from app.audit.offline import (
     Evidence,
     Head,
     Held,
+    NotAsItShouldBe,
     Report,
     Row,
     Statement,
     Tree,
     Unreadable,
     Verification,
+    Vkey,
+    facts_of,
+    read_checkpoint,
+    read_entry,
     read_evidence,
+    read_proof,
 )
 from app.audit.offline import (
     Checkpoint as Signed,
@@ -650,3 +657,66 @@ def test_what_is_kept_beside_an_entry_is_what_the_entry_names() -> None:
     assert first is not None
     stray = rows[0]._replace(columns=first._replace(beside=Beside(digest, ())))
     assert [(each.check, each.ix) for each in verified([stray, *rows[1:]]).problems] == [("columns", 0)]
+
+
+def spoilt(data: bytes, random: Random) -> bytes:
+    """The bytes with a few of them changed, dropped, doubled or put in another place."""
+    changed = bytearray(data)
+    for _ in range(random.randrange(1, 4)):
+        place = random.randrange(len(changed) + 1)
+        match random.randrange(4):
+            case 0 if place < len(changed):
+                changed[place] = random.randrange(256)
+            case 1:
+                del changed[place : place + random.randrange(1, 30)]
+            case 2:
+                changed[place:place] = changed[random.randrange(len(changed) + 1) :][
+                    : random.randrange(1, 60)
+                ]
+            case _:
+                changed[place:place] = random.choice(
+                    (b"\n", b"\n\n", b"\xe2\x80\x94 ", b"\xff", b"\\ud800", b"+", b"\0", b"==")
+                )
+    return bytes(changed)
+
+
+def reads_or_refuses(count: int, seed: str, place: Path) -> int:
+    """How many of so many spoilt files were taken all the same; anything but a refusal fails."""
+    random, taken = Random(seed), 0
+    story = started()
+    for _ in range(4):
+        story.ends(story.sends())
+    rows = story.rows()
+    note = signed(rows)
+    proven = receipt(rows, 4, note)
+    files: list[tuple[bytes | None, Callable[[bytes], object]]] = [
+        (note, lambda data: read_checkpoint(data, [KEY])),
+        (proven.proof.encode(), read_proof),
+        (SIGNER.verifier(ORIGIN).vkey.encode(), lambda data: Vkey.parse(data.decode("latin-1"))),
+        (rows[4].leaf, lambda data: facts_of(read_entry(data))),
+    ]
+    for number in range(count):
+        data, read = files[number % len(files)]
+        changed = spoilt(data or b"", random)
+        try:
+            read(changed)
+            taken += 1
+        except NotAsItShouldBe:
+            continue
+    for number in range(count // 100):
+        file = place / "receipts" / "one"
+        file.parent.mkdir(exist_ok=True)
+        whole = (proven.proof.encode(), json.dumps(proven.shown()).encode(), note)[number % 3]
+        file.write_bytes(spoilt(whole, random))
+        read_evidence([KEY], Report(), receipts=file.parent, anchors=[file])
+    return taken
+
+
+def test_spoilt_notes_proofs_keys_and_entries_are_refused_and_nothing_else_happens(tmp_path: Path) -> None:
+    assert reads_or_refuses(2_000, "short", tmp_path) < 400
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_half_a_million_spoilt_files_are_refused_and_nothing_else_happens(tmp_path: Path) -> None:
+    assert reads_or_refuses(500_000, "long", tmp_path) < 100_000

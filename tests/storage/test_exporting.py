@@ -231,6 +231,15 @@ async def test_a_changed_byte_of_any_file_is_found(database: Database, tmp_path:
     assert verify_export(tmp_path / "out", keys=[VKEY]).finding is None
 
 
+async def test_a_key_of_another_log_is_not_this_logs_although_it_is_the_same_key(
+    database: Database, tmp_path: Path
+) -> None:
+    await exported(database, tmp_path / "out")
+    for name, found in ((f"{ORIGIN}/2", None), ("example.edu/other", {("signature", None)})):
+        report = verify_export(tmp_path / "out", keys=[offline.Vkey(name, VKEY.public)])
+        assert problems(report) == (found or set()), name
+
+
 async def test_rows_of_an_export_are_named(database: Database, tmp_path: Path) -> None:
     await exported(database, tmp_path / "out")
     columns, entries = tmp_path / "out/columns.jsonl", tmp_path / "out/tile/entries/001"
