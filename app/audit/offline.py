@@ -724,15 +724,15 @@ class Verification:
             else:
                 self._of_entry(index, entry, row.columns)
         else:
-            self._push(row.leaf_hash, row.leaf_hash)
+            self._push(index, row.leaf_hash, row.leaf_hash)
             self._without_content(row)
 
     def _take_leaf(self, index: int, leaf: bytes, stored: bytes) -> dict[str, Any] | None:
         if self.rows_are_checked:
-            self._push(stored, stored)
+            self._push(index, stored, stored)
             return _parsed(leaf)
         digest = _sha256(b"\0" + leaf).digest()
-        self._push(digest, stored)
+        self._push(index, digest, stored)
         if digest == stored:
             return self._read(index, leaf)
         self.report.add("leaf", index, "the entry's bytes do not hash to its leaf hash")
@@ -752,6 +752,8 @@ class Verification:
         if end - start > 100:
             self.report.add("order", start, f"{end - start} entries from here on are missing", shows=GAP)
         self._holes.add(start, end)
+        for copy in self._copies:
+            next(itertools.islice(copy.hashes, end - start - 1, None), None)
 
     def _without_content(self, row: Row) -> None:
         index = row.ix
@@ -771,7 +773,7 @@ class Verification:
             self.report.add("leaf", index, str(error))
             return None
 
-    def _push(self, digest: bytes, stored: bytes) -> None:
+    def _push(self, index: int, digest: bytes, stored: bytes) -> None:
         if len(stored) != 32:
             stored = digest
         if self._stored is None and digest != stored:
@@ -780,13 +782,13 @@ class Verification:
         self._tree.push(digest)
         if self._stored is not None:
             self._stored.push(stored)
-        size = self._tree.size
-        if size in self._wanted:
-            self._roots[size] = {tree.root() for tree in (self._tree, self._stored) if tree is not None}
-        if size - 1 in self._wanted_leaves:
-            self._leaves[size - 1] = stored
+        if self._tree.size in self._wanted:
+            roots = {tree.root() for tree in (self._tree, self._stored) if tree is not None}
+            self._roots[self._tree.size] = roots
+        if index in self._wanted_leaves:
+            self._leaves[index] = stored
         for copy in list(self._copies):
-            self._compare(copy, size - 1, digest, stored)
+            self._compare(copy, index, digest, stored)
 
     def _compare(self, copy: Copied, index: int, digest: bytes, stored: bytes) -> None:
         kept = next(copy.hashes, None)
@@ -984,7 +986,9 @@ class Verification:
                 self._lost += 1
             else:
                 self.report.add("receipt", held.ix, f"{held.place}: the log has no such entry", shows=GAP)
-        elif found is not None and found != held.leaf_hash:
+        elif found is None:
+            self.report.add("receipt", held.ix, f"{held.place}: the log has lost the entry", shows=GAP)
+        elif found != held.leaf_hash:
             self.report.add("receipt", held.ix, f"{held.place}: the entry is another than the receipt's")
 
     def _end_of(self, check: str, place: str, origin: str, checkpoint: Checkpoint) -> int | None:

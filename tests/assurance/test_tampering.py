@@ -212,7 +212,8 @@ def cut(rows: Sequence[Row], random: Random) -> tuple[list[Row], int]:
 
 EDITS: tuple[Edit, ...] = (dropped, dropped_and_closed_up, added, swapped, copied, rewritten, cut)
 NAMED_ALONE = (dropped, swapped, copied, cut)
-"""These name the entry from the log itself; for the others it takes a copy of the leaf hashes from before."""
+"""These name the entry (of two that were swapped, one at least) from the log itself; for the others it takes a copy of
+the leaf hashes from before."""
 
 
 def tree_of(rows: Sequence[Row]) -> Tree:
@@ -238,9 +239,12 @@ def find_edits(written: Written, *, count: int, seed: str) -> int:
         alone = log.having(rows).verified()
         assert alone.finding is not None, edit
         if edit in NAMED_ALONE:
-            assert index in named(alone), (edit, index, alone.problems)
+            moved = {index} if edit is not swapped else {row.ix for row in rows if row != log.rows[row.ix]}
+            assert moved & named(alone), (edit, index, alone.problems)
         beside = StoredLog(rows=rows, head=log.head, key=log.key, known=known).verified()
         assert index in named(beside), (edit, index, beside.problems)
+        if edit is dropped:
+            assert named(beside) == {index}, beside.problems
         find_edit_that_is_signed(written, rows, index, edit)
     return count
 
