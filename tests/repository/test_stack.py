@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from app.clock import SystemClock
+from app.settings import load_settings
 from app.storage.sharing import Sharing
 from app.storage.short_windows import ProcessWindows
 from app.storage.turns import ProcessTurns
@@ -155,6 +156,26 @@ def test_compose_accepts_the_file(tmp_path: Path, name: str) -> None:
 def stack() -> dict[str, Any]:
     services: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
     return services
+
+
+def test_the_lines_that_make_the_secrets_make_every_one_that_the_stack_reads(tmp_path: Path) -> None:
+    readme = (DEPLOY / "README.md").read_text()
+    lines = readme.partition("install -d -m 0711 /etc/bursar-secrets")[2].partition("\n")[2]
+    lines = lines.partition("docker compose")[0].replace("/etc/bursar-secrets", str(tmp_path / "secrets"))
+    lines = re.sub(r"^  chown .*$", "", lines, flags=re.MULTILINE)
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "client-secret.txt").write_text("of the platform")
+    require(find_program("openssl") is not None, "openssl")
+    done = run("sh", "-euc", lines, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    made = {each.name: each for each in (tmp_path / "secrets").iterdir()}
+    read = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["secrets"].values()
+    assert set(made) == {Path(each["file"]).name for each in read}
+    assert {each.stat().st_mode & 0o777 for each in made.values()} == {0o400}
+    for name in ("serve.yaml", "owner.yaml"):
+        settings = load_settings({"BURSAR_CONFIG": str(made[name])})
+        assert settings.database_url.startswith("postgresql+asyncpg://bursar_app:")
+        assert (settings.migration_database_url is None) == (name == "serve.yaml")
 
 
 def test_only_the_front_server_can_be_reached_from_elsewhere() -> None:
