@@ -9,12 +9,14 @@ from typing import Final
 from app.audit.entries import Draft, Receipt
 from app.audit.floods import MOST_KINDS, Kind, batch_entry, kind_of
 from app.clock import Clock
-from app.errors import BursarError
+from app.errors import AuditUnavailable, BursarError
 from app.ids import EntryId, new_entry_id
 
 _CLOSES_AFTER_S: Final = 0.5
 """So that an answer waits for less than a second, the commit included."""
 _MOST_COUNTED: Final = 4_096
+_MOST_WAITING: Final = 8_192
+"""Of all batches that are not written yet; a log that stands still must not fill the memory."""
 _MOST_SOURCES: Final = 10_000
 """Sources told apart within a second; whoever comes after so many counts as one that sends too much."""
 
@@ -44,12 +46,17 @@ class Floods:
         self._second = -1
         self._sources: dict[str, int] = {}
         self._open: _Batch | None = None
+        self._waiting = 0
         self._closing: set[asyncio.Task[None]] = set()
 
     async def turn_away(self, draft: Draft, source: str) -> Receipt:
         """The receipt of a refusal of `source`, once its entry, or the one that counts it, is durable."""
         if not self._is_flood(source):
             return await self._note(draft)
+        if self._waiting >= _MOST_WAITING:
+            raise AuditUnavailable(
+                "audit_unavailable: too many requests wait for the log. Try again in a few seconds."
+            )
         batch = self._batch_with(kind_of(draft))
         # Whoever leaves must not take the others' receipt along; the request is counted all the same.
         return await asyncio.shield(batch.done)
@@ -83,6 +90,7 @@ class Floods:
             closing.add_done_callback(self._closing.discard)
         batch.counts[kind] += 1
         batch.counted += 1
+        self._waiting += 1
         if len(batch.counts) >= MOST_KINDS or batch.counted >= _MOST_COUNTED:
             self._open = None
             batch.is_full.set()
@@ -105,3 +113,5 @@ class Floods:
             batch.done.exception()  # everybody may have left
         else:
             batch.done.set_result(receipt)
+        finally:
+            self._waiting -= batch.counted

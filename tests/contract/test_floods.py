@@ -18,6 +18,7 @@ from app.errors import AuditUnavailable
 from app.ids import new_entry_id
 from app.storage.books import SqlBooks
 from app.storage.engines import Database, open_database
+from app.storage.floods import Floods
 from app.storage.log import check_log
 from app.storage.schema import migrate
 from app.storage.tables import EntryRow, table
@@ -143,6 +144,25 @@ async def test_a_flood_that_cannot_be_logged_is_not_answered(database: Database)
     )
     assert all(isinstance(each, AuditUnavailable) for each in outcomes)
     assert await entries(database) == []
+
+
+async def test_while_the_log_stands_still_no_more_than_so_many_wait() -> None:
+    gate = asyncio.Event()
+
+    async def note(draft: Draft) -> Receipt:
+        await gate.wait()
+        return Receipt(id=draft.id, index=0, size=1, leaf_hash=b"", ts_us=0, origin="test")
+
+    floods = Floods(clock=SystemClock(), per_second=1, note=note)
+    draft = refusal()
+    asking = [asyncio.ensure_future(floods.turn_away(draft, "192.0.2.1")) for _ in range(20_000)]
+    await asyncio.sleep(1)
+    refused = [each for each in asking if each.done()]
+    assert all(isinstance(each.exception(), AuditUnavailable) for each in refused)
+    assert 8_192 <= len(asking) - len(refused) <= 8_192 + 10
+    gate.set()
+    outcomes = await asyncio.gather(*asking, return_exceptions=True)
+    assert sum(isinstance(each, Receipt) for each in outcomes) == len(asking) - len(refused)
 
 
 def test_the_largest_batch_fits_an_entry() -> None:
