@@ -61,8 +61,9 @@ async def ask_everything(installation: Installation, key: str, *, requests: int)
     paths = [("/api/v1/me", "/nowhere")[number % 2] for number in range(own)]
     answers: tuple[list[Told], list[Told], list[tuple[str, int]]] = await asyncio.gather(
         ask_all(url, key, questions[:known], in_flight=32),
-        ask_all(url, "wrong", questions[:strange], in_flight=24),
-        get_all(port, paths, in_flight=8),
+        # Each of these waits half a second for its batch, so it takes many to be a flood.
+        ask_all(url, "wrong", questions[:strange], in_flight=24 + requests // 400),
+        get_all(port, paths, in_flight=8 + requests // 1_000),
     )
     of_known, of_strange, of_own = answers
     assert (len(of_known), len(of_strange), len(of_own)) == (known, strange, own)
