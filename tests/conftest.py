@@ -1,6 +1,8 @@
 """Fixtures and options that every test may use."""
 
+import asyncio
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from app.storage.schema import migrate
 from tests.servers.postgres import PrivatePostgres
 from tests.servers.redis import PrivateRedis
 
@@ -116,6 +119,37 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite+aiosqlite:///{tmp_path / 'bursar.db'}"
     url: str = request.getfixturevalue("postgres_url")
     return url
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: PrivatePostgres) -> str:
+    """The name of a database of the newest schema, to be copied."""
+    name = postgres_server.create_database()
+    asyncio.run(migrate(postgres_server.url(name)))
+    return name
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of the newest schema, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "bursar.db"
+    asyncio.run(migrate(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh database of each kind with the newest schema and nothing in it."""
+    if request.param == "sqlite":
+        path = tmp_path / "bursar.db"
+        shutil.copyfile(request.getfixturevalue("migrated_sqlite"), path)
+        yield f"sqlite+aiosqlite:///{path}"
+        return
+    like: str = request.getfixturevalue("migrated_postgres")
+    server: PrivatePostgres = request.getfixturevalue("postgres_server")
+    name = server.create_database(like=like)
+    yield server.url(name)
+    server.drop_database(name)
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from app.administration.wanted import read_state_file
 from app.sealing import MasterKey
 from app.storage.engines import Database, open_database
 from app.storage.registry import SqlRegistry
-from app.storage.schema import migrate
 from tests.administration.scene import Scene
 from tests.signing import boot
 
@@ -44,9 +43,8 @@ def scene(tmp_path: Path) -> Scene:
 
 
 @pytest.fixture
-async def office(database_url: str, scene: Scene) -> AsyncIterator[Office]:
-    await migrate(database_url)
-    database = open_database(database_url)
+async def office(migrated_url: str, scene: Scene) -> AsyncIterator[Office]:
+    database = open_database(migrated_url)
     registry = SqlRegistry(database=database, boot=boot("test", "0" * 16))
     mint = Mint(master=MasterKey(bytes(range(32))), pepper=b"p" * 32)
     yield Office(database, registry, mint, scene)

@@ -147,11 +147,12 @@ class PrivatePostgres:
         """SIGCONT to every process."""
         signal_all(self._processes(), signal.SIGCONT)
 
-    def create_database(self) -> str:
-        """The name of a fresh, empty database."""
+    def create_database(self, *, like: str = "template1") -> str:
+        """The name of a fresh database: empty, or a copy of another that nobody is connected to."""
         self._databases += 1
         name = f"t{self._databases}"
-        self._run("psql", "-qX", *self._address(), "-c", f"CREATE DATABASE {name}", "postgres")
+        command = f"CREATE DATABASE {name} TEMPLATE {like}"
+        self._run("psql", "-qX", *self._address(), "-v", "ON_ERROR_STOP=1", "-c", command, "postgres")
         return name
 
     def copy_database(self, name: str, to: str) -> None:

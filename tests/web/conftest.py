@@ -131,9 +131,9 @@ async def opened_house(directory: Path, database_url: str, **options: int) -> As
 
 
 @pytest.fixture
-async def house(tmp_path: Path, database_url: str) -> AsyncIterator[House]:
+async def house(tmp_path: Path, migrated_url: str) -> AsyncIterator[House]:
     """One that a test may turn upside down, on each kind of database."""
-    async with opened_house(tmp_path, database_url) as opened:
+    async with opened_house(tmp_path, migrated_url) as opened:
         yield opened
 
 
