@@ -20,7 +20,7 @@ from app.sealing import MasterKey, aad, new_data_key, unwrap, wrap
 from app.storage.engines import Database
 from app.storage.prepared import Prepared
 from app.storage.seal_files import SealKeyFile
-from app.storage.searching import FoundEntry, find_entry
+from app.storage.searching import FoundEntry, find_entry, find_entry_at
 from app.storage.tables import (
     BlindKeyRow,
     EntryRow,
@@ -253,18 +253,24 @@ def all_keys(conn: Connection) -> list[dict[str, Any]]:
 
 
 def read_question(conn: Connection, file: SealKeyFile, entry_id: str) -> tuple[FoundEntry, str]:
-    """An entry with its question in the clear; raises what `SqlSeals.question` does."""
+    """An entry with its question in the clear; raises what `SqlSeals.question` does.
+
+    An outcome does not repeat its question, so that of its intent is opened.
+    """
     found = find_entry(conn, entry_id)
-    entry = {} if found is None else found.entry
-    sealed = entry.get("sealed")
-    if found is None or not isinstance(sealed, dict):
-        raise NotFound("There is no such entry, or it holds no question.")
+    if found is None:
+        raise NotFound("There is no such entry.")
+    intent = found.entry.get("intent_ix")
+    holder = found if not isinstance(intent, int) else find_entry_at(conn, intent)
+    sealed = None if holder is None else holder.entry.get("sealed")
+    if holder is None or not isinstance(sealed, dict):
+        raise NotFound("This entry holds no question.")
     row = conn.execute(sa.select(_seal).where(_seal.c.kid == sealed["kid"])).mappings().one_or_none()
     if row is None:
         raise Conflict("The key of this question was destroyed; nobody can read it any more.")
-    kept = conn.execute(sa.select(_question).where(_question.c.ix == found.index)).one_or_none()
+    kept = conn.execute(sa.select(_question).where(_question.c.ix == holder.index)).one_or_none()
     beside = None if kept is None else KeptQuestion(nonce=bytes(kept.nonce), ct=bytes(kept.ct))
-    return found, open_question(unwrap_seal(file.key(row["kek"]), dict(row)), entry, beside)
+    return found, open_question(unwrap_seal(file.key(row["kek"]), dict(row)), holder.entry, beside)
 
 
 def _seal_aad(kid: str, person: str, month: str) -> bytes:

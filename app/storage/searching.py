@@ -78,6 +78,12 @@ def find_entry(conn: Connection, entry_id: str) -> FoundEntry | None:
     return None if row is None else _found(row)
 
 
+def find_entry_at(conn: Connection, index: int) -> FoundEntry | None:
+    """The entry at that index."""
+    row = conn.execute(sa.select(*_ENTRY_COLUMNS).where(_entry.c.ix == index)).one_or_none()
+    return None if row is None else _found(row)
+
+
 def _found(row: sa.Row[Any]) -> FoundEntry:
     return FoundEntry(
         index=row.ix,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.outsider import leaf_of
-from tests.servers.bursar import Installation, call
+from tests.servers.bursar import Installation, call, state
 from tests.servers.postgres import PrivatePostgres
 
 PATH = "/v2/research/user/info/?fields=bio_url"
@@ -100,3 +100,35 @@ def test_the_answer_is_a_table_for_people_and_the_look_is_logged(installation: I
     assert nobody["calls"] == []
     for arguments in (("x", "--month", "May"), ("x", "--month", month, "--kind", "shoe")):
         assert installation.bursar("audit", "about", *arguments, check=False) is None
+
+
+def test_what_somebody_asked_is_erased_while_bursar_serves(installation: Installation) -> None:
+    officer = {"email": "dpo@example.edu", "name": "Data protection", "roles": ["compliance"]}
+    installation.apply(people=[*state(installation.simulator_url, limits={})["people"], officer])
+    token = installation.bursar("token", "issue", "--person", "dpo@example.edu")["token"]
+    bearer = {"Authorization": f"Bearer {token}"}
+    ada, cleo = installation.key(), installation.key("cleo@example.edu", "climate")
+    gone, left = ask(installation, ada, "sim_user_4"), ask(installation, cleo, "sim_user_4")
+
+    def question(entry: str) -> int:
+        path = f"/api/v1/audit/entries/{entry}/question"
+        return call(installation.port, "GET", path, headers=bearer)[0]
+
+    assert (question(gone), question(left)) == (200, 200)
+    proposal = installation.bursar("audit", "erase", "--person", "ada@example.edu")
+    assert proposal["about"] == "ada@example.edu, all months"
+    # Whoever proposed it cannot confirm it; compliance can, over the API, in the process that serves.
+    assert installation.bursar("proposal", "confirm", proposal["id"], check=False) is None
+    path = f"/api/v1/proposals/{proposal['id']}/confirmation"
+    status, _, answer = call(installation.port, "POST", path, headers=bearer)
+    assert (status, json.loads(answer)["outcome"]) == (200, "confirmed"), answer
+    assert (question(gone), question(left)) == (409, 200)
+    again = ask(installation, ada, "sim_user_5")
+    assert question(again) == 200
+    month = f"{dt.datetime.now(dt.UTC):%Y-%m}"
+    found = installation.bursar("audit", "about", "sim_user_4", "--month", month)
+    assert [each["person"] for each in found["calls"]] == ["cleo@example.edu"]
+    shown = installation.bursar("audit", "show", again, "--open")
+    assert shown["question"] == {"username": "sim_user_5"}
+    verified = installation.bursar("audit", "verify")
+    assert (verified["verified"], verified["problems"]) == (True, [])
