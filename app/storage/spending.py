@@ -100,19 +100,26 @@ def _newest(
 
 
 def _spent(conn: Connection, first: int) -> Sequence[Spent]:
-    asked = (
-        sa.select(_entry.c.ts_us, _fact.c.credential, _fact.c.project, _fact.c.requests, _fact.c.records)
+    costly = (
+        sa.select(
+            (_entry.c.ts_us // (SLOT_S * 1_000_000)).label("slot"),
+            sa.func.coalesce(_fact.c.credential, "").label("credential"),
+            sa.func.coalesce(_fact.c.project, "").label("project"),
+            _fact.c.requests,
+            _fact.c.records,
+        )
         .join(_entry, _entry.c.ix == _fact.c.ix)
         .where(_fact.c.requests > sa.literal_column("0"), _fact.c.ix >= first)
         .order_by(_fact.c.ix)
         .limit(_MOST_SPENDING)
+        .subquery()
     )
-    found: dict[tuple[int, str, str], list[int]] = {}
-    for ts_us, credential, project, requests, records in conn.execute(asked):
-        sums = found.setdefault((ts_us // (SLOT_S * 1_000_000), credential or "", project or ""), [0, 0])
-        sums[0] += requests
-        sums[1] += records or 0
+    group = (costly.c.slot, costly.c.credential, costly.c.project)
+    sums = (sa.func.sum(costly.c.requests), sa.func.sum(sa.func.coalesce(costly.c.records, 0)))
     return [
-        Spent(slot=slot, credential=credential, project=project, requests=sums[0], records=sums[1])
-        for (slot, credential, project), sums in found.items()
+        # PostgreSQL sums big integers into a decimal.
+        Spent(slot=slot, credential=credential, project=project, requests=int(requests), records=int(records))
+        for slot, credential, project, requests, records in conn.execute(
+            sa.select(*group, *sums).group_by(*group)
+        )
     ]
