@@ -28,7 +28,6 @@ from app.storage.schema import migrate
 from tests.servers.postgres import PrivatePostgres
 from tests.signing import boot
 
-_ROUNDS = 3
 _SCRIBE = Scribe(b"k" * 32)
 _ORIGIN = Origin(
     method="POST", route="/v2/research/video/query/", request_bytes=400, address="192.0.2.1", agent="curl/8"
@@ -146,6 +145,7 @@ async def count(url: str) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--worker")
     parser.add_argument("--in-flight", type=int, default=32)
     parser.add_argument("--name", default="")
@@ -179,7 +179,7 @@ def main() -> None:
                 for processes, many in loads
             ),
         ]
-        rounds = [[measure(row, seconds=given.seconds) for row in rows] for _ in range(_ROUNDS)]
+        rounds = [[measure(row, seconds=given.seconds) for row in rows] for _ in range(given.rounds)]
         table(rows, rounds)
         kept = sum(asyncio.run(count(url)) for url in (sqlite, postgres))
         print(f"{kept:,} entries in both logs, and both make up their trees")
