@@ -234,7 +234,7 @@ def _hold(world: World, groups: list[list[Job]]) -> None:
 
 
 @given(groups=together)
-@settings(max_examples=120, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
 def test_records_are_those_of_a_direct_crawl(world: World, groups: list[list[Job]]) -> None:
     _hold(world, groups)
 
