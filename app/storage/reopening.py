@@ -71,7 +71,7 @@ async def _approver(settings: Settings, office: Administration, token: str | Non
             raise NotPermitted(
                 "Two-person control is on: an administrator or compliance officer agrees by their own token, "
                 "in the file that --approver-token-file names.",
-                rule="two-persons",
+                rule="two-person",
             )
         return {}
     master, clock = (
@@ -88,6 +88,6 @@ async def _approver(settings: Settings, office: Administration, token: str | Non
     person = await bearers.operator(f"Bearer {token.strip()}", source="local")
     if not person.roles & _MAY_APPROVE or person.freeze is not None:
         raise NotPermitted(
-            "A new epoch is agreed to by an administrator or a compliance officer.", rule="two-persons"
+            "A new epoch is agreed to by an administrator or a compliance officer.", rule="two-person"
         )
     return {"approved_by": person.person}

@@ -40,7 +40,6 @@ from tests.signing import boot
 pytestmark = pytest.mark.anyio
 
 ACTOR: Actor = local_operator(7)
-BOOT = boot()
 DAY = dt.timedelta(days=1)
 
 
@@ -51,7 +50,8 @@ class Store:
         self.database = database
         self.scene = scene
         self.master = MasterKey(bytes(range(32)))
-        self.registry = SqlRegistry(database=database, boot=BOOT)
+        self.boot = boot()
+        self.registry = SqlRegistry(database=database, boot=self.boot)
         self.pages = self.fresh_pages()
 
     def fresh_pages(self) -> SqlPages:
@@ -111,7 +111,7 @@ class Store:
         return [each for each in found if isinstance(each, dict) and each.get("op") == "held.deleted"]
 
     async def sweep(self) -> int:
-        return await Retention(database=self.database, boot=BOOT).sweep()
+        return await Retention(database=self.database, boot=self.boot).sweep()
 
     async def scope(self) -> str:
         return f"project:{(await self.registry.state()).projects[0].id}"
@@ -124,9 +124,11 @@ async def store(database_url: str, tmp_path: Path) -> AsyncIterator[Store]:
     directory = tmp_path / "scene"
     directory.mkdir()
     opened = Store(database, Scene(directory))
-    await opened.apply()
-    yield opened
-    await database.close()
+    try:
+        await opened.apply()
+        yield opened
+    finally:
+        await database.close()
 
 
 async def test_held_data_older_than_the_interval_is_deleted_and_the_log_says_so(store: Store) -> None:
@@ -281,7 +283,7 @@ async def test_counts_go_with_their_project_and_when_they_are_a_year_old(store: 
             )
         )
 
-    retention = Retention(database=store.database, boot=BOOT)
+    retention = Retention(database=store.database, boot=store.boot)
     await retention.sweep()
     assert await left() == {"new", "of last year"}
     await store.end_project(dt.datetime.now(dt.UTC).date() - DAY)

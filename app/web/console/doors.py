@@ -18,6 +18,7 @@ from app.audit.entries import Value
 from app.errors import BursarError, Misconfigured, NotPermitted, Refusal, Unavailable
 from app.identity.roles import Act, may
 from app.identity.sessions import Session, form_token, is_form_token
+from app.policy.rules import NOT_FROZEN
 from app.web.api.desk import Desk, desk_of
 from app.web.api.sight import Sight
 from app.web.api.visitors import Visitor
@@ -187,7 +188,7 @@ async def _let_in(visit: Visit, page: Page | OpenPage, menu: tuple[Link, ...]) -
         raise NotPermitted("This form is not of your session. Open the page again.", rule="form-token")
     freeze = session.operator.freeze
     if freeze is not None:
-        raise NotPermitted(freeze.says(), rule="not-frozen")
+        raise NotPermitted(freeze.says(), rule=NOT_FROZEN)
     if page.acts and not any(may(session.operator.roles, act) for act in page.acts):
         return _closed(turn)
     return await _shown_again(turn, page)

@@ -12,6 +12,7 @@ from app.identity.callers import Operator
 from app.identity.keys import parse
 from app.identity.passwords import LONGEST, SHORTEST, check_password, hash_password, is_password
 from app.ids import KeyId
+from app.policy.rules import NOT_FROZEN
 from app.web.console.cookies import PATH, give, take_back
 from app.web.console.doors import SIGN_IN, OpenPage, Page, Turn, Visit, note_sign_in, note_who
 
@@ -111,7 +112,7 @@ async def choose_password(visit: Visit) -> Response:
 
 async def _signed_in(visit: Visit, operator: Operator, *, token: KeyId | None) -> Response:
     if operator.freeze is not None:
-        raise NotPermitted(operator.freeze.says(), rule="not-frozen")
+        raise NotPermitted(operator.freeze.says(), rule=NOT_FROZEN)
     # A session begins with a secret of its own, whatever cookie the browser came with.
     secret, session = await visit.desk.sessions.open(operator.person, token=token)
     note_who(visit, session)
