@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from app.audit.calls import Origin
 from app.audit.entries import Receipt
 from app.audit.questions import QuestionKeys
-from app.cache.listings import is_own
 from app.cache.pages import Fresh, HeldPage, SearchState, may_serve
 from app.cache.shelf import Detail, Lacking, Sought
-from app.errors import InvalidParams, RateLimited, Refusal
+from app.errors import RateLimited, Refusal
 from app.identity.callers import Caller
 from app.policy.engine import Allowed, Objection, judge_held
 from app.policy.rules import Reuse
@@ -107,15 +106,8 @@ class Call:
     fetches: int = 0
     spent: Charge = FREE
 
-    @property
-    def points_inside(self) -> bool:
-        """Whether its cursor is one that only Bursar can read."""
-        return is_own(self.request.endpoint, self.query.page.cursor)
-
     def as_asked(self) -> "Call":
-        """The call as its client made it, to be sent as it is; raises InvalidParams where the platform could not read it."""
-        if self.points_inside:
-            raise InvalidParams("Invalid count or cursor", rule="request")
+        """The call as its client made it, to be sent as it is."""
         search = self.search if self.query.page.search_id is not None else None
         return replace(self, sent=self.query, flight=self.key, part=None, is_anew=False, search=search)
 

@@ -148,7 +148,7 @@ class Gateway:
     async def _go_upstream(self, call: Call) -> Landed | NoRoom | PlatformSpent | Superseded:
         """One call to the platform; and another, once, where that one was too late, too wide or of an old search."""
         landed = await self._attempt(call)
-        if isinstance(landed, NoRoom) and call.part is not None and not call.points_inside:
+        if isinstance(landed, NoRoom) and call.part is not None:
             # What is left may hold the page asked for all the same.
             return await self._attempt(call.as_asked())
         again = await self._upstream.another(call, landed) if isinstance(landed, Landed) else None

@@ -16,15 +16,6 @@ from app.provider.answers import Success
 from app.provider.endpoint import BASIC_SCOPE, AnswerForm, CursorKind, Endpoint
 from app.query import ResearchQuery, digest
 
-_OFFSETS = 128
-"""More than the records of a page."""
-_OWN_FIRST = 2**40
-"""Of the part with which a list begins; as milliseconds, a moment of 2004."""
-_OWN_S, _OWN_S_END = 1_000_000_000 * _OFFSETS, 2**32 * _OFFSETS
-"""Seconds since 1970 from 2001 on, times that; as milliseconds, days from 1974 to 1987."""
-_OWN_MS = 1_000_000_000_000 * _OFFSETS
-"""Milliseconds since 1970 from 2001 on, times that; as milliseconds, days after the year 6000."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
@@ -66,13 +57,13 @@ class Cut:
 
 
 def is_listed(endpoint: Endpoint, query: ResearchQuery) -> bool:
-    """Whether answers of `endpoint` can be collected in parts: it goes by an index or a time, or does not page."""
+    """Whether answers of `endpoint` can be collected in parts: it counts records by index, or does not page."""
     return (
         is_reusable(endpoint, query)
         and endpoint.scope == BASIC_SCOPE
         and endpoint.answers is AnswerForm.ENVELOPE
         and not endpoint.fields_in_body
-        and endpoint.cursor in {CursorKind.INDEX, CursorKind.TIME, CursorKind.NONE}
+        and endpoint.cursor in {CursorKind.INDEX, CursorKind.NONE}
     )
 
 
@@ -81,42 +72,10 @@ def full_size(endpoint: Endpoint) -> int | None:
     return None if endpoint.paging is None else endpoint.paging.most
 
 
-def split(endpoint: Endpoint, cursor: int) -> tuple[int, int]:
-    """The cursor with which the part begins that a client's cursor points into, and how many records are before it."""
+def start_of(endpoint: Endpoint, place: int) -> int:
+    """Where the part begins that has this place."""
     size = full_size(endpoint)
-    match endpoint.cursor:
-        case CursorKind.INDEX if size is not None:
-            return cursor - cursor % size, cursor % size
-        case CursorKind.TIME if 0 < cursor - _OWN_FIRST < _OFFSETS:
-            return 0, cursor - _OWN_FIRST
-        case CursorKind.TIME if is_own(endpoint, cursor):
-            return divmod(cursor, _OFFSETS)
-        case CursorKind.TIME:
-            return cursor, 0
-        case _:
-            return 0, 0
-
-
-def is_own(endpoint: Endpoint, cursor: int) -> bool:
-    """Whether a cursor of a list by time is one of Bursar's own, which points between two of the platform's.
-
-    Those are the time at which the part begins, times 128, plus the records before: far from every time in seconds
-    or milliseconds that a video or an account can have, and within the 15 digits that every client keeps.
-    """
-    is_inside = 0 < cursor - _OWN_FIRST < _OFFSETS or _OWN_S <= cursor < _OWN_S_END or cursor >= _OWN_MS
-    return endpoint.cursor is CursorKind.TIME and is_inside
-
-
-def can_be_split(endpoint: Endpoint, cursor: int) -> bool:
-    """Whether cursors into the part that begins with this one can be told from the platform's."""
-    if endpoint.cursor is not CursorKind.TIME or cursor == 0 or is_own(endpoint, cursor):
-        return True
-    return 1_000_000_000 <= cursor < 2**32 or 1_000_000_000_000 <= cursor < 2**43
-
-
-def _own(start: int, offset: int) -> int:
-    """The cursor that points behind so many records of the part."""
-    return start * _OFFSETS + offset if start else _OWN_FIRST + offset
+    return 0 if size is None else place - place % size
 
 
 def listing_key(query: ResearchQuery, scope: str) -> bytes:
@@ -259,22 +218,16 @@ def has_place(part: Part, endpoint: Endpoint, query: ResearchQuery) -> bool:
     Behind the last record the platform answers some cursors and refuses others, so only it can say.
     """
     place = query.page.cursor
-    offset = split(endpoint, place)[1]
-    if part.size is None or offset == 0:
+    if part.size is None or place == part.start:
         return True
-    if endpoint.cursor is CursorKind.TIME:
-        return offset < len(part.items(endpoint))
     if not part.is_regular:
         return place < part.next_start
     return part.has_more or place < part.start + len(part.items(endpoint))
 
 
-def ends_within(part: Part, endpoint: Endpoint, query: ResearchQuery) -> bool:
-    """Whether the page that `query` asks for needs nothing behind this part.
-
-    A page of a list by time ends with its part: nobody can count on to the next, as every client has to follow.
-    """
-    if part.size is None or endpoint.cursor is CursorKind.TIME or not part.has_more or not part.is_regular:
+def ends_within(part: Part, query: ResearchQuery) -> bool:
+    """Whether the page that `query` asks for needs nothing behind this part."""
+    if part.size is None or not part.has_more or not part.is_regular:
         return True
     return query.page.cursor + (query.page.size or 0) <= part.start + part.size
 
@@ -284,8 +237,6 @@ def cut(endpoint: Endpoint, query: ResearchQuery, parts: Sequence[Part]) -> Cut:
     first, last = parts[0], parts[-1]
     if first.size is None:
         return _whole(endpoint, query, first)
-    if endpoint.cursor is CursorKind.TIME:
-        return _cut_in_time(endpoint, query, first)
     begin, end = query.page.cursor, query.page.cursor + (query.page.size or 0)
     items: list[object] = []
     for part in parts:
@@ -302,17 +253,6 @@ def cut(endpoint: Endpoint, query: ResearchQuery, parts: Sequence[Part]) -> Cut:
     data = {**first.data, endpoint.list_key or "": items, "cursor": cursor, "has_more": has_more}
     if endpoint.has_search_id and (has_more or "search_id" in last.data):
         data["search_id"] = first.listing
-    return Cut(exact_json.dumps(data), len(items))
-
-
-def _cut_in_time(endpoint: Endpoint, query: ResearchQuery, part: Part) -> Cut:
-    begin = split(endpoint, query.page.cursor)[1]
-    held, names = part.items(endpoint), _not_asked(endpoint, query, part)
-    end = begin + (query.page.size or 0)
-    has_more = end < len(held) or part.has_more
-    onward = _own(part.start, end) if end < len(held) else part.next_start
-    items = [_projected(item, names) for item in held[begin:end] if item is not None]
-    data = {**part.data, endpoint.list_key or "": items, "cursor": onward, "has_more": has_more}
     return Cut(exact_json.dumps(data), len(items))
 
 

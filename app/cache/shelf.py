@@ -11,7 +11,6 @@ from app.cache.listings import (
     Part,
     as_page,
     as_part,
-    can_be_split,
     contained_parts,
     cut,
     ends_within,
@@ -22,7 +21,7 @@ from app.cache.listings import (
     is_listed,
     listing_key,
     part_key,
-    split,
+    start_of,
 )
 from app.cache.pages import HeldPage, Pages, SearchState, is_reusable
 from app.ids import new_search_id
@@ -124,8 +123,7 @@ class Shelf:
         if not is_reusable(sought.endpoint, sought.query):
             return Apart()
         found: Ready | Lacking | Apart = Apart()
-        can_be_cut = can_be_split(sought.endpoint, sought.query.page.cursor)
-        if can_be_cut and self.takes(sought.endpoint, sought.query):
+        if self.takes(sought.endpoint, sought.query):
             found = await self._in_listing(sought, is_look=is_look)
         if isinstance(found, Ready):
             return found
@@ -135,7 +133,7 @@ class Shelf:
     async def _in_listing(self, sought: Sought, *, is_look: bool) -> Ready | Lacking | Apart:
         listing = await self._listing(sought, is_look=is_look)
         if listing is None:
-            start, _ = split(sought.endpoint, sought.query.page.cursor)
+            start = start_of(sought.endpoint, sought.query.page.cursor)
             return Lacking(listing=None, start=start, fields=frozenset(sought.query.fields))
         page = self._pages.at_hand(cut_key(sought, listing), sought.scope)
         if page is not None and sought.may_use(page):
@@ -283,7 +281,7 @@ class Shelf:
         self, sought: Sought, listing: str, new: Part | None, *, is_look: bool = False
     ) -> list[Part] | Lacking | Apart:
         """The parts that the asked page lies in."""
-        start, _ = split(sought.endpoint, sought.query.page.cursor)
+        start = start_of(sought.endpoint, sought.query.page.cursor)
         parts: list[Part] = []
         while True:
             part = new if new is not None and new.start == start else None
@@ -300,7 +298,7 @@ class Shelf:
             if not parts and not has_place(part, sought.endpoint, sought.query):
                 return Apart()
             parts.append(part)
-            if ends_within(part, sought.endpoint, sought.query):
+            if ends_within(part, sought.query):
                 return parts
             start += part.size or 1
 

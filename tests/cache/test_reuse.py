@@ -267,33 +267,3 @@ async def test_a_contained_search_that_is_asked_for_more_fields_midway_has_to_be
     assert cost(refused) == (0, 0)
     answer, data = await ask(library, fields="view_count", start_date="20261003", max_count=10)
     assert answer.how == "miss"
-
-
-async def test_a_list_by_time_is_cut_too_and_goes_on_by_cursors_of_bursars_own(library: Library) -> None:
-    data, accounts = library.platform.state.dataset, library.platform.state.accounts
-    followed = next(number for number in data.authors if 150 < len(accounts.followers(number)) < 700)
-    asked: dict[str, Any] = {"username": username(followed), "max_count": 100}
-    first = (await library.platform.ask("user/followers", (), asked)).json()["data"]
-    found, small = list[Any](), {**asked, "max_count": 20}
-    for _ in range(5):
-        answer = await library.ask("ada", "user/followers", (), small)
-        assert isinstance(answer, Delivered)
-        given = json.loads(answer.data)
-        found += given["user_followers"]
-        assert 0 <= given["cursor"] < 10**15
-        small["cursor"] = given["cursor"]
-    assert (found, given["cursor"]) == (first["user_followers"], first["cursor"])
-    assert library.platform.requests() == 1
-
-
-async def test_a_cursor_of_bursars_own_is_never_sent_to_the_platform(tmp_path: Path) -> None:
-    platform = Platform(videos=40_000)
-    async with opened_library(
-        tmp_path, projects=PEOPLE, platform=platform, reuse_without="full-pages"
-    ) as library:
-        for cursor in (2**40 + 20, 1_780_000_000 * 128 + 20, 1_780_000_000_000 * 128 + 20):
-            asked = {"username": username(platform.state.dataset.authors[0]), "cursor": cursor}
-            refused = await library.ask("ada", "user/followers", (), asked)
-            assert isinstance(refused, TurnedDown)
-            assert cost(refused) == (0, 0)
-        assert platform.sent == []
