@@ -171,15 +171,13 @@ def _content(turn: Turn, now: dict[str, Any]) -> dict[str, Any]:
     known = {each["email"]: each for each in now.get("members", ())}
     addresses = [each.strip().lower() for each in given.get("members").replace(",", "\n").split("\n")]
     members = [known.get(each, {"email": each}) for each in dict.fromkeys(addresses) if each]
-    allow = dict(now.get("allow", {}))
-    if given.get("all_endpoints") == "yes":
-        allow.pop("endpoints", None)
-    else:
-        allow["endpoints"] = list(given.many("endpoint"))
-        if not allow["endpoints"]:
-            raise InvalidParams(
-                "Choose the endpoints that the approval covers, or all of them.", rule="request"
-            )
+    takes_all, chosen = given.get("all_endpoints") == "yes", list(given.many("endpoint"))
+    if takes_all is bool(chosen):
+        # Neither says what is approved, nor do both at once: then the wider one must not win unseen.
+        raise InvalidParams("Tick the endpoints that the approval covers, or all of them.", rule="request")
+    allow = {name: value for name, value in now.get("allow", {}).items() if name != "endpoints"}
+    if chosen:
+        allow["endpoints"] = chosen
     return {
         **now,
         "credential": given.text("credential", "The credential", most=100),

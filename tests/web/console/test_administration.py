@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from typing import Any
 
 import pytest
 
@@ -84,6 +85,30 @@ async def test_from_nothing_to_a_working_key(fresh_house: House, browser: Opened
     assert api_key not in (await it.get("/keys")).text
     code = await it.send(f"/people/{person_id(await fresh_house.office.state(), 'eve')}/code")
     assert "console/password#" in code.text
+
+
+@pytest.mark.parametrize(
+    "ticked", [{}, {"all_endpoints": "yes", "endpoint": ["user/info"]}], ids=["nothing", "all and one"]
+)
+async def test_a_project_is_never_given_more_endpoints_than_somebody_chose(
+    fresh_house: House, browser: Opened, ticked: dict[str, Any]
+) -> None:
+    it = await signed_in(browser, fresh_house, "it")
+    form = (await it.get("/new-project")).text
+    assert re.search(r'name="all_endpoints"[^>]* checked', form) is None
+    refused = await it.send(
+        "/new-project",
+        name="migration",
+        credential="main",
+        reference="R-2026-077",
+        **{"from": "2026-01-01", "until": "2036-01-01"},
+        members="bob@example.edu",
+        cache_scope="project",
+        **ticked,
+    )
+    assert refused.status_code == 400
+    assert "Tick the endpoints that the approval covers, or all of them." in refused.text
+    assert (await fresh_house.office.state()).project("migration") is None
 
 
 async def test_changing_a_project_keeps_its_limits_and_days(fresh_house: House, browser: Opened) -> None:
