@@ -127,8 +127,7 @@ class Gateway:
 
     async def _reuse_or_fetch(self, call: Call) -> Answer | Superseded:
         match await self._shelf.find(sought_by(call, self._clock.now())):
-            case Ready(page=page, detail=detail):
-                reusing = self._reusing(call, page)
+            case Ready(page=page, detail=detail) if (reusing := self._reusing(call, page)) is not None:
                 with await self._enter(reusing, amounts_at_door(delivered=page.records)) as hold:
                     return await self._deliver(reusing, page, hold, how="hit", detail=detail)
             case Lacking() as lacking:
@@ -140,7 +139,7 @@ class Gateway:
                 return _warned(
                     await self._fetch_together(await self._upstream.prepare(call, lacking)), call.permit
                 )
-            case Apart():
+            case Apart() | Ready():
                 return _warned(await self._fetch_together(call.as_asked()), call.permit)
             case never:
                 assert_never(never)
@@ -275,11 +274,11 @@ class Gateway:
         sought = sought_by(call, self._clock.now())
         return await self._shelf.contain(sought, credential=call.caller.credential, now_us=self._now_us())
 
-    def _reusing(self, call: Call, page: HeldPage) -> Call:
-        """The call as the held page answers it, with what the rules on held data say beside."""
+    def _reusing(self, call: Call, page: HeldPage) -> Call | None:
+        """The call as the held page answers it; None where a rule forbids by now that this page is served."""
         reuse = Reuse(caller=call.caller, age_s=page.age_s(self._now_us()), now=self._clock.now())
         verdict = judge_held(reuse)
-        return call if isinstance(verdict, Refused) else replace(call, permit=call.permit.but(verdict))
+        return None if isinstance(verdict, Refused) else replace(call, permit=call.permit.but(verdict))
 
     async def _fetch_together(self, call: Call) -> Answer | Superseded:
         """The answer of one call upstream, shared with whoever asks the same while it is under way."""

@@ -120,6 +120,10 @@ class Boot:
             self._trusted = signed.note
             self.see(signed)
 
+    def attempt(self, entry: EntryId, next_rseq: int, signed: Kept) -> None:
+        """What is about to be committed, told by its first entry."""
+        self._attempt = _Attempt(entry, next_rseq, signed)
+
     def settle(self, conn: Connection) -> None:
         """Find out whether what was attempted last is committed; under the lock of the head, so that it is decided."""
         attempt = self._attempt
@@ -231,7 +235,7 @@ class LockedHead:
         self._signed = self._sign()
         entry = self.first_staged
         if entry is not None:
-            self.boot._attempt = _Attempt(entry, self._next_rseq, self._signed)  # noqa: SLF001
+            self.boot.attempt(entry, self._next_rseq, self._signed)
         moved = _MOVE_HEAD.run(
             self.conn,
             {
