@@ -3,6 +3,7 @@
 `docs/audit-format.md` describes the whole for readers; `app.audit.offline` reads it, sharing nothing with this.
 """
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,7 +55,7 @@ def columns_line(row: Row) -> bytes:
         if columns.facts is None
         else {name: fact for name, fact in zip(FACT_NAMES, columns.facts, strict=True) if fact is not None}
     )
-    said = {
+    said: dict[str, object] = {
         "ix": row.ix,
         "id": columns.id,
         "type": columns.type,
@@ -63,6 +64,11 @@ def columns_line(row: Row) -> bytes:
         "facts": facts,
         "about": columns.tags,
     }
+    question, tags = columns.beside
+    if question is not None:
+        said["question"] = base64.b64encode(question).decode()
+    if tags:
+        said["about_more"] = tags
     return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 

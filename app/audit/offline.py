@@ -32,7 +32,7 @@ CHECKS: Final = {
     "signature": "the checkpoint, and every other note, is signed by the log's key",
     "order": "entries are numbered from 0 without gaps, and none is beyond the checkpoint",
     "leaf": "an entry's bytes hash to its leaf hash, and are the one spelling of what they say",
-    "columns": "id, type, time, search columns and tags of an entry are those that its bytes say",
+    "columns": "id, type, time, search columns and tags of an entry, and its long question, are those that its bytes say",
     "unique": "no id occurs twice",
     "tree": "the leaf hashes make the signed root, and every subtree that is kept",
     "sequence": "each process numbered its entries without gaps",
@@ -578,24 +578,24 @@ class Report:
 
 
 class Beside(NamedTuple):
-    """What did not fit into an entry: a digest of the sealed question (nonce and ciphertext), and further tags."""
+    """What did not fit into an entry: the sealed question (nonce and ciphertext), and further tags."""
 
-    question: str | None
-    tags: tuple[object, ...]
+    question: bytes | None = None
+    tags: tuple[object, ...] = ()
+
+
+_NOTHING_BESIDE: Final = Beside()
 
 
 class Columns(NamedTuple):
-    """What stands beside an entry to find it by; `facts` is None where that row is missing.
-
-    `beside` is None where nobody looked, as in an export.
-    """
+    """What stands beside an entry to find it by; `facts` is None where that row is missing."""
 
     id: object
     type: object
     ts_us: object
     facts: Facts | None
     tags: tuple[object, ...]
-    beside: Beside | None = None
+    beside: Beside = _NOTHING_BESIDE
 
 
 class Row(NamedTuple):
@@ -763,7 +763,9 @@ class Verification:
         elif index >= self.report.min_index:
             self.report.add("pruned", index, "the entry has no content, and nothing says that it was pruned")
             self._holes.add(index, index + 1)
-        elif row.columns is not None and (row.columns.facts is not None or row.columns.tags):
+        elif row.columns is not None and (
+            row.columns.facts is not None or row.columns.tags or row.columns.beside != _NOTHING_BESIDE
+        ):
             self.report.add("pruned", index, "search columns of an entry whose content was pruned are left")
 
     def _read(self, index: int, leaf: bytes) -> dict[str, Any] | None:
@@ -880,13 +882,14 @@ class Verification:
             self.report.add("columns", index, f"the column {', '.join(names)} is another than the entry says")
         if columns.tags != tags_of(entry):
             self.report.add("columns", index, "the entry's tags are others than it says")
-        if columns.beside is not None and columns.beside != Beside(None, ()):
+        if columns.beside != _NOTHING_BESIDE:
             self._check_beside(index, entry, columns.beside)
-        elif columns.beside is not None and ("about_more" in entry or "sha256" in _object(entry, "sealed")):
+        elif "about_more" in entry or "sha256" in _object(entry, "sealed"):
             self.report.add("columns", index, "what was kept beside the entry is missing", shows=GAP)
 
     def _check_beside(self, index: int, entry: Mapping[str, Any], beside: Beside) -> None:
-        if beside.question != _object(entry, "sealed").get("sha256"):
+        question = None if beside.question is None else _sha256(beside.question).hexdigest()
+        if question != _object(entry, "sealed").get("sha256"):
             self.report.add(
                 "columns", index, "the question kept beside the entry is not the one that it names"
             )
@@ -1877,14 +1880,15 @@ def _read_columns(line: bytes) -> tuple[int, tuple[Columns, object]] | None:
     """Index, columns and leaf hash that one line of `columns.jsonl` spells; None where it is no such line."""
     try:
         said = json.loads(line)
-        facts, about = said["facts"], said["about"]
-        is_one = type(said["ix"]) is int and len(said) == len(_COLUMN_NAMES) and isinstance(about, list)
+        facts, about, question = said["facts"], said["about"], said.get("question")
+        is_one = type(said["ix"]) is int and said.keys() <= _COLUMN_NAMES and isinstance(about, list)
         found = Columns(
             said["id"],
             said["type"],
             said["ts_us"],
             None if facts is None else tuple(map(facts.get, FACTS)),
             tuple(about),
+            Beside(None if question is None else _from_base64(question), tuple(said.get("about_more", ()))),
         )
         if not is_one or not _FACT_NAMES.issuperset(facts or ()):
             return None
@@ -1893,7 +1897,9 @@ def _read_columns(line: bytes) -> tuple[int, tuple[Columns, object]] | None:
         return None
 
 
-_COLUMN_NAMES: Final = ("ix", "id", "type", "ts_us", "leaf_hash", "facts", "about")
+_COLUMN_NAMES: Final = frozenset(
+    ("ix", "id", "type", "ts_us", "leaf_hash", "facts", "about", "question", "about_more")
+)
 _FACT_NAMES: Final = frozenset(FACTS)
 _NOT_LISTED: Final = frozenset({"export.json", "export.note"})
 

@@ -3,7 +3,6 @@
 On SQLite texts are read as bytes, since a changed byte may leave something that is no text.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,14 +108,14 @@ def _joined(
 ) -> tuple[list[Row], list[int]]:
     facts: dict[int, Facts] = {row[0]: tuple(map(_text, row[1:])) for row in facts_rows}
     tags, more = _by_index(tag_rows), _by_index(more_rows)
-    digests = {ix: hashlib.sha256(bytes(nonce) + bytes(ct)).hexdigest() for ix, nonce, ct in questions}
+    sealed = {ix: bytes(nonce) + bytes(ct) for ix, nonce, ct in questions}
     rows = []
     for index, entry_id, kind, ts_us, leaf, leaf_hash in entries:
-        beside = Beside(digests.pop(index, None), tuple(more.pop(index, ())))
+        beside = Beside(sealed.pop(index, None), tuple(more.pop(index, ())))
         about = tuple(sorted(tags.pop(index, ())))
         columns = Columns(_text(entry_id), _text(kind), ts_us, facts.pop(index, None), about, beside)
         rows.append(Row(index, bytes(leaf or b""), bytes(leaf_hash or b""), columns))
-    return rows, [*facts, *tags, *more, *digests]
+    return rows, [*facts, *tags, *more, *sealed]
 
 
 def _by_index(rows: Sequence[Any]) -> dict[int, list[str]]:

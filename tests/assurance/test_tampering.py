@@ -14,9 +14,8 @@ from app.administration.key_files import read_log_key
 from app.audit.canonical import encode
 from app.audit.notes import Checkpoint, Signer
 from app.audit.offline import (
-    Checkpoint as Signed,
-)
-from app.audit.offline import (
+    FACTS,
+    Beside,
     Evidence,
     Head,
     Held,
@@ -27,6 +26,9 @@ from app.audit.offline import (
     Vkey,
     read_checkpoint,
     read_entry,
+)
+from app.audit.offline import (
+    Checkpoint as Signed,
 )
 from app.storage.auditing import verify_stored
 from app.storage.engines import open_database
@@ -45,6 +47,20 @@ class Written:
     path: Path
 
 
+LONG_QUESTION = video_query(
+    query={
+        "and": [
+            {
+                "field_name": "username",
+                "operation": "IN",
+                "field_values": [f"a_name_that_takes_its_room_{number:04}" for number in range(300)],
+            }
+        ]
+    }
+)
+"""Too long for its entry, and about more accounts than find room there: both are kept beside it."""
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Written]:
     home = tmp_path_factory.mktemp("tampered")
@@ -53,7 +69,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Written]:
         installation.start()
         key = installation.key()
         headers = {"Authorization": f"Bearer {key['api_key']}", "Content-Type": "application/json"}
-        for body in (video_query(max_count=10), video_query(max_count=10), b"{}", b"\0"):
+        for body in (video_query(max_count=10), video_query(max_count=10), LONG_QUESTION, b"{}", b"\0"):
             call(installation.port, "POST", VIDEO_QUERY, body=body, headers=headers)
         call(installation.port, "GET", "/api/v1/me")
         asyncio.run(ask_all(installation.base_url, key["api_key"], lookups(0, 20), in_flight=4))
@@ -75,6 +91,8 @@ def test_a_log_of_real_requests_verifies(written: Written) -> None:
     assert {"intent", "outcome", "decision", "auth", "admin", "audit_read"} <= set(report.entries)
     assert report.counted["calls"] > 20
     assert report.counted["grants_without_known_limit"] == 0
+    (long_one,) = long_ones(written)
+    assert long_one < 64
 
 
 # --- T11: one changed byte --------------------------------------------------------------------------------
@@ -116,17 +134,26 @@ def changed_rows(row: Row, random: Random) -> Iterator[Row]:
         for each in changed_values(tag, random):
             tags = (*columns.tags[:place], each, *columns.tags[place + 1 :])
             yield row._replace(columns=columns._replace(tags=tags))
+    question, more = columns.beside
+    for each in changed_values(question, random):
+        yield row._replace(columns=columns._replace(beside=Beside(each, more)))
+    for place, tag in enumerate(more):
+        for each in changed_values(tag, random):
+            tags = (*more[:place], each, *more[place + 1 :])
+            yield row._replace(columns=columns._replace(beside=Beside(question, tags)))
     yield row._replace(columns=columns._replace(facts=None))
     yield row._replace(columns=columns._replace(tags=(*columns.tags, "more")))
 
 
-def name_the_row_in_which_a_byte_is_changed(written: Written, *, rows: int, seed: str) -> int:
+def name_the_row_in_which_a_byte_is_changed(
+    written: Written, *, rows: int, seed: str, also: Sequence[int] = ()
+) -> int:
     """How many changes were tried, in the log's first entries, which are of every kind."""
     random = Random(seed)
     log = written.log.having(written.log.rows[:64], Head(signed_as(written, written.log.rows[:64])))
     assert log.verified().finding is None
     indexes, tried = {row.ix for row in log.rows}, 0
-    for index in random.sample(sorted(indexes), rows):
+    for index in sorted({*random.sample(sorted(indexes), rows), *also}):
         row = log.rows[index]
         for changed in changed_rows(row, random):
             if changed.ix != index and changed.ix in indexes:
@@ -139,6 +166,11 @@ def name_the_row_in_which_a_byte_is_changed(written: Written, *, rows: int, seed
     return tried
 
 
+def long_ones(written: Written) -> list[int]:
+    """The entries beside which something is kept."""
+    return [row.ix for row in written.log.rows if row.columns is not None and row.columns.beside != Beside()]
+
+
 def test_the_row_in_which_any_byte_is_changed_is_named(written: Written) -> None:
     assert name_the_row_in_which_a_byte_is_changed(written, rows=1, seed="short") > 300
 
@@ -146,7 +178,7 @@ def test_the_row_in_which_any_byte_is_changed_is_named(written: Written) -> None
 @pytest.mark.long
 @pytest.mark.timeout(7200)
 def test_each_of_fifty_rows_in_which_any_byte_is_changed_is_named(written: Written) -> None:
-    tried = name_the_row_in_which_a_byte_is_changed(written, rows=50, seed="long")
+    tried = name_the_row_in_which_a_byte_is_changed(written, rows=50, seed="long", also=long_ones(written))
     print(f"{tried} changed bytes, each found and its row named")
     assert tried > 20_000
 
@@ -296,7 +328,10 @@ def test_what_is_changed_in_the_file_of_the_database_is_named_by_the_command(
     random = Random("file")
     columns = {
         "entry": ("id", "type", "ts_us", "leaf", "leaf_hash"),
-        "entry_fact": ("person", "op", "rule", "requests"),
+        "entry_fact": FACTS,
+        "entry_about": ("tag",),
+        "entry_about_more": ("tag",),
+        "sealed_question": ("nonce", "ct"),
     }
     for source, names in columns.items():
         for name in names:
@@ -324,11 +359,13 @@ def change_one(source: Path, target: Path, table: str, column: str, random: Rand
             new.execute(f"DROP TRIGGER {trigger}")
         found = new.execute(f"SELECT ix, {column} FROM {table} WHERE {column} IS NOT NULL").fetchall()
         index, value = random.choice(found)
-        changed = random.choice(list(changed_values(value, random)))
+        changed, new_value = random.choice(list(changed_values(value, random))), "?"
         if isinstance(value, str):
             data = bytearray(value.encode())
             data[random.randrange(len(data))] ^= 0x80  # no text any more
-            new.execute(f"UPDATE {table} SET {column} = CAST(? AS TEXT) WHERE ix = ?", (bytes(data), index))
-        else:
-            new.execute(f"UPDATE {table} SET {column} = ? WHERE ix = ?", (changed, index))
+            changed, new_value = bytes(data), "CAST(? AS TEXT)"
+        new.execute(
+            f"UPDATE {table} SET {column} = {new_value} WHERE ix = ? AND {column} = ?",
+            (changed, index, value),
+        )
     return int(index)

@@ -1,5 +1,6 @@
 """The stored log before the verifier, on both databases, changed by whoever owns the tables."""
 
+import hashlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.anyio
 ORIGIN = "example.edu/bursar/1"
 KEY = Vkey(ORIGIN, SIGNER.verifier(ORIGIN).public)
 TAGS = ("x", "y")
+NONCE, CIPHERTEXT = b"n" * 12, b"ciphertext"
 SIZE = 600
 
 
@@ -37,11 +39,12 @@ async def database(database_url: str) -> AsyncIterator[Database]:
             fields={
                 "actor": {"kind": "key", "principal": f"p{number}", "project": "j"},
                 "op": "user/info",
+                "sealed": {"kid": "k", "sha256": hashlib.sha256(NONCE + CIPHERTEXT).hexdigest()},
                 "about": ["t1", "t2"],
                 "about_more": {"count": 2, "sha256": digest_of(TAGS)},
                 "quota": {"charged": {}},
             },
-            kept=KeptQuestion(nonce=b"", ct=b"", tags=TAGS),
+            kept=KeptQuestion(nonce=NONCE, ct=CIPHERTEXT, tags=TAGS),
         )
         for number in range(SIZE)
     ]
@@ -59,7 +62,7 @@ def disarmed(conn: Connection) -> None:
         for (name,) in conn.exec_driver_sql("SELECT name FROM sqlite_master WHERE type='trigger'").all():
             conn.exec_driver_sql(f"DROP TRIGGER {name}")
     else:
-        for name in ("entry", "entry_fact", "entry_about", "entry_about_more"):
+        for name in ("entry", "entry_fact", "entry_about", "entry_about_more", "sealed_question"):
             conn.exec_driver_sql(f"ALTER TABLE {name} DISABLE TRIGGER USER")
 
 
@@ -82,6 +85,11 @@ CHANGES = [
     ("UPDATE entry_about SET tag = 't3' WHERE ix = 300 AND tag = 't1'", {("columns", 300)}),
     ("DELETE FROM entry_about_more WHERE ix = 300", {("columns", 300)}),
     ("UPDATE entry_about_more SET tag = 'z' WHERE ix = 300 AND tag = 'x'", {("columns", 300)}),
+    ("UPDATE entry_about_more SET ix = 700 WHERE ix = 300", {("columns", 300), ("columns", 700)}),
+    ("DELETE FROM sealed_question WHERE ix = 300", {("columns", 300)}),
+    ("UPDATE sealed_question SET nonce = :bytes WHERE ix = 300", {("columns", 300)}),
+    ("UPDATE sealed_question SET ct = :nothing WHERE ix = 300", {("columns", 300)}),
+    ("UPDATE sealed_question SET ix = 700 WHERE ix = 300", {("columns", 300), ("columns", 700)}),
     ("UPDATE tree_node SET hash = :bytes WHERE ix = 1", {("tree", None)}),
     ("DELETE FROM tree_node WHERE ix = 1", {("tree", None)}),
     ("UPDATE head SET min_index = 5", {("pruned", None)}),

@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import hashlib
 import json
 import shutil
 import subprocess
@@ -16,9 +17,10 @@ import sqlalchemy as sa
 from app.administration.changes import local_operator
 from app.administration.upkeep import propose_pruning
 from app.audit import offline
-from app.audit.entries import Draft
+from app.audit.entries import Draft, KeptQuestion, Value
 from app.audit.filters import Filter
 from app.audit.offline import Report, verify_export
+from app.audit.questions import digest_of
 from app.errors import Conflict, InvalidParams
 from app.ids import new_object_id
 from app.storage.engines import Database, open_database
@@ -39,6 +41,14 @@ PERSONS = 7 * 14
 VKEY = offline.Vkey.parse(SIGNER.verifier(ORIGIN).vkey)
 
 
+KEPT = KeptQuestion(nonce=b"n" * 12, ct=b"ciphertext", tags=("more1", "more2"))
+LONG: dict[str, Value] = {
+    "sealed": {"kid": "k", "sha256": hashlib.sha256(KEPT.nonce + KEPT.ct).hexdigest()},
+    "about_more": {"count": 2, "sha256": digest_of(KEPT.tags)},
+}
+"""Fields of an entry whose question is kept beside it."""
+
+
 def drafts(count: int) -> list[Draft]:
     return [
         Draft(
@@ -50,7 +60,9 @@ def drafts(count: int) -> list[Draft]:
                 "upstream": {"log_id": f"2026{number:016d}"},
                 "about": [f"tag{number % 5}"],
                 "text": "é\u202e\x1b\x00\r\n\u2028\x7f",
+                **(LONG if number % 50 == 0 else {}),
             },
+            kept=KEPT if number % 50 == 0 else None,
         )
         for number in range(count)
     ]
@@ -248,11 +260,17 @@ async def test_rows_of_an_export_are_named(database: Database, tmp_path: Path) -
     for changed in (
         lines[300].replace(b'"p0"', b'"p1"'),
         lines[300].replace(b'"tag', b'"tog'),
+        lines[300].replace(b'"more1"', b'"more3"'),
+        lines[300].replace(b'"question":"b', b'"question":"c'),
+        lines[300].replace(b'"question":"b', b'"question":"-'),
+        lines[300].replace(b'"question":', b'"answer":'),
+        lines[300].split(b',"question"')[0] + b"}\n",
         lines[300].replace(b"decision", b"decisiom"),
         b"{}\n",
         lines[300][:-40] + b"\n",
         b"",
     ):
+        assert changed != lines[300]
         columns.write_bytes(b"".join([*lines[:300], changed, *lines[301:]]))
         found = problems(verify_export(tmp_path / "out", keys=[VKEY]))
         assert found == {("files", None), ("columns", 300)}, changed
