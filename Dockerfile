@@ -7,8 +7,10 @@ FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 RUN python -m venv --without-pip /opt/bursar
-COPY requirements.lock ./
-RUN pip --python /opt/bursar/bin/python install --no-compile --no-deps --require-hashes -r requirements.lock
+# With requirements-traces.lock the image can send OpenTelemetry spans.
+ARG LOCK=requirements.lock
+COPY requirements.lock requirements-traces.lock ./
+RUN pip --python /opt/bursar/bin/python install --no-compile --no-deps --require-hashes -r ${LOCK}
 COPY deploy/build.lock deploy/build.lock
 RUN pip install --no-deps --require-hashes -r deploy/build.lock
 COPY pyproject.toml README.md LICENSE ./

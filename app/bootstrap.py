@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from app import RELEASE
@@ -47,11 +48,13 @@ from app.storage.seals import SqlSeals
 from app.storage.sharing import REDIS_AWAY, Sharing, is_there, sharing
 from app.storage.vault import SqlVault
 from app.storage.watching import Watch
+from app.tracing import Tracing
 from app.upstream.addresses import find_loops
 from app.upstream.channels import open_channels
 from app.upstream.http import HttpPlatform, Timeouts
 from app.upstream.watched import WatchedPlatform
 
+_Port = TypeVar("_Port")
 _RATE_KEPT_S = 60.0
 _READ_WITHIN_S = 4.0
 """Below the five seconds within which the log must be written."""
@@ -86,6 +89,8 @@ class Installation:
     notifier: Notifier
     watch: Watch
     anchorer: Anchorer
+    tracing: Tracing | None
+    """Where spans go; None: nowhere, and none is made."""
 
 
 def new_boot(signer: Signer) -> Boot:
@@ -151,6 +156,8 @@ async def _checked(settings: Settings, *, processes: int) -> AsyncIterator[Insta
             yield installation
         finally:
             await installation.platform.close()
+            if installation.tracing is not None:
+                await installation.tracing.close()
     finally:
         await database.close()
 
@@ -254,26 +261,30 @@ def _compose(
         read_timeout_s=_timeouts(settings).read_for,
         accept_url=settings.public_url,
     )
-    gateway = Gateway(
-        bearers=bearers,
-        directory=directory,
+    tracing = _tracing(settings, boot)
+    upstream = Upstream(
         pages=pages,
         shelf=shelf,
+        fields=SqlProvenFields(prompt, clock),
         books=books,
-        limits=SqlLimits(prompt, clock),
-        windows=shared.windows,
-        upstream=Upstream(
-            pages=pages,
-            shelf=shelf,
-            fields=SqlProvenFields(prompt, clock),
-            books=books,
-            pacer=_pacer(settings, vault, clock, shared),
-            platform=watched,
-            scribe=scribe,
-            clock=clock,
-            bounds=bounds,
+        pacer=_traced(tracing, _pacer(settings, vault, clock, shared), turn="turn"),
+        platform=_traced(tracing, watched, fetch="platform"),
+        scribe=scribe,
+        clock=clock,
+        bounds=bounds,
+    )
+    gateway = Gateway(
+        bearers=_traced(tracing, bearers, caller="identify", exchange="identify"),
+        directory=directory,
+        pages=pages,
+        shelf=_traced(tracing, shelf, find="reuse", contain="reuse wider"),
+        books=_traced(tracing, books, note="record", turn_away="record", serve="record"),
+        limits=_traced(tracing, SqlLimits(prompt, clock), held_to="limits"),
+        windows=_traced(tracing, shared.windows, take="short limits"),
+        upstream=_traced(
+            tracing, upstream, prepare="prepare", reserve="reserve", dispatch="fetch", record="record"
         ),
-        seals=seals,
+        seals=_traced(tracing, seals, keys_for="seal"),
         scribe=scribe,
         clock=clock,
         bounds=bounds,
@@ -315,7 +326,19 @@ def _compose(
             directory=settings.anchor_dir,
             tells=bool(channels),
         ),
+        tracing=tracing,
     )
+
+
+def _tracing(settings: Settings, boot: Boot) -> Tracing | None:
+    if settings.traces_url is None:
+        return None
+    return Tracing(settings.traces_url, share=settings.traces_share, release=RELEASE, instance=boot.id)
+
+
+def _traced(tracing: Tracing | None, port: _Port, **steps: str) -> _Port:
+    """The port, with a span around the methods that have a step's name; the port itself where nobody looks."""
+    return port if tracing is None else tracing.around(port, steps)
 
 
 def _steps_left_out(settings: Settings) -> frozenset[Step]:

@@ -1,10 +1,11 @@
-"""Log lines on standard error: one line an event, without values of variables."""
+"""Log lines on standard error: one form for all, Bursar's and its libraries', without values of variables."""
 
 import logging
 import sys
 from typing import Literal
 
 import structlog
+from opentelemetry import trace
 
 
 def configure_logs(form: Literal["console", "json"]) -> None:
@@ -20,15 +21,31 @@ def configure_logs(form: Literal["console", "json"]) -> None:
         renderer = structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
-    processors: list[structlog.types.Processor] = [
+    common: list[structlog.types.Processor] = [
+        _add_trace,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if form == "json":
-        processors.append(structlog.processors.format_exc_info)
+        common.append(structlog.processors.format_exc_info)
     structlog.configure(
-        processors=[*processors, renderer],
+        processors=[*common, renderer],
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *common],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+
+
+def _add_trace(_logger: object, _name: str, line: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Name the trace in which the line was written, where there is one."""
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        line["trace"] = f"{context.trace_id:032x}"
+    return line

@@ -167,6 +167,15 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field(
         default="console", description="Form of the log lines on standard error."
     )
+    traces_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="Where OpenTelemetry spans of each request's steps are sent, OTLP over HTTP: "
+        "`http://collector:4318/v1/traces`. Needs the packages of requirements-traces.lock.",
+    )
+    traces_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=1.0, description="Share of the requests whose spans are sent."
+    )
     refusal_delay: bool = Field(
         default=True,
         description="Whether refusals that repeat are answered late, so that a looping script does no harm.",
@@ -247,6 +256,7 @@ class Settings(BaseSettings):
         "mail_from",
         "notice_ca_file",
         "anchor_dir",
+        "traces_url",
         mode="before",
     )
     @classmethod
@@ -285,6 +295,22 @@ class Settings(BaseSettings):
         is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
         if not is_named or not is_safe or parts.username is not None or parts.fragment:
             raise ValueError("must be an https address, or http on loopback, without a user or a fragment")
+        return value
+
+    @field_validator("traces_url")
+    @classmethod
+    def _is_where_spans_go(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+            is_named = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError as error:
+            raise ValueError("is not a URL") from error
+        if not is_named or parts.username is not None or parts.query or parts.fragment:
+            raise ValueError(
+                "must be an http or https address without a user, such as http://collector:4318/v1/traces"
+            )
         return value
 
     @field_validator("mail_from")

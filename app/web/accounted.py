@@ -67,10 +67,10 @@ class Accounted:
         try:
             await self._app(scope, receive, entry.send)
         except Exception:  # noqa: BLE001 - a bug must be logged too, and not answered in the framework's shape
-            _log.exception("a request failed", route=entry.route)
             if not entry.has_started:
                 for message in _BROKEN:
                     await entry.send(message)
+            _log.exception("a request failed", route=entry.route, entry=entry.id)
 
 
 def place_of(receipt: Receipt) -> bytes:
@@ -102,6 +102,8 @@ class _Entry:
         self._is_refused = False
         self._renamed: tuple[bytes, bytes] | None = None
         self.has_started = False
+        self.id: str | None = None
+        """Of the entry, once it is durable."""
 
     @property
     def route(self) -> str:
@@ -127,6 +129,7 @@ class _Entry:
             for refusal in _UNLOGGED:
                 await self._send(refusal)
             return
+        self.id = receipt.id
         if receipt.id != draft.id:
             # It is counted with others, and its answer has to name their entry.
             self._renamed = (draft.id.encode(), receipt.id.encode())

@@ -14,6 +14,7 @@ from app import RELEASE
 from app.audit.calls import Scribe
 from app.bootstrap import Installation, open_installation
 from app.settings import Settings
+from app.tracing import Tracing
 from app.web import api, health
 from app.web.accounted import Accounted, Note, is_research
 from app.web.api.desk import desk_of
@@ -24,6 +25,7 @@ from app.web.metrics import Metrics
 from app.web.openapi import complete
 from app.web.patience import Patience
 from app.web.research import ResearchApi
+from app.web.traced import Traced
 
 
 class Door:
@@ -31,9 +33,17 @@ class Door:
 
     def __init__(self, app: FastAPI) -> None:
         self.app = app
+        self._traced: Traced | None = None
+
+    def trace(self, tracing: Tracing) -> None:
+        """Put each request into a span from now on."""
+        self._traced = Traced(self._hand_on, tracing)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand one connection on."""
+        """Answer one connection."""
+        await (self._traced or self._hand_on)(scope, receive, send)
+
+    async def _hand_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         inner: ASGIApp = self.app
         if scope["type"] == "http" and getattr(self.app.state, "is_stopping", False):
             send = _closing(send)
@@ -56,6 +66,8 @@ def create_app(settings: Settings, *, processes: int = 1, lingering: Lingering |
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_installation(settings, processes=processes) as installation:
             _furnish(app, installation)
+            if installation.tracing is not None:
+                door.trace(installation.tracing)
 
             def stop() -> None:
                 app.state.is_stopping = True
@@ -72,7 +84,10 @@ def create_app(settings: Settings, *, processes: int = 1, lingering: Lingering |
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # The framework's own spans would carry query strings, and its log records messages of errors.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
+    door = Door(app)
     app.add_middleware(
         Accounted,
         note=lambda: _note_of(app),
@@ -85,7 +100,7 @@ def create_app(settings: Settings, *, processes: int = 1, lingering: Lingering |
     add_docs(app)
     add_console(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
-    return Door(app)
+    return door
 
 
 def _closing(send: Send) -> Send:

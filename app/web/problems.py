@@ -105,7 +105,8 @@ def problem_of(request: Request, error: Exception) -> Response:
         case BursarError():
             return _of_bursar(request, error)
         case _:
-            _log.error("a request failed", path=request.scope["path"], exc_info=error)
+            entry = visit_of(request).entry
+            _log.error("a request failed", path=request.scope["path"], entry=entry, exc_info=error)
             return problem(request, status=500, code="internal_error", detail=_UNKNOWN)
 
 

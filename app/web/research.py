@@ -103,7 +103,7 @@ class ResearchApi:
         most_bytes = endpoint.most_body_bytes if endpoint else DEFAULT_LIMITS.max_bytes
         body = await _body(receive, headers, most_bytes)
         origin = Origin(
-            method=scope["method"] if scope["method"] in _METHODS else "OTHER",
+            method=scope["method"] if scope["method"] in METHODS else "OTHER",
             route=route,
             request_bytes=0 if body is None else len(body),
             address=scope["client"][0] if scope.get("client") else "",
@@ -229,7 +229,7 @@ class ResearchApi:
         return told
 
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class _Unreadable(InvalidParams):

@@ -56,6 +56,7 @@ def run(settings: Settings, *, host: str = "127.0.0.1", port: int = 8080, worker
             lifespan="on",
             access_log=False,
             log_level="warning",
+            log_config=None,  # its lines take the form of all others
             server_header=False,
             # Without a list nobody is believed; uvicorn's own default is a variable that is not ours.
             proxy_headers=bool(settings.trusted_proxies),

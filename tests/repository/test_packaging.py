@@ -16,9 +16,10 @@ from app import RELEASE
 from tests.repository.committed import ROOT, committed_modes, committed_texts
 
 _RUN = Path("requirements.lock")
+_TRACES = Path("requirements-traces.lock")
 _DEVELOPMENT = Path("requirements-dev.lock")
 _BUILD = Path("deploy/build.lock")
-_LOCKS = [_RUN, _DEVELOPMENT, _BUILD]
+_LOCKS = [_RUN, _TRACES, _DEVELOPMENT, _BUILD]
 _HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}\b")
 
 
@@ -52,10 +53,11 @@ def test_a_lock_pins_and_hashes_every_package_and_names_no_place(lock: Path) -> 
     ("lock", "wanted"),
     [
         (_RUN, project()["project"]["dependencies"]),
+        (_TRACES, project()["project"]["optional-dependencies"]["traces"]),
         (_DEVELOPMENT, project()["dependency-groups"]["dev"]),
         (_BUILD, project()["build-system"]["requires"]),
     ],
-    ids=["run", "development", "build"],
+    ids=["run", "traces", "development", "build"],
 )
 def test_a_lock_holds_what_the_project_asks_for(lock: Path, wanted: list[str]) -> None:
     held = pins(lock)
@@ -66,9 +68,13 @@ def test_a_lock_holds_what_the_project_asks_for(lock: Path, wanted: list[str]) -
         assert requirement.specifier.contains(version, prereleases=True), f"{line}, but {lock} has {version}"
 
 
-@pytest.mark.parametrize("lock", [_RUN, _BUILD], ids=str)
+@pytest.mark.parametrize("lock", [_RUN, _TRACES, _BUILD], ids=str)
 def test_the_development_lock_holds_all_of_the_others(lock: Path) -> None:
     assert pins(lock).items() <= pins(_DEVELOPMENT).items()
+
+
+def test_what_sends_traces_holds_all_that_runs() -> None:
+    assert pins(_RUN).items() < pins(_TRACES).items()
 
 
 def test_no_lock_that_records_addresses_is_committed() -> None:

@@ -245,7 +245,8 @@ def _refusal(visit: Visit, error: Exception) -> Response:
         case BursarError():
             status, code, message = STATUS_OF_CODE[error.code], error.code, _BROKEN
         case _:
-            _log.error("a page failed", path=visit.request.scope["path"], exc_info=error)
+            entry = visit_of(visit.request).entry
+            _log.error("a page failed", path=visit.request.scope["path"], entry=entry, exc_info=error)
             status, code, message = 500, "internal_error", _BROKEN
     response = _told(visit, message, status, code)
     if retry_after_s is not None:
