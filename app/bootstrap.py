@@ -18,7 +18,7 @@ from app.cache.shelf import Shelf, Step
 from app.calls import Bounds
 from app.clock import Clock, SystemClock
 from app.errors import BadSetting, BursarError, NotFound
-from app.fetching import Upstream
+from app.fetching import WARM_UP_WAITS_S, Upstream
 from app.gateway import Gateway
 from app.identity.attempts import Attempts
 from app.identity.bearers import Bearers
@@ -257,6 +257,7 @@ def _compose(
     bounds = Bounds(
         page_ttl_s=settings.page_ttl_s,
         search_ttl_s=settings.search_ttl_s,
+        warm_up_waits_s=WARM_UP_WAITS_S,
         lease_margin_s=settings.lease_margin_s,
         read_timeout_s=_timeouts(settings).read_for,
         accept_url=settings.public_url,

@@ -9,7 +9,7 @@ from app.audit.entries import Receipt
 from app.audit.questions import QuestionKeys
 from app.cache.pages import Fresh, HeldPage, SearchState, may_serve
 from app.cache.shelf import Detail, Lacking, Sought
-from app.errors import RateLimited, Refusal
+from app.errors import InvalidParams, RateLimited, Refusal
 from app.identity.callers import Caller
 from app.policy.engine import Allowed, Objection, judge_held
 from app.policy.rules import Reuse
@@ -75,6 +75,7 @@ class Bounds:
 
     page_ttl_s: int
     search_ttl_s: int
+    warm_up_waits_s: tuple[float, ...]
     lease_margin_s: float
     read_timeout_s: Callable[[Endpoint], float]
     accept_url: str
@@ -99,17 +100,23 @@ class Call:
     sent: ResearchQuery
     flight: bytes
     part: Lacking | None = None
-    is_anew: bool = False
-    """Whether a search begins anew, since the platform knows its old id no longer."""
     is_second: bool = False
-    """Whether it is sent because the platform refused what its client never asked for."""
+    """Whether it is sent because the platform refused what its client never asked for, or for coming too late."""
+    waits: int = 0
+    """How often it has waited for its search to be known to the platform."""
+    overlap: int | None = None
+    """Records of the part before that are asked for again, where the platform has forgotten the search; else None."""
     fetches: int = 0
     spent: Charge = FREE
 
     def as_asked(self) -> "Call":
         """The call as its client made it, to be sent as it is."""
         search = self.search if self.query.page.search_id is not None else None
-        return replace(self, sent=self.query, flight=self.key, part=None, is_anew=False, search=search)
+        page = self.query.page
+        if search is not None and search.shift:
+            page = replace(page, cursor=max(0, page.cursor - search.shift))
+        sent = replace(self.query, page=page)
+        return replace(self, sent=sent, flight=self.key, part=None, overlap=None, search=search)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +124,21 @@ class Partial:
     """A part that is held now, where the answer needs another as well."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unjoined:
+    """A page of a search that was begun anew, of which nobody can say that it follows what came before."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landed:
-    """What a call upstream brought, settled and logged."""
+    """What a call upstream brought, settled and logged; `again` is what to send instead, where that may help."""
 
-    outcome: HeldPage | Partial | Failure | NotDispatched | OutcomeUnknown
+    outcome: HeldPage | Partial | Unjoined | Failure | NotDispatched | OutcomeUnknown
     cost: Charge
     receipt: Receipt
     standings: tuple[Standing, ...]
     short: tuple[Standing, ...] = ()
+    again: Call | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +157,15 @@ class NoRoom:
         """Whether the limit that ran out is one of this caller's too."""
         shared = self.exhausted.limit.scope.kind in {ScopeKind.CREDENTIAL, ScopeKind.PROJECT}
         return shared or other.key == self.caller.key
+
+
+class SearchOver(InvalidParams):
+    """A search that neither the platform nor Bursar can go on with; `cost` is what trying came to."""
+
+    def __init__(self, search_id: str, *, cost: Charge = FREE) -> None:
+        # The platform's own words, since clients look for them.
+        super().__init__(f"Search Id {search_id} is invalid or expired", rule="search-id")
+        self.cost = cost
 
 
 class TooFast(RateLimited):

@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 from app.audit.calls import Scribe, upstream_facts
 from app.audit.entries import Draft, Value
 from app.books import Books, Intent, PlatformSays, PlatformSpent, Reservation, Superseded
-from app.cache.listings import as_page, head_page, part_key, part_of
+from app.cache.listings import as_page, head_page, part_key, part_of, seen_first
 from app.cache.pages import (
-    TASKS_LAST_S,
     HeldPage,
     Pages,
     SearchState,
@@ -30,6 +29,7 @@ from app.calls import (
     Landed,
     NoRoom,
     Partial,
+    Unjoined,
     asked_for,
     owners_of,
     reserved_for,
@@ -50,6 +50,15 @@ from app.quota.windows import Hold
 
 _MOST_FETCHES = 4
 """Calls to the platform for one answer, before its call is sent as it is."""
+_OVERLAPS = (10, 100, 190)
+"""Records that a search which begins anew asks for again, one try after the other.
+
+A page joins if its first record has been seen, so as many less one may have vanished; each try reaches into the last.
+"""
+_WARM_UP_S = 60
+"""How long after it began a search may be refused for being too new; 5 s were met (facts 3.4, Q2)."""
+WARM_UP_WAITS_S = (5.0, 10.0)
+"""How long a call waits before it names a new search again, as the platform's clients do (facts 3.4, Q2)."""
 
 
 class Upstream:
@@ -142,15 +151,11 @@ class Upstream:
     ) -> Landed:
         """The call's end: charge, outcome entry, the page to hold and its mark, in one transaction."""
         if not isinstance(outcome, Success):
-            error = _in_clients_words(outcome, call.search)
-            is_tried_again = isinstance(error, Failure) and _second_try(call, error) is not None
-            told: dict[str, Value] = {"partial": True} if is_tried_again else {}
-            draft = self._outcome_entry(call, opened, outcome, **told)
-            mark = mark_of(topic, call.request.endpoint, call.sent, None, calls=charge.requests)
-            says = _platform_said(outcome)
-            receipt = await self._books.close_call(opened, charge, draft, says=says, mark=mark)
-            return Landed(outcome=error, cost=charge, receipt=receipt, standings=opened.standings)
-        kept = await self._kept(call, outcome)
+            return await self._record_failure(call, opened, outcome, charge, topic)
+        skipped = await self._seen_first(call, outcome)
+        if skipped is None:
+            return await self._record_unjoined(call, opened, outcome, charge, topic)
+        kept = await self._kept(call, outcome, skipped=skipped)
         page, search = kept.answer, kept.search
         told = {"partial": True} if page is None else {"resp_sha256": page.sha256}
         draft = self._outcome_entry(call, opened, outcome, **told)
@@ -185,6 +190,47 @@ class Upstream:
             standings=opened.standings,
         )
 
+    async def _record_failure(
+        self,
+        call: Call,
+        opened: Reservation,
+        outcome: Failure | NotDispatched | OutcomeUnknown,
+        charge: Charge,
+        topic: Topic | None,
+    ) -> Landed:
+        error = _in_clients_words(outcome, call.search)
+        again = await self._instead(call, error)
+        told: dict[str, Value] = {} if again is None or isinstance(error, TooLate) else {"partial": True}
+        draft = self._outcome_entry(call, opened, outcome, **told)
+        mark = mark_of(topic, call.request.endpoint, call.sent, None, calls=charge.requests)
+        receipt = await self._books.close_call(opened, charge, draft, says=_platform_said(outcome), mark=mark)
+        if again is not None and isinstance(error, Failure) and again.sent.fields != call.sent.fields:
+            added = frozenset(call.sent.fields) - frozenset(again.sent.fields)
+            named = added.intersection(re.findall(r"\w+", error.message))
+            await self._learn(call, refused=named or added)
+        is_unjoined = isinstance(error, Failure) and _is_past_the_end(call, error)
+        return Landed(
+            outcome=Unjoined() if is_unjoined else error,
+            cost=charge,
+            receipt=receipt,
+            standings=opened.standings,
+            again=again,
+        )
+
+    async def _record_unjoined(
+        self, call: Call, opened: Reservation, outcome: Success, charge: Charge, topic: Topic | None
+    ) -> Landed:
+        draft = self._outcome_entry(call, opened, outcome, partial=True)
+        mark = mark_of(topic, call.request.endpoint, call.sent, None, calls=charge.requests)
+        receipt = await self._books.close_call(opened, charge, draft, says=PlatformSays.ROOM, mark=mark)
+        return Landed(
+            outcome=Unjoined(),
+            cost=charge,
+            receipt=receipt,
+            standings=opened.standings,
+            again=_further_back(call),
+        )
+
     async def prepare(self, call: Call, lacking: Lacking) -> Call:
         """The call that brings what is lacking: a full page, with the fields that have come before."""
         endpoint, scope = call.request.endpoint, call.caller.reuse_scope
@@ -203,24 +249,67 @@ class Upstream:
             call,
             search=search,
             part=lacking,
-            sent=sent_for(call.request.endpoint, call.query, replace(lacking, fields=wide)),
+            sent=sent_for(
+                endpoint,
+                call.query,
+                replace(lacking, fields=wide),
+                shift=0 if search is None else search.shift,
+            ),
             flight=part_key(call.query, scope, lacking.listing, lacking.start),
             fetches=call.fetches + 1,
         )
 
-    async def another(self, call: Call, landed: Landed) -> Call | None:
-        """What to send instead, once, where the platform refused what its client never asked for."""
-        if isinstance(landed.outcome, TooLate):
-            return call
-        refused = landed.outcome
-        if not isinstance(refused, Failure):
+    async def wait(self, call: Call) -> None:
+        """Give the platform time to know a search that it has just begun."""
+        if call.waits:
+            await asyncio.sleep(self._bounds.warm_up_waits_s[call.waits - 1])
+
+    async def _instead(self, call: Call, error: Failure | NotDispatched | OutcomeUnknown) -> Call | None:
+        """What to send where a call was too late, or refused for what its client never asked for; None elsewhere."""
+        if isinstance(error, TooLate):
+            return None if call.is_second else replace(call, is_second=True, waits=0)
+        if not isinstance(error, Failure) or call.part is None:
             return None
-        again = _second_try(call, refused)
-        if again is not None and again.sent.fields != call.sent.fields:
-            added = frozenset(call.sent.fields) - frozenset(again.sent.fields)
-            named = added.intersection(re.findall(r"\w+", refused.message))
-            await self._learn(call, refused=named or added)
-        return again
+        if call.overlap is not None:
+            return _further_back(call) if _is_past_the_end(call, error) else None
+        if call.search is not None and _names_search(error, call.search):
+            # The search was begun for somebody else, or long ago, or only now.
+            return self._once_warm(call, call.search) or await self._begun_anew(call)
+        added = frozenset(call.sent.fields) - frozenset(call.query.fields)
+        if added and not call.is_second and _may_be_of_fields(error, added):
+            return replace(call, sent=replace(call.sent, fields=call.query.fields), is_second=True, waits=0)
+        return None
+
+    def _once_warm(self, call: Call, search: SearchState) -> Call | None:
+        """The same call after a wait, where its search is so new that the platform may not know it yet."""
+        is_new = self._now_us() - search.began_us < _WARM_UP_S * 1_000_000
+        may_wait = call.waits < len(self._bounds.warm_up_waits_s)
+        return replace(call, waits=call.waits + 1) if is_new and may_wait else None
+
+    async def _begun_anew(self, call: Call) -> Call | None:
+        """The call under a new search; None where nobody could say that it goes on where the old one stood."""
+        part, size = call.part, call.sent.page.size
+        if part is None or size is None:
+            return None
+        if part.start == 0:
+            return None if call.query.page.search_id is not None else _overlapping(call, 0)
+        if part.listing is None or await self._ids_before(call, part.listing, part.start) is None:
+            return None
+        return _overlapping(call, _OVERLAPS[0])
+
+    async def _ids_before(self, call: Call, listing: str, start: int) -> frozenset[int | str] | None:
+        return await self._shelf.ids_before(sought_by(call, self._clock.now()), listing, start)
+
+    async def _seen_first(self, call: Call, success: Success) -> int | None:
+        """How many records of the page the listing has already; None where it does not follow what came before."""
+        part, list_key = call.part, call.request.endpoint.list_key
+        if call.overlap is None or part is None or part.listing is None or part.start == 0:
+            return 0
+        seen, items = await self._ids_before(call, part.listing, part.start), success.data.get(list_key or "")
+        if seen is None or not isinstance(items, list):
+            return None
+        skipped = seen_first(items, seen)
+        return None if skipped == 0 and call.sent.page.cursor > 0 else skipped
 
     async def _learn(
         self, call: Call, *, good: frozenset[str] = frozenset(), refused: frozenset[str] = frozenset()
@@ -238,13 +327,13 @@ class Upstream:
         blind = await self._pages.blinder(scope) if is_reusable(endpoint, query) else None
         return None if blind is None else topic_of(endpoint, query, scope, blind=blind)
 
-    async def _kept(self, call: Call, success: Success) -> "_Kept":
+    async def _kept(self, call: Call, success: Success, *, skipped: int) -> "_Kept":
         """What of a successful call is given to its client, held, and known of its search."""
         search = self._search(call, success)
         if call.part is not None:
-            return await self._kept_part(call, call.part, success, search)
+            return await self._kept_part(call, call.part, success, search, skipped=skipped)
         page = page_of(
-            success,
+            _in_clients_places(call, success),
             key=call.key,
             scope=call.caller.reuse_scope,
             endpoint=call.query.endpoint,
@@ -258,33 +347,29 @@ class Upstream:
                 query=call.query,
                 scope=call.caller.reuse_scope,
                 credential=call.caller.credential,
-                expires_us=self._now_us() + TASKS_LAST_S * 1_000_000,
+                now_us=self._now_us(),
             )
             return _Kept(answer=page, search=search or task)
         return _Kept(answer=page, to_hold=(page,), search=search)
 
     async def _kept_part(
-        self, call: Call, lacking: Lacking, success: Success, search: SearchState | None
+        self, call: Call, lacking: Lacking, success: Success, search: SearchState | None, *, skipped: int
     ) -> "_Kept":
         endpoint, scope = call.request.endpoint, call.caller.reuse_scope
-        begins = lacking.listing is None or (
-            call.is_anew and lacking.start == 0 and call.query.page.search_id is None
-        )
+        begins = lacking.listing is None or (call.overlap is not None and lacking.start == 0)
         if begins and search is not None and call.search is not None:
             search = replace(search, id=new_search_id())
         listing = search.id if search is not None else lacking.listing or new_entry_id()
         sought, now_us = sought_by(call, self._clock.now()), self._now_us()
-        left_out = frozenset[int | str]()
-        if call.is_anew and not begins:
-            left_out = await self._shelf.ids_before(sought, listing, lacking.start)
         part = part_of(
             success,
             endpoint=endpoint,
             sent=call.sent,
             listing=listing,
+            start=lacking.start,
             fetched_us=now_us,
             expires_us=self._expires_us(),
-            left_out=left_out,
+            skipped=skipped,
         )
         key = part_key(call.query, scope, listing, part.start)
         held = as_page(part, key=key, scope=scope, endpoint=endpoint)
@@ -308,8 +393,11 @@ class Upstream:
             query=call.query,
             scope=call.caller.reuse_scope,
             credential=call.caller.credential,
+            now_us=self._now_us(),
             expires_us=expires_us,
         )
+        if search is not None and call.overlap is not None and call.part is not None:
+            search = replace(search, shift=call.part.start - call.sent.page.cursor)
         if search is not None or call.part is None or not call.request.endpoint.has_search_id:
             return search
         if not success.records and not success.has_more:
@@ -321,6 +409,7 @@ class Upstream:
             credential=call.caller.credential,
             question_digest=call.query.question_digest,
             upstream_id="",
+            began_us=self._now_us(),
             expires_us=expires_us,
         )
 
@@ -368,7 +457,7 @@ class _Kept:
 
 def _upstream_id(call: Call) -> str | None:
     """The platform's id of the search that is continued; None where one begins."""
-    return None if call.search is None or call.is_anew else call.search.upstream_id or None
+    return None if call.search is None or call.overlap is not None else call.search.upstream_id or None
 
 
 def _approved(call: Call, fields: frozenset[str]) -> frozenset[str]:
@@ -385,17 +474,31 @@ def _sent(call: Call) -> dict[str, Value]:
     return {"sent": {"fields": list(call.sent.fields), "page": {"cursor": page.cursor, "size": page.size}}}
 
 
-def _second_try(call: Call, refused: Failure) -> Call | None:
-    """What to send where the platform refused something that the client never asked for; None where it did not."""
-    if call.part is None or call.is_second:
-        return None
-    if call.search is not None and _names_search(refused, call.search):
-        # The search was begun for somebody else, or long ago: its listing goes on under a new one.
-        return replace(call, is_anew=True, is_second=True)
-    added = frozenset(call.sent.fields) - frozenset(call.query.fields)
-    if added and _may_be_of_fields(refused, added):
-        return replace(call, sent=replace(call.sent, fields=call.query.fields), is_second=True)
-    return None
+def _overlapping(call: Call, overlap: int) -> Call:
+    """The call under a search that begins anew, from so many records before its part on."""
+    start = 0 if call.part is None else call.part.start
+    shift = 0 if call.search is None else call.search.shift
+    page = replace(call.sent.page, cursor=max(0, start - shift - overlap))
+    return replace(call, sent=replace(call.sent, page=page), overlap=overlap, waits=0)
+
+
+def _further_back(call: Call) -> Call | None:
+    """The call with more of an overlap, since that much has vanished; None where it is not worth another try."""
+    wider = [each for each in _OVERLAPS if each > (call.overlap or 0)]
+    return _overlapping(call, wider[0]) if wider and call.sent.page.cursor > 0 else None
+
+
+def _is_past_the_end(call: Call, refused: Failure) -> bool:
+    """Whether a search that was begun anew has nothing at the place that it was asked for."""
+    return bool(call.overlap) and refused.kind is FailureKind.INVALID
+
+
+def _in_clients_places(call: Call, success: Success) -> Success:
+    """The answer to a call that was sent as it was made, with the cursor as its client counts."""
+    ahead = call.query.page.cursor - call.sent.page.cursor
+    if not ahead or success.cursor is None:
+        return success
+    return replace(success, data={**success.data, "cursor": success.cursor + ahead})
 
 
 def _names_search(refused: Failure, search: SearchState) -> bool:

@@ -25,8 +25,10 @@ from app.calls import (
     NoRoom,
     Partial,
     Request,
+    SearchOver,
     TooFast,
     TurnedDown,
+    Unjoined,
     asked_for,
     came_to,
     most_of,
@@ -135,7 +137,7 @@ class Gateway:
                     return await self._reuse_or_fetch(replace(call, fetches=call.fetches + 1))
                 if call.search is not None and not call.search.upstream_id:
                     # It was answered out of another search, so the platform cannot go on with it.
-                    raise _unknown_search(call.search.id)
+                    raise SearchOver(call.search.id)
                 return _warned(
                     await self._fetch_together(await self._upstream.prepare(call, lacking)), call.permit
                 )
@@ -145,16 +147,17 @@ class Gateway:
                 assert_never(never)
 
     async def _go_upstream(self, call: Call) -> Landed | NoRoom | PlatformSpent | Superseded:
-        """One call to the platform; and another, once, where that one was too late, too wide or of an old search."""
+        """One call to the platform; and another where that one was too late, too wide or of an old search."""
         landed = await self._attempt(call)
         if isinstance(landed, NoRoom) and call.part is not None:
             # What is left may hold the page asked for all the same.
             return await self._attempt(call.as_asked())
-        again = await self._upstream.another(call, landed) if isinstance(landed, Landed) else None
-        if again is None or not isinstance(landed, Landed):
-            return landed
-        second = await self._attempt(again)
-        return replace(second, cost=landed.cost + second.cost) if isinstance(second, Landed) else second
+        cost = FREE
+        while isinstance(landed, Landed) and landed.again is not None:
+            again, cost = landed.again, cost + landed.cost
+            await self._upstream.wait(again)
+            landed = await self._attempt(again)
+        return replace(landed, cost=cost + landed.cost) if isinstance(landed, Landed) else landed
 
     async def _attempt(self, call: Call) -> Landed | NoRoom | PlatformSpent | Superseded:
         """Reserve, fetch, settle, record."""
@@ -240,7 +243,7 @@ class Gateway:
         if query.page.search_id is not None:
             search = await self._pages.search(query.page.search_id, caller.reuse_scope)
             if search is None or search.question_digest != query.question_digest:
-                raise _unknown_search(query.page.search_id)
+                raise SearchOver(query.page.search_id)
         if request.endpoint.task is TaskUse.NAMES:
             await self._require_own_task(query, caller)
         key = query.key(scope=caller.reuse_scope, search=None if search is None else search.id)
@@ -294,6 +297,8 @@ class Gateway:
                 return await self._reuse_or_fetch(replace(call, spent=call.spent + cost))
             case Landed(outcome=HeldPage() as page) as fetched:
                 return self._of_leader(call, page, fetched)
+            case Landed(outcome=Unjoined(), cost=cost):
+                raise SearchOver(call.search.id if call.search else "", cost=call.spent + cost)
             case Landed(outcome=(Failure() | NotDispatched() | OutcomeUnknown()) as error) as fetched:
                 return TurnedDown(
                     error=error,
@@ -320,6 +325,8 @@ class Gateway:
                             return await self._deliver(
                                 call, found.page, hold, how="collapsed", coalesced_with=index
                             )
+                    case Unjoined():
+                        raise SearchOver(call.search.id if call.search else "")
                     case error:
                         return await self._pass_on(call, error, result, hold)
         if isinstance(result, Superseded):
@@ -473,7 +480,7 @@ class Gateway:
         standings = () if caller is None else await self._books.standings(**owners_of(caller))
         return TurnedDown(
             error=refusal,
-            cost=FREE,
+            cost=refusal.cost if isinstance(refusal, SearchOver) else FREE,
             receipt=receipt,
             standings=standings,
             short=refusal.short if isinstance(refusal, TooFast) else (),
@@ -518,8 +525,3 @@ def _warned(answer: Answer | Superseded, permit: Allowed) -> Answer | Superseded
     if not permit.warned or isinstance(answer, Superseded):
         return answer
     return replace(answer, warned=permit.warned)
-
-
-def _unknown_search(search_id: str) -> InvalidParams:
-    # The platform's own words, since clients look for them.
-    return InvalidParams(f"Search Id {search_id} is invalid or expired", rule="search-id")

@@ -21,8 +21,8 @@ from app.query import ResearchQuery, digest
 class Part:
     """One answer of the platform to a full page from `start` on, or to a look-up that does not page.
 
-    `items` has None where a record was left out because its listing has it elsewhere. `next_start` is where the
-    platform goes on; it differs from `start + size` where the platform does not keep to its own rule.
+    `next_start` is where the platform goes on; it differs from `start + size` where the platform does not keep to
+    its own rule.
     """
 
     listing: str
@@ -94,30 +94,39 @@ def part_of(
     endpoint: Endpoint,
     sent: ResearchQuery,
     listing: str,
+    start: int,
     fetched_us: int,
     expires_us: int,
-    left_out: frozenset[int | str] = frozenset(),
+    skipped: int = 0,
 ) -> Part:
-    """What a successful call for `sent` brought; records whose ids are in `left_out` leave their places empty."""
+    """What a successful call for `sent` brought for the places from `start` on, without the first records of it."""
     data = {name: value for name, value in success.data.items() if name != endpoint.list_alias}
     found = data.get(endpoint.list_key or "")
-    if left_out and endpoint.list_key is not None and isinstance(found, list):
-        data[endpoint.list_key] = [None if id_of(item) in left_out else item for item in found]
+    if skipped and endpoint.list_key is not None and isinstance(found, list):
+        data[endpoint.list_key] = found[skipped:]
     if "search_id" in data:
         # The platform's own id is nobody's business but the search's.
         data["search_id"] = listing
-    size = sent.page.size
+    size, place = sent.page.size, sent.page.cursor
+    goes_on = place + (size or 0) if success.cursor is None else success.cursor
     return Part(
         listing=listing,
-        start=sent.page.cursor,
+        start=start,
         size=size,
         fields=frozenset(sent.fields),
         data=data,
         has_more=success.has_more,
-        next_start=sent.page.cursor + (size or 0) if success.cursor is None else success.cursor,
+        next_start=goes_on + start - place,
         fetched_us=fetched_us,
         expires_us=expires_us,
     )
+
+
+def seen_first(items: Sequence[object], seen: frozenset[int | str]) -> int | None:
+    """How many records of a page come again before its first new one; None where new ones are among them too."""
+    known = [id_of(item) in seen for item in items]
+    count = known.index(False) if False in known else len(known)
+    return None if any(known[count:]) else count
 
 
 def id_of(item: object) -> int | str | None:
@@ -143,7 +152,7 @@ def as_page(part: Part, *, key: bytes, scope: str, endpoint: Endpoint) -> HeldPa
         scope=scope,
         endpoint=endpoint.name,
         data=exact_json.dumps(told),
-        records=sum(item is not None for item in part.items(endpoint)) if endpoint.list_key else 1,
+        records=len(part.items(endpoint)) if endpoint.list_key else 1,
         fetched_us=part.fetched_us,
         expires_us=part.expires_us,
     )
@@ -242,7 +251,7 @@ def cut(endpoint: Endpoint, query: ResearchQuery, parts: Sequence[Part]) -> Cut:
     for part in parts:
         names = _not_asked(endpoint, query, part)
         within = part.items(endpoint)[max(0, begin - part.start) : max(0, end - part.start)]
-        items += [_projected(item, names) for item in within if item is not None]
+        items += [_projected(item, names) for item in within]
     behind = last.start + len(last.items(endpoint))
     if last.has_more:
         has_more, cursor = True, end if last.is_regular else min(end, last.next_start)
@@ -260,7 +269,7 @@ def _whole(endpoint: Endpoint, query: ResearchQuery, part: Part) -> Cut:
     names = _not_asked(endpoint, query, part)
     if endpoint.list_key is None:
         return Cut(exact_json.dumps(_projected(part.data, names)), 1 if part.data else 0)
-    items = [_projected(item, names) for item in part.items(endpoint) if item is not None]
+    items = [_projected(item, names) for item in part.items(endpoint)]
     return Cut(exact_json.dumps({**part.data, endpoint.list_key: items}), len(items))
 
 

@@ -86,14 +86,20 @@ class Holding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchState:
-    """A search id of Bursar's own and what stands behind it, kept with the outcome that brought it."""
+    """A search id of Bursar's own and what stands behind it, kept with the outcome that brought it.
+
+    `began_us` is when the platform first gave `upstream_id`. Where that search took the place of one that was
+    forgotten, the platform counts `shift` fewer records before a place than the client's cursor does.
+    """
 
     id: SearchId
     scope: str
     credential: str
     question_digest: bytes
     upstream_id: str
+    began_us: int
     expires_us: int
+    shift: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +213,7 @@ def search_behind(
     query: ResearchQuery,
     scope: str,
     credential: str,
+    now_us: int,
     expires_us: int,
 ) -> SearchState | None:
     """What a client's search id will stand for after this call; None for a search without one.
@@ -227,12 +234,14 @@ def search_behind(
         credential=credential,
         question_digest=query.question_digest,
         upstream_id=upstream_id,
+        began_us=now_us if known is None or known.upstream_id != upstream_id else known.began_us,
         expires_us=expires_us,
+        shift=0 if known is None else known.shift,
     )
 
 
 def task_behind(
-    success: Success, *, query: ResearchQuery, scope: str, credential: str, expires_us: int
+    success: Success, *, query: ResearchQuery, scope: str, credential: str, now_us: int
 ) -> SearchState | None:
     """Whose the task is that this call began: only the same scope may ask for it later."""
     if success.task_id is None:
@@ -243,5 +252,6 @@ def task_behind(
         credential=credential,
         question_digest=query.question_digest,
         upstream_id=success.task_id,
-        expires_us=expires_us,
+        began_us=now_us,
+        expires_us=now_us + TASKS_LAST_S * 1_000_000,
     )

@@ -207,6 +207,7 @@ class Shelf:
             credential=credential,
             question_digest=query.question_digest,
             upstream_id="",
+            began_us=made[0].fetched_us,
             expires_us=made[0].expires_us,
         )
         return await self._pages.keep([*pages, head_page(made[0], query, scope)], search)
@@ -256,16 +257,27 @@ class Shelf:
             parts.append(as_part(page))
         return parts if parts and not parts[-1].has_more else []
 
-    async def ids_before(self, sought: Sought, listing: str, start: int) -> frozenset[int | str]:
-        """Ids of the records that the listing has before `start`, as far as they are held."""
+    async def ids_before(self, sought: Sought, listing: str, start: int) -> frozenset[int | str] | None:
+        """Ids of the records that the listing has before `start`, as far as they are held.
+
+        None where nobody could go on from there under another search: the part before is no longer held, or
+        one behind is, whose places are those of the old search.
+        """
         size = full_size(sought.endpoint) or 1
+        if await self._look(sought, listing, start + size) is not None:
+            return None
         found: set[int | str] = set()
-        for place in range(max(0, start - _MOST_COMPARED * size), start, size):
-            key = part_key(sought.query, sought.scope, listing, place)
-            page = await self._pages.look(key, sought.scope)
-            items = () if page is None else as_part(page).items(sought.endpoint)
-            found.update(each for item in items if (each := id_of(item)) is not None)
-        return frozenset(found)
+        for place in range(start - size, max(-1, start - (_MOST_COMPARED + 1) * size), -size):
+            part = await self._look(sought, listing, place)
+            if part is None:
+                return frozenset(found) if found else None
+            found.update(each for item in part.items(sought.endpoint) if (each := id_of(item)) is not None)
+        return frozenset(found) if found else None
+
+    async def _look(self, sought: Sought, listing: str, place: int) -> Part | None:
+        """That part of the listing, however old it is."""
+        page = await self._pages.look(part_key(sought.query, sought.scope, listing, place), sought.scope)
+        return None if page is None else as_part(page)
 
     async def _listing(self, sought: Sought, *, is_look: bool) -> str | None:
         if sought.search is not None:
@@ -334,10 +346,11 @@ def made_of(sought: Sought, parts: list[Part]) -> HeldPage:
     )
 
 
-def sent_for(endpoint: Endpoint, query: ResearchQuery, lacking: Lacking) -> ResearchQuery:
-    """The call to the platform that brings the part."""
+def sent_for(endpoint: Endpoint, query: ResearchQuery, lacking: Lacking, *, shift: int = 0) -> ResearchQuery:
+    """The call to the platform that brings the part, whose places it may count `shift` lower."""
     size = full_size(endpoint)
-    page = query.page if size is None else replace(query.page, cursor=lacking.start, size=size)
+    place = max(0, lacking.start - shift)
+    page = query.page if size is None else replace(query.page, cursor=place, size=size)
     return replace(query, fields=tuple(sorted(lacking.fields)), page=page)
 
 

@@ -299,7 +299,7 @@ class _Batch:
         receipt = self.head.stage(Draft(type="outcome", fields=fields, id=operation.draft.id))
         self._pages += [page_row(each) for each in operation.holdings]
         if operation.search is not None:
-            self._searches.append(search_row(operation.search, self.head.now_us))
+            self._searches.append(search_row(operation.search))
         if operation.mark is not None:
             self._tallies.add(operation.mark, now_us=self.head.now_us)
         return receipt

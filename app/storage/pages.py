@@ -28,7 +28,12 @@ _FIND = Prepared(
 )
 _SEARCH = Prepared(
     sa.select(
-        _search.c.credential_id, _search.c.question_digest, _search.c.upstream_id, _search.c.expires_us
+        _search.c.credential_id,
+        _search.c.question_digest,
+        _search.c.upstream_id,
+        _search.c.created_us,
+        _search.c.expires_us,
+        _search.c.shift,
     ).where(
         _search.c.id == sa.bindparam("id"),
         _search.c.scope == sa.bindparam("scope"),
@@ -52,7 +57,7 @@ def page_row(holding: Holding) -> dict[str, object]:
     }
 
 
-def search_row(search: SearchState, now_us: int) -> dict[str, object]:
+def search_row(search: SearchState) -> dict[str, object]:
     """A search as its table has it."""
     return {
         "id": search.id,
@@ -60,8 +65,9 @@ def search_row(search: SearchState, now_us: int) -> dict[str, object]:
         "credential_id": search.credential,
         "question_digest": search.question_digest,
         "upstream_id": search.upstream_id,
-        "created_us": now_us,
+        "created_us": search.began_us,
         "expires_us": search.expires_us,
+        "shift": search.shift,
     }
 
 
@@ -151,12 +157,11 @@ class SqlPages:
         sealed = [each for page in pages if (each := await self.seal(page)) is not None]
         if len(sealed) < len(pages):
             return False
-        now_us = int(self._clock.now().timestamp() * 1_000_000)
         dialect = self._database.dialect
 
         def write(conn: Connection) -> None:
             HOLD[dialect].run(conn, *(page_row(each) for each in sealed))
-            KEEP_SEARCH[dialect].run(conn, search_row(search, now_us))
+            KEEP_SEARCH[dialect].run(conn, search_row(search))
 
         await self._database.write(write)
         for page in pages:
@@ -181,14 +186,16 @@ class SqlPages:
         rows = await self._database.read(lambda conn: _SEARCH.rows(conn, wanted))
         if not rows:
             return None
-        credential, question_digest, upstream_id, expires_us = rows[0]
+        credential, question_digest, upstream_id, began_us, expires_us, shift = rows[0]
         return SearchState(
             id=SearchId(search_id),
             scope=scope,
             credential=credential,
             question_digest=question_digest,
             upstream_id=upstream_id,
+            began_us=began_us,
             expires_us=expires_us,
+            shift=shift,
         )
 
     def forget_keys(self) -> None:

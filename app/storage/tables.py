@@ -504,6 +504,8 @@ class SearchRow(SQLModel, table=True):
     upstream_id: str = _text()
     created_us: int = _big()
     expires_us: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
+    shift: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
+    """How many fewer records the platform counts before a place than the client's cursor does."""
 
 
 class RaiseRow(SQLModel, table=True):

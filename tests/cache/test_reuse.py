@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.calls import Delivered, TurnedDown
+from app.calls import Delivered, SearchOver, TurnedDown
 from app.simulator.dataset import MUSIC_IDS, username
 from tests.servers.library import Library, Platform, opened_library
 
@@ -21,7 +21,8 @@ QUESTION: Mapping[str, Any] = {
 
 
 @pytest.fixture
-async def library(tmp_path: Path) -> AsyncIterator[Library]:
+async def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Library]:
+    monkeypatch.setattr("app.bootstrap.WARM_UP_WAITS_S", ())
     async with opened_library(tmp_path, projects=PEOPLE, platform=Platform(videos=40_000)) as opened:
         yield opened
 
@@ -131,16 +132,94 @@ async def test_where_a_full_page_has_no_room_the_page_asked_for_is_fetched(tmp_p
         assert (cost(answer), len(data["videos"])) == ((1, 30), 30)
 
 
+async def _crawl(
+    library: Library, *, place: int, search_id: str, size: int = 100, until: int | None = None
+) -> list[int]:
+    """The ids of all records from a place of a search on, to its end or as far as that."""
+    found, has_more = list[int](), True
+    while has_more and place != until:
+        _, data = await ask(library, max_count=size, cursor=place, search_id=search_id)
+        found += [video["id"] for video in data["videos"]]
+        place, has_more = data["cursor"], data["has_more"]
+    return found
+
+
 async def test_a_search_that_is_over_goes_on_under_a_new_one_without_a_record_twice(library: Library) -> None:
+    everything = await _directly(library)
     _, data = await ask(library, max_count=100)
-    found = [video["id"] for video in data["videos"]]
+    library.platform.state.searches.forget()
     library.platform.state.searches.ttl_s = 0.0
     answer, onward = await ask(library, max_count=100, cursor=100, search_id=data["search_id"])
     assert (cost(answer)[0], onward["search_id"]) == (2, data["search_id"])
-    direct = await library.platform.ask("video/query", ["id"], {**QUESTION, "max_count": 100, "cursor": 100})
-    found += [video["id"] for video in onward["videos"]]
-    assert found[100:] == [video["id"] for video in direct.json()["data"]["videos"]]
-    assert len(set(found)) == 200
+    assert [video["id"] for each in (data, onward) for video in each["videos"]] == everything[:190]
+    assert await _crawl(library, place=200, search_id=data["search_id"]) == everything[190:]
+
+
+@pytest.mark.parametrize(
+    ("vanished", "tries", "size"), [(9, 1, 70), (10, 2, 100), (100, 3, 70), (189, 3, 100)]
+)
+async def test_a_restarted_search_misses_nothing_where_records_have_vanished(
+    library: Library, vanished: int, tries: int, size: int
+) -> None:
+    everything = await _directly(library)
+    _, data = await ask(library, max_count=100)
+    _, data = await ask(library, max_count=100, cursor=100, search_id=data["search_id"])
+    library.platform.delete(everything[200 - vanished : 200])
+    library.platform.state.searches.forget()
+    answer, onward = await ask(library, max_count=size, cursor=200, search_id=data["search_id"])
+    assert cost(answer)[0] == 1 + tries
+    found = await _crawl(library, place=onward["cursor"], search_id=data["search_id"], size=size)
+    assert [video["id"] for video in onward["videos"]] + found == everything[200:]
+
+
+async def test_what_vanishes_near_the_end_leaves_the_end_of_a_restarted_search(library: Library) -> None:
+    everything = await _directly(library)
+    size = len(everything) - len(everything) % 100
+    _, data = await ask(library, max_count=100)
+    await _crawl(library, place=100, search_id=data["search_id"], until=size)
+    library.platform.delete([*everything[size - 150 : size - 40], *everything[size:-5]])
+    library.platform.state.searches.forget()
+    assert await _crawl(library, place=size, search_id=data["search_id"]) == everything[-5:]
+
+
+async def test_a_restarted_search_that_joins_nowhere_is_refused_in_the_platforms_words(
+    library: Library,
+) -> None:
+    everything = await _directly(library)
+    _, data = await ask(library, max_count=100)
+    for place in (100, 200):
+        _, data = await ask(library, max_count=100, cursor=place, search_id=data["search_id"])
+    library.platform.delete(everything[50:300])
+    library.platform.state.searches.forget()
+    more = {**QUESTION, "max_count": 100, "cursor": 300, "search_id": data["search_id"]}
+    for _ in range(2):
+        answer = await library.ask("ada", "video/query", ["id", "username"], more)
+        assert isinstance(answer, TurnedDown)
+        assert isinstance(answer.error, SearchOver)
+        assert answer.error.message == f"Search Id {data['search_id']} is invalid or expired"
+        assert answer.cost.requests == 4
+        assert (await library.entries())[-1]["type"] == "decision"
+    _, anew = await ask(library, max_count=100)
+    assert anew["search_id"] == data["search_id"]
+
+
+async def test_a_search_that_the_platform_does_not_know_yet_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform, waited = Platform(videos=40_000), list[float]()
+    searches = platform.state.searches
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        searches.warmup_s = 0.0
+
+    async with opened_library(tmp_path, projects=PEOPLE, platform=platform) as library:
+        _, data = await ask(library, max_count=100)
+        searches.warmup_s = 3_600.0
+        monkeypatch.setattr("app.fetching.asyncio.sleep", sleep)
+        answer, onward = await ask(library, max_count=100, cursor=100, search_id=data["search_id"])
+        assert (cost(answer), waited) == ((2, 100), [5.0])
+        assert [video["id"] for video in onward["videos"]] == (await _directly(library))[100:200]
 
 
 async def test_the_log_says_what_was_asked_for_beyond_the_call(library: Library) -> None:

@@ -78,6 +78,10 @@ class Platform:
         asked = f"?{urlencode({'fields': ','.join(fields)})}" if fields else ""
         return await self._post(OUTSIDER, f"/v2/research/{endpoint}/{asked}", json.dumps(body).encode())
 
+    def delete(self, videos: Sequence[int]) -> None:
+        """Have these videos vanish."""
+        self.state.delete(videos=videos, comments=(), users=())
+
     def requests(self, client: Client = INSTITUTION) -> int:
         """What the platform has counted for a client today, over all its quotas."""
         counted = self.state.quota.stats()["clients"].get(client.key, {})

@@ -1,0 +1,16 @@
+"""By how much a search that took the place of a forgotten one counts its places differently.
+
+Revision 0018, after 0017.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0018"
+down_revision = "0017"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("search", sa.Column("shift", sa.Integer(), nullable=False, server_default="0"))
