@@ -17,7 +17,7 @@ from app.audit.notes import Signer
 from app.cache.shelf import Shelf, Step
 from app.calls import Bounds
 from app.clock import Clock, SystemClock
-from app.errors import BadSetting, BursarError, NotFound
+from app.errors import BadSetting, BursarError, NotFound, SignInUnavailable
 from app.fetching import WARM_UP_WAITS_S, Upstream
 from app.gateway import Gateway
 from app.identity.attempts import Attempts
@@ -52,6 +52,7 @@ from app.tracing import Tracing
 from app.upstream.addresses import find_loops
 from app.upstream.channels import open_channels
 from app.upstream.http import HttpPlatform, Timeouts
+from app.upstream.oidc import OidcProvider, open_provider
 from app.upstream.watched import WatchedPlatform
 
 _Port = TypeVar("_Port")
@@ -81,6 +82,7 @@ class Installation:
     pages: SqlPages
     vault: SqlVault
     platform: HttpPlatform
+    identity_provider: OidcProvider | None
     watched: WatchedPlatform
     scribe: Scribe
     seals: SqlSeals
@@ -158,6 +160,8 @@ async def _checked(settings: Settings, *, processes: int) -> AsyncIterator[Insta
             await installation.platform.close()
             if installation.tracing is not None:
                 await installation.tracing.close()
+            if installation.identity_provider is not None:
+                await installation.identity_provider.close()
     finally:
         await database.close()
 
@@ -169,14 +173,37 @@ async def diagnose(settings: Settings) -> Report:
         for channel in open_channels(settings, SystemClock()).values():
             await channel.close()
     except BadSetting as error:
-        mend = "mend the setting or the file; `bursar serve` does not start before"
-        report.findings.append(Finding(severity="problem", code="notices", what=error.message, mend=mend))
+        report.findings.append(
+            Finding(severity="problem", code="notices", what=error.message, mend=_MEND_FIRST)
+        )
+    report.findings.extend(await _of_sign_in(settings))
     # Behind a proxy it is the proxy who resolves the platform's name.
     if settings.upstream_proxy is None:
         report.findings.extend(await find_loops(report.base_urls, settings.public_url))
     if settings.redis_url is not None and not await is_there(settings.redis_url):
         report.findings.append(REDIS_AWAY)
     return report
+
+
+_MEND_FIRST = "mend the setting or the file; `bursar serve` does not start before"
+
+
+async def _of_sign_in(settings: Settings) -> list[Finding]:
+    """Whether people can sign in by the institution's provider, where the settings name one."""
+    try:
+        provider = open_provider(settings, SystemClock())
+    except BadSetting as error:
+        return [Finding(severity="problem", code="sign_in", what=error.message, mend=_MEND_FIRST)]
+    if provider is None:
+        return []
+    try:
+        await provider.check()
+    except SignInUnavailable as error:
+        mend = "compare BURSAR_OIDC_ISSUER with what the provider calls itself; until then people sign in otherwise"
+        return [Finding(severity="warning", code="sign_in", what=error.message, mend=mend)]
+    finally:
+        await provider.close()
+    return []
 
 
 _NOT_ASKED = "it is frozen, so the platform was not asked; `bursar freeze list` says why"
@@ -313,6 +340,7 @@ def _compose(
         pages=pages,
         vault=vault,
         platform=platform,
+        identity_provider=open_provider(settings, clock),
         watched=watched,
         scribe=scribe,
         seals=seals,

@@ -4,6 +4,7 @@
     ├── Refusal                     the caller is told why; nothing was spent
     │   ├── NotIdentified
     │   │   ├── AccessTokenInvalid  no bearer token, or one that is unknown, expired or revoked
+    │   │   ├── SignInRefused       the institution's sign-in proves nobody, or somebody who is not known here
     │   │   └── InvalidClient       the token endpoint was given a key or secret that does not hold
     │   ├── InvalidTokenRequest     the token endpoint was given a malformed request
     │   ├── InvalidParams           the request is malformed, or a rule of the terms refuses it
@@ -16,6 +17,7 @@
     ├── Unavailable                 try again later; nothing is lost
     │   ├── AuditUnavailable        the log cannot be written, so nothing may be served
     │   ├── StoreUnavailable        the database cannot be reached
+    │   ├── SignInUnavailable       the institution's identity provider gave no usable answer
     │   └── UpstreamUnavailable     the platform gave no usable answer
     └── Misconfigured               an operator must act before this can run
         ├── BadSetting              a setting is unknown, malformed or unsafe
@@ -60,6 +62,12 @@ class AccessTokenInvalid(NotIdentified):
     """No bearer token, or one that is unknown, expired or revoked."""
 
     code = "access_token_invalid"
+
+
+class SignInRefused(NotIdentified):
+    """The institution's sign-in proves nobody, or somebody who is not known here."""
+
+    code = "sign_in_refused"
 
 
 class InvalidClient(NotIdentified):
@@ -138,6 +146,12 @@ class StoreUnavailable(Unavailable):
     """The database cannot be reached."""
 
     code = "store_unavailable"
+
+
+class SignInUnavailable(Unavailable):
+    """The institution's identity provider gave no usable answer."""
+
+    code = "sign_in_unavailable"
 
 
 class UpstreamUnavailable(Unavailable):

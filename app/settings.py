@@ -35,6 +35,8 @@ _SERVICE_LINK: Final = re.compile(
 _SERVICE_ADDRESS: Final = re.compile(r"(?:tcp|udp|sctp)://\S+")
 REUSE_STEPS: Final = frozenset({"full-pages", "wide-fields", "containment"})
 """What can be left out of reuse."""
+ROLES: Final = frozenset({"researcher", "lead", "quota_admin", "admin", "compliance"})
+"""Roles that groups may stand for; a test holds them to those that there are."""
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}")
 _PLACEHOLDER: Final = re.compile(
@@ -164,6 +166,35 @@ class Settings(BaseSettings):
         description="PEM file of authorities for the webhook's and the mail server's certificates instead of "
         "the system's.",
     )
+    oidc_issuer: str | None = Field(
+        default=None,
+        description="Identity provider of the institution (OpenID Connect), `https://...`, as it calls itself; people "
+        "then sign in to the console there.",
+    )
+    oidc_client_id: str | None = Field(default=None, description="What the provider calls Bursar.")
+    oidc_client_secret_file: Path | None = Field(
+        default=None,
+        description="File of the secret that the provider gave Bursar, mode 0400; none for a public client.",
+    )
+    oidc_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of authorities for the provider's certificate instead of the system's.",
+    )
+    oidc_scope: str = Field(default="openid email", description="Scopes asked for, with blanks between.")
+    oidc_join_by_email: bool = Field(
+        default=True,
+        description="Whether a first sign-in joins the person here who has the address that the provider says is "
+        "verified; otherwise an administrator links each account.",
+    )
+    oidc_roles_claim: str | None = Field(
+        default=None,
+        description="Claim of the ID token that lists somebody's groups, such as `groups` or `realm_access.roles`.",
+    )
+    oidc_roles: str = Field(
+        default="",
+        description="Roles that groups stand for, `group=role` with commas between: given and taken at each sign-in. "
+        "Other roles stay as they were given by hand.",
+    )
     log_format: Literal["console", "json"] = Field(
         default="console", description="Form of the log lines on standard error."
     )
@@ -257,6 +288,11 @@ class Settings(BaseSettings):
         "notice_ca_file",
         "anchor_dir",
         "traces_url",
+        "oidc_issuer",
+        "oidc_client_id",
+        "oidc_client_secret_file",
+        "oidc_ca_file",
+        "oidc_roles_claim",
         mode="before",
     )
     @classmethod
@@ -313,6 +349,35 @@ class Settings(BaseSettings):
             )
         return value
 
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _is_an_issuer(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+        if not is_safe or not parts.hostname or parts.username is not None or parts.query or parts.fragment:
+            raise ValueError(
+                "must be an https address, or http on loopback, without a user, query or fragment"
+            )
+        return value
+
+    @field_validator("oidc_scope")
+    @classmethod
+    def _asks_who_it_is(cls, value: str) -> str:
+        if "openid" not in value.split():
+            raise ValueError("must contain openid")
+        return " ".join(value.split())
+
+    @field_validator("oidc_roles")
+    @classmethod
+    def _give_roles(cls, value: str) -> str:
+        for each in filter(None, (one.strip() for one in value.split(","))):
+            group, _, role = each.rpartition("=")
+            if not group.strip() or role.strip() not in ROLES:
+                raise ValueError(f"must list group=role, with roles among {', '.join(sorted(ROLES))}")
+        return value
+
     @field_validator("mail_from")
     @classmethod
     def _is_address(cls, value: str | None) -> str | None:
@@ -350,6 +415,14 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _sign_in_is_whole(self) -> Self:
+        if (self.oidc_issuer is None) != (self.oidc_client_id is None):
+            raise ValueError("sign-in needs both BURSAR_OIDC_ISSUER and BURSAR_OIDC_CLIENT_ID")
+        if self.role_of_group and self.oidc_roles_claim is None:
+            raise ValueError("BURSAR_OIDC_ROLES needs BURSAR_OIDC_ROLES_CLAIM, which says where groups are")
+        return self
+
+    @model_validator(mode="after")
     def _in_data_dir(self) -> Self:
         # The model is frozen for everybody else.
         data_dir = self.data_dir.expanduser().absolute()
@@ -378,6 +451,12 @@ class Settings(BaseSettings):
     def fetches_full_pages(self) -> bool:
         """Whether whole pages are fetched and cut; what is not held at all cannot be."""
         return self.page_ttl_s > 0 and "full-pages" not in self.reuse_without.split(",")
+
+    @property
+    def role_of_group(self) -> Mapping[str, str]:
+        """Which role each of the provider's groups stands for."""
+        pairs = (each.rpartition("=") for each in self.oidc_roles.split(",") if each.strip())
+        return {group.strip(): role.strip() for group, _, role in pairs}
 
     @property
     def master_key_path(self) -> Path:

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from app.errors import BadSetting
-from app.settings import Settings, is_placeholder, load_settings
+from app.identity.roles import Role
+from app.settings import ROLES, Settings, is_placeholder, load_settings
 
 
 def config_file(directory: Path, text: str) -> Path:
@@ -229,3 +230,32 @@ def test_the_digest_tells_settings_apart_and_holds_no_secret() -> None:
     assert digest(PAGE_TTL_S="61") != digest(PAGE_TTL_S="60")
     assert digest(DATABASE_URL=url.format("one")) == digest(DATABASE_URL=url.format("two"))
     assert digest(DATABASE_URL=url.format("one")) != digest(DATABASE_URL=url.format("one") + "2")
+
+
+_OIDC = {"BURSAR_OIDC_ISSUER": "https://id.example.edu/realms/u", "BURSAR_OIDC_CLIENT_ID": "bursar"}
+
+
+def test_groups_stand_for_roles_that_there_are() -> None:
+    assert set(Role) == ROLES
+    groups = {"BURSAR_OIDC_ROLES_CLAIM": "groups", "BURSAR_OIDC_ROLES": " a=b=admin, office =compliance,"}
+    assert load_settings(_OIDC | groups).role_of_group == {"a=b": "admin", "office": "compliance"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"BURSAR_OIDC_ISSUER": "http://id.example.edu"},
+        {"BURSAR_OIDC_ISSUER": "https://user@id.example.edu"},
+        {"BURSAR_OIDC_ISSUER": "https://id.example.edu/?x=1"},
+        {"BURSAR_OIDC_CLIENT_ID": ""},
+        {"BURSAR_OIDC_SCOPE": "email"},
+        {"BURSAR_OIDC_ROLES": "office=compliance"},
+        {"BURSAR_OIDC_ROLES_CLAIM": "groups", "BURSAR_OIDC_ROLES": "office=king"},
+        {"BURSAR_OIDC_ROLES_CLAIM": "groups", "BURSAR_OIDC_ROLES": "=admin"},
+    ],
+    ids=str,
+)
+def test_a_provider_that_is_not_safe_or_not_whole_is_refused(wrong: dict[str, str]) -> None:
+    load_settings(_OIDC)
+    with pytest.raises(BadSetting):
+        load_settings(_OIDC | wrong)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from app.administration.notices import Notice
-from app.administration.state import Record, StatedValue
+from app.administration.state import Identity, Record, StatedValue
 from app.audit.calls import versioned
 from app.audit.entries import Draft, Value
 from app.errors import NotPermitted
@@ -21,17 +21,19 @@ _WHOLE: Final = frozenset(
 )
 """What can happen to an object as a whole; any other `what` names an attribute that was set."""
 
-Dropped = StoredLimit | StatedValue
+Dropped = StoredLimit | StatedValue | Identity
 """What ends without a trace in its table; everything else is retired and stays."""
 
 _MOST_LOGGED_CHARS: Final = 1_000
-_GROUNDS: Final = {"cli": "local-operator", "job": "duty"}
+_GROUNDS: Final = {"cli": "local-operator", "job": "duty", "provider": "identity-provider"}
 """Why whoever acts may: roles where nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who acts: a local operator (kind cli, principal `os:<uid>`) or a person (kind person, their id)."""
+    """Who acts: a local operator (kind cli, principal `os:<uid>`), a person (kind person, their id), a duty of the
+    program's own (kind job), or the institution's identity provider (kind provider).
+    """
 
     kind: str
     principal: str

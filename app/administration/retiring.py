@@ -49,6 +49,7 @@ def retire_person(draw: Draw, state: State, person: Person, now_us: int) -> None
             )
     if state.password_of(person.id) is not None:
         draw.puts.append(Password(person_id=person.id))
+    draw.dropped.extend(state.identities_of(person.id))
     projects = {project.id: project.name for project in state.projects}
     for membership in state.memberships:
         if membership.person_id == person.id and membership.retired_us is None:

@@ -183,6 +183,21 @@ class Password:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Whom the institution's identity provider knows the person as: issuer and subject, which never change."""
+
+    issuer: str
+    subject: str = field(repr=False)
+    person_id: str
+    linked_us: int
+
+    @property
+    def id(self) -> str:
+        """A subject means something at its issuer alone."""
+        return f"{self.issuer} {self.subject}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Freeze:
     """That a credential, a project or a person was stopped; in force until `retired_us`.
 
@@ -255,6 +270,7 @@ Record = (
     | Key
     | PersonToken
     | Password
+    | Identity
     | StoredLimit
     | Raise
     | RuleMode
@@ -302,6 +318,7 @@ class State:
     keys: Sequence[Key] = ()
     tokens: Sequence[PersonToken] = ()
     passwords: Sequence[Password] = ()
+    identities: Sequence[Identity] = ()
     limits: Sequence[StoredLimit] = ()
     raises: Sequence[Raise] = ()
     rule_modes: Sequence[RuleMode] = ()
@@ -364,6 +381,10 @@ class State:
     def password_of(self, person_id: str) -> Password | None:
         """That person's local account, or None where they have none."""
         return next((each for each in self.passwords if each.person_id == person_id), None)
+
+    def identities_of(self, person_id: str) -> Sequence[Identity]:
+        """Whom the institution's provider knows that person as."""
+        return tuple(each for each in self.identities if each.person_id == person_id)
 
     def has_accepted(self, person_id: str, version: str) -> bool:
         """Whether the person accepted that version."""

@@ -43,7 +43,7 @@ class Origin:
 class Visit:
     """A request for Bursar's own API: who asks, once that is known, and the id that its entry shall have.
 
-    `code` says why it was refused. `op` is set where somebody signs in or out, or would have to. `reads` is set where what others did is looked at: the place in the
+    `code` says why it was refused, `rule` under which rule, where that is another than that of all pages. `op` is set where somebody signs in or out, or would have to. `reads` is set where what others did is looked at: the place in the
     log, as far as it was named.
     """
 
@@ -52,6 +52,7 @@ class Visit:
     code: str | None = None
     reads: Mapping[str, Value] | None = None
     op: str | None = None
+    rule: str | None = None
 
 
 class Scribe:
@@ -142,7 +143,7 @@ class Scribe:
         """A request for Bursar's own API or pages, answered with `status`."""
         visit = visitor if isinstance(visitor, Visit) else Visit(entry=new_entry_id(), who=visitor)
         verdict = "refused" if status >= 400 else "allowed"
-        decision: dict[str, Value] = {"verdict": verdict, "rule": versioned("api")}
+        decision: dict[str, Value] = {"verdict": verdict, "rule": versioned(visit.rule or "api")}
         if visit.code is not None:
             decision["code"] = visit.code
         fields: dict[str, Value] = {

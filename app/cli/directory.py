@@ -155,6 +155,49 @@ def add_person(
         say("Done." if has_changed else "Nothing to change.")
 
 
+@people.command("link")
+def link_person(
+    email: Annotated[str, typer.Argument(help="E-mail address.")],
+    subject: Annotated[str, typer.Option(help="What the institution's identity provider calls them.")],
+    as_json: AsJson = False,
+) -> None:
+    """Have an account of the institution's identity provider sign in to the console as a person."""
+    from app.administration.joining import link_identity  # noqa: PLC0415
+    from app.errors import BadSetting  # noqa: PLC0415
+    from app.settings import load_settings  # noqa: PLC0415
+
+    async def work() -> bool:
+        issuer = load_settings().oidc_issuer
+        if issuer is None:
+            raise BadSetting("BURSAR_OIDC_ISSUER is not set, so nobody signs in at an institution.")
+        async with office() as here:
+            return await link_identity(here.registry, operator(), email=email, issuer=issuer, subject=subject)
+
+    has_changed = run(work())
+    if as_json:
+        say_json({"person": email.strip().lower(), "changed": has_changed})
+    else:
+        say("The account is linked." if has_changed else "It was linked already.")
+
+
+@people.command("unlink")
+def unlink_person(
+    email: Annotated[str, typer.Argument(help="E-mail address.")], as_json: AsJson = False
+) -> None:
+    """End what a person's account at the institution opens here, and their sessions."""
+    from app.administration.joining import unlink_identities  # noqa: PLC0415
+
+    async def work() -> int:
+        async with office() as here:
+            return await unlink_identities(here.registry, operator(), email=email)
+
+    count = run(work())
+    if as_json:
+        say_json({"person": email.strip().lower(), "changed": count > 0})
+    else:
+        say("The account opens nothing any more." if count else "No account was linked.")
+
+
 @people.command("set-password")
 def set_password(
     email: Annotated[str, typer.Argument(help="E-mail address.")], as_json: AsJson = False

@@ -16,6 +16,7 @@ from app.administration.state import (
     Acceptance,
     Credential,
     Freeze,
+    Identity,
     Key,
     Membership,
     Password,
@@ -50,6 +51,7 @@ from app.storage.tables import (
     EntryRow,
     FreezeRow,
     HeadRow,
+    IdentityRow,
     KeyRow,
     LimitRow,
     MembershipRow,
@@ -82,6 +84,7 @@ _ROWS: Final[Mapping[type[Any], type[SQLModel]]] = {
     Key: KeyRow,
     PersonToken: PersonTokenRow,
     Password: PasswordRow,
+    Identity: IdentityRow,
     StoredLimit: LimitRow,
     Raise: RaiseRow,
     RuleMode: RuleModeRow,
@@ -97,7 +100,7 @@ _DROPS: Final = {
     kind: sa.delete(_TABLES[kind]).where(
         *(column == sa.bindparam(f"old_{column.name}") for column in _TABLES[kind].primary_key.columns)
     )
-    for kind in (StoredLimit, StatedValue)
+    for kind in (StoredLimit, StatedValue, Identity)
 }
 
 
@@ -182,8 +185,8 @@ class SqlRegistry:
         return await self._database.read(_log_size)
 
     def _sign_out(self, conn: Connection, plan: Plan) -> None:
-        """End the sessions of whoever is retired or frozen, or whose password is another now."""
-        people: set[str] = set()
+        """End the sessions of whoever is retired or frozen, or whose password or institutional account is another now."""
+        people = {each.person_id for each in plan.dropped if isinstance(each, Identity)}
         for record in plan.puts:
             match record:
                 case Person(retired_us=int()):
@@ -235,6 +238,7 @@ def _state(conn: Connection, *, now_us: int, revision: int) -> State:
         keys=_all(conn, Key),
         tokens=_all(conn, PersonToken),
         passwords=_all(conn, Password),
+        identities=_all(conn, Identity),
         limits=_all(conn, StoredLimit),
         raises=_all(conn, Raise),
         rule_modes=_all(conn, RuleMode),

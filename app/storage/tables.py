@@ -440,6 +440,28 @@ class PasswordRow(SQLModel, table=True):
     set_us: int | None = _big(nullable=True)
 
 
+class IdentityRow(SQLModel, table=True):
+    """Whom the institution's identity provider knows a person as."""
+
+    __tablename__ = "person_identity"
+    issuer: str = Field(primary_key=True, max_length=400)
+    subject: str = Field(primary_key=True, max_length=255)
+    person_id: str = Field(foreign_key="person.id", index=True, max_length=32)
+    linked_us: int = _big()
+
+
+class SignInRow(SQLModel, table=True):
+    """A sign-in under way at the institution's provider; `digest` is of the secret that the browser holds.
+
+    `onward` is the page to go to in the end. The row goes when its answer comes, so no answer counts twice.
+    """
+
+    __tablename__ = "console_sign_in"
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    onward: str = _text()
+    began_us: int = _big()
+
+
 class SessionRow(SQLModel, table=True):
     """Somebody who is signed in with a browser; `digest` is of the secret that the browser holds.
 

@@ -17,6 +17,7 @@ STATUS_OF_CODE: Mapping[str, int] = MappingProxyType(
     {
         "access_token_invalid": 401,
         "invalid_client": 401,
+        "sign_in_refused": 401,
         "invalid_request": 400,
         "invalid_params": 400,
         "scope_not_authorized": 400,
@@ -28,6 +29,7 @@ STATUS_OF_CODE: Mapping[str, int] = MappingProxyType(
         "internal_error": 500,
         "audit_unavailable": 503,
         "store_unavailable": 503,
+        "sign_in_unavailable": 503,
         "bad_setting": 500,
         "not_ready": 503,
         "log_broken": 503,

@@ -2,28 +2,18 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser
 
 from tests.conftest import require
+from tests.journey.chromium import CHROMIUM, Visitor, opened_chromium
 from tests.servers.bursar import call
 from tests.servers.demonstration import Demonstration
 
-_CHROMIUM = shutil.which("chromium") or ""
-_SWITCHES = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 _WIDTHS = (360, 1920)
 _PAGES = {
     None: ("/sign-in", "/password"),
@@ -40,7 +30,7 @@ _PAGES = {
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """A demonstration that runs, and what it says of itself."""
-    require(bool(_CHROMIUM), "Chromium")
+    require(bool(CHROMIUM), "Chromium")
     demonstration = Demonstration(tmp_path_factory.mktemp("console"), "--json")
     assert demonstration.process.stdout is not None
     yield json.loads(demonstration.process.stdout.readline())
@@ -49,39 +39,8 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def chromium(said: dict[str, Any]) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_SWITCHES)
+    with opened_chromium() as browser:
         yield browser
-        browser.close()
-
-
-class Visitor:
-    """One person with a window of their own; `complaints` are errors of scripts and of the policy."""
-
-    def __init__(self, said: dict[str, Any], context: BrowserContext) -> None:
-        self.home = f"{said['gateway']}/console"
-        self.context = context
-        self.page: Page = context.new_page()
-        self.complaints: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("requestfailed", self._complain_of)
-
-    def _complain_of(self, request: Request) -> None:
-        # A visitor who goes on before a page has all its files leaves them unfetched.
-        if request.failure != "net::ERR_ABORTED":
-            self.complaints.append(f"{request.url}: {request.failure}")
-
-    def sign_in(self, token: str) -> None:
-        self.page.goto(f"{self.home}/sign-in")
-        self.page.get_by_label("Your token").fill(token)
-        self.page.get_by_role("region", name="With a token").get_by_role("button", name="Sign in").click()
-        self.page.get_by_role("button", name="Sign out").wait_for()
-
-    def go(self, path: str) -> None:
-        answer = self.page.goto(f"{self.home}{path}")
-        assert answer is not None
-        assert answer.status == 200, path
 
 
 def person(said: dict[str, Any], name: str) -> dict[str, Any]:
@@ -96,7 +55,7 @@ def port_of(said: dict[str, Any]) -> int:
 def test_a_researcher_signs_in_accepts_the_terms_and_makes_a_key_that_works(
     said: dict[str, Any], chromium: Browser
 ) -> None:
-    cleo = Visitor(said, chromium.new_context(viewport={"width": 360, "height": 800}))
+    cleo = Visitor(said["gateway"], chromium.new_context(viewport={"width": 360, "height": 800}))
     ben = person(said, "ben")
     cleo.sign_in(ben["token"])
     page = cleo.page
@@ -122,7 +81,7 @@ def test_a_researcher_signs_in_accepts_the_terms_and_makes_a_key_that_works(
 def test_an_administrator_adds_a_person_and_sets_a_limit_with_the_keyboard_alone(
     said: dict[str, Any], chromium: Browser
 ) -> None:
-    it = Visitor(said, chromium.new_context(viewport={"width": 1920, "height": 1080}))
+    it = Visitor(said["gateway"], chromium.new_context(viewport={"width": 1920, "height": 1080}))
     it.sign_in(person(said, "it")["token"])
     page = it.page
     page.keyboard.press("Tab")
@@ -152,7 +111,7 @@ def test_an_administrator_adds_a_person_and_sets_a_limit_with_the_keyboard_alone
 def test_pages_fit_and_keep_nobody_out(said: dict[str, Any], chromium: Browser, name: str | None) -> None:
     # Without motion, so that no colour is looked at on its way from one theme to the other.
     size: Any = {"width": 1920, "height": 900}
-    visitor = Visitor(said, chromium.new_context(viewport=size, reduced_motion="reduce"))
+    visitor = Visitor(said["gateway"], chromium.new_context(viewport=size, reduced_motion="reduce"))
     if name is not None:
         visitor.sign_in(person(said, name)["token"])
     page, axe = visitor.page, Axe()

@@ -96,14 +96,14 @@ _QUIET = {"heartbeat_s": 3_600, "rejects_per_second": 0, "failed_sign_ins_per_mi
 
 
 @asynccontextmanager
-async def opened_house(directory: Path, database_url: str, **options: int) -> AsyncIterator[House]:
+async def opened_house(directory: Path, database_url: str, **options: Any) -> AsyncIterator[House]:
     (directory / "secret").write_text("from-the-platform-4c7a\n")
     (directory / "terms.md").write_text("# Terms\n\nBe good & kind.\n")
     (directory / "state.yaml").write_text(STATE)
     settings = Settings(
         data_dir=directory / "data",
         database_url=database_url,
-        **{**_QUIET, **options},  # type: ignore[arg-type]
+        **{**_QUIET, **options},
     )
     settings.data_dir.mkdir(mode=0o700)
     master = MasterKey.write_new(settings.master_key_path)

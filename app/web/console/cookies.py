@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.errors import NotPermitted
+from app.identity.institution import LIFE_S
 from app.settings import Settings
 
 PATH: Final = "/console"
@@ -64,6 +65,32 @@ def give(response: Response, ground: Ground, secret: str) -> None:
     )
 
 
+def ticket_in(request: Request, ground: Ground) -> str | None:
+    """The secret of a sign-in that is under way at the institution's provider."""
+    return request.cookies.get(_ticket(ground))
+
+
+def give_ticket(response: Response, ground: Ground, secret: str) -> None:
+    """Have the browser keep that secret until it comes back.
+
+    It comes back from a page of the provider's, with which browsers send no strict cookie.
+    """
+    response.set_cookie(
+        _ticket(ground),
+        secret,
+        max_age=LIFE_S,
+        path="/",
+        secure=ground.is_https,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def take_ticket_back(response: Response, ground: Ground) -> None:
+    """Have the browser forget that secret."""
+    response.delete_cookie(_ticket(ground), path="/", secure=ground.is_https, httponly=True, samesite="lax")
+
+
 def take_back(response: Response, ground: Ground) -> None:
     """Have the browser forget the secret."""
     response.delete_cookie(ground.cookie, path="/", secure=ground.is_https, httponly=True, samesite="strict")
@@ -82,6 +109,10 @@ def require_own_page(request: Request, settings: Settings) -> None:
     )
     if is_foreign or (site is None and origin is None):
         raise NotPermitted("This form was not sent from a page of this console.", rule="origin")
+
+
+def _ticket(ground: Ground) -> str:
+    return f"{ground.cookie}-sign-in"
 
 
 def _host(request: Request) -> str:

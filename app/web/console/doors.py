@@ -201,7 +201,7 @@ async def _shown_again(visit: Any, page: Any) -> Response:
     except Refusal as error:
         if page.back is None:
             raise
-        _note(visit.request, code=error.code)
+        _note(visit.request, code=error.code, rule=error.rule or None)
         response = await page.back(replace(visit, problem=error.message))
         response.status_code = STATUS_OF_CODE[error.code]
         if error.retry_after_s is not None:
@@ -284,6 +284,7 @@ def _always(visit: Visit) -> Mapping[str, Any]:
         "done": visit.asked("done")[:40],
         "path": visit.request.url.path,
         "ground": visit.ground,
+        "has_institution": visit.desk.installation.identity_provider is not None,
         "quote": quote,
     }
 

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from app.errors import NotFound
 from app.identity.roles import Act
 from app.web.api.access import LOG_ACTS
-from app.web.console import log_pages, me, people, projects, quotas, rules, signing, today
+from app.web.console import institution, log_pages, me, people, projects, quotas, rules, signing, today
 from app.web.console.cookies import PATH
 from app.web.console.doors import Door, Link, NamedRoute, OpenPage, Page, Turn, Visit
 from app.web.console.rendering import STATIC, static
@@ -47,6 +47,7 @@ async def find_nothing(_visit: Visit) -> Response:
 PAGES: Final[tuple[Page | OpenPage, ...]] = (
     Page(method="GET", path="/", answer=go_home, acts=frozenset()),
     *signing.PAGES,
+    *institution.PAGES,
     *me.PAGES,
     *log_pages.PAGES,
     *today.PAGES,

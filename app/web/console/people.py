@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from app.administration.drafting import people_in, wanted_of
 from app.administration.ending import retire, what_ends
+from app.administration.joining import link_identity, unlink_identities
 from app.administration.keys import IssuedKey, issue_key, revoke_key, shown_keys
 from app.administration.passwords import PasswordCode, issue_password_code
 from app.administration.state import Person, State
@@ -105,6 +106,26 @@ async def offer_code(turn: Turn) -> Response:
     return await _person_page(turn, made)
 
 
+async def link_person(turn: Turn) -> Response:
+    """Have an account of the institution's sign in as them."""
+    _, person = await _person(turn)
+    provider = turn.desk.installation.identity_provider
+    if provider is None:
+        raise NotFound("No institution's sign-in is set up here.")
+    subject = turn.given.text("subject", "The name of the account", most=255)
+    await link_identity(
+        turn.desk.registry, turn.who.actor, email=person.email, issuer=provider.issuer, subject=subject
+    )
+    return turn.go(f"{_LIST}/{person.id}", "linked")
+
+
+async def unlink_person(turn: Turn) -> Response:
+    """Have the institution's account open nothing any more."""
+    _, person = await _person(turn)
+    await unlink_identities(turn.desk.registry, turn.who.actor, email=person.email)
+    return turn.go(f"{_LIST}/{person.id}", "unlinked")
+
+
 async def retire_person(turn: Turn) -> Response:
     """End a person's part: keys, tokens, memberships."""
     await retire(turn.desk.registry, turn.who.actor, kind="person", object_id=turn.in_path("id"))
@@ -166,6 +187,7 @@ async def _person_page(turn: Turn, code: PasswordCode | None) -> Response:
         ],
         accepted=[each for each in state.acceptances if each.person_id == person.id],
         pending=state.terms_of(person.id).pending(state.now.date()),
+        identities=state.identities_of(person.id),
         has_password=password is not None and password.hash is not None,
         freeze=state.freeze_of(person.id),
         ends=shown(what_ends(state, "person", person.id)),
@@ -208,6 +230,8 @@ PAGES: Final = (
     Page(method="GET", path="/people/{id}", answer=show_person, acts=ALL),
     Page(method="POST", path="/people/{id}", answer=change_person, acts=DIRECTORY, back=show_person),
     Page(method="POST", path="/people/{id}/code", answer=offer_code, acts=_KEYS, back=show_person),
+    Page(method="POST", path="/people/{id}/link", answer=link_person, acts=_KEYS, back=show_person),
+    Page(method="POST", path="/people/{id}/unlink", answer=unlink_person, acts=_KEYS, back=show_person),
     Page(method="POST", path="/people/{id}/end", answer=retire_person, acts=DIRECTORY, back=show_people),
     Page(method="GET", path="/new-person", answer=show_new_person, acts=DIRECTORY),
     Page(method="POST", path="/new-person", answer=add_person, acts=DIRECTORY, back=show_new_person),

@@ -32,16 +32,16 @@ _UNREAL: Final = "*"
 async def show_sign_in(visit: Visit) -> Response:
     """The form for signing in."""
     onward = visit.given.get("onward") or visit.asked("onward")
-    return visit.render("sign_in.html", onward=_inside(onward), has_ended=False)
+    return visit.render("sign_in.html", onward=inside(onward), has_ended=False)
 
 
 async def sign_in_with_token(visit: Visit) -> Response:
     """A session for whoever shows a token of their own."""
     note_sign_in(visit, "console/sign-in-token")
-    _require_safe_ground(visit)
+    require_safe_ground(visit)
     token = "".join(visit.given.get("token").split())
     parsed = parse(token)
-    tried = _source(visit), f"token:{_UNREAL if parsed is None else parsed.key_id}"
+    tried = source_of(visit), f"token:{_UNREAL if parsed is None else parsed.key_id}"
     visit.desk.throttle.begin(*tried)
     try:
         client = visit.request.client
@@ -63,9 +63,9 @@ async def sign_in_with_token(visit: Visit) -> Response:
 async def sign_in_with_password(visit: Visit) -> Response:
     """A session for whoever knows the password of a local account."""
     note_sign_in(visit, "console/sign-in-password")
-    _require_safe_ground(visit)
+    require_safe_ground(visit)
     email, password = visit.given.get("email").strip().lower()[:320], visit.given.get("password")
-    tried = _source(visit), f"account:{email}"
+    tried = source_of(visit), f"account:{email}"
     visit.desk.throttle.begin(*tried)
     found = await visit.desk.sessions.account(email)
     kept = None if found is None else found[1]
@@ -93,8 +93,8 @@ async def show_password(visit: Visit) -> Response:
 async def choose_password(visit: Visit) -> Response:
     """Set the password of whoever was given the code, who then signs in with it."""
     note_sign_in(visit, "console/password")
-    _require_safe_ground(visit)
-    source = _source(visit)
+    require_safe_ground(visit)
+    source = source_of(visit)
     visit.desk.throttle.begin(source)
     code, password = visit.given.get("code"), visit.given.get("password")
     registry = visit.desk.registry
@@ -110,30 +110,37 @@ async def choose_password(visit: Visit) -> Response:
     return RedirectResponse(f"{SIGN_IN}?done=password-set", status_code=303)
 
 
-async def _signed_in(visit: Visit, operator: Operator, *, token: KeyId | None) -> Response:
+async def open_session(visit: Visit, response: Response, operator: Operator, *, token: KeyId | None) -> None:
+    """Begin a session of that person, and give its cookie with the response; raises NotPermitted for the frozen."""
     if operator.freeze is not None:
         raise NotPermitted(operator.freeze.says(), rule=NOT_FROZEN)
     # A session begins with a secret of its own, whatever cookie the browser came with.
     secret, session = await visit.desk.sessions.open(operator.person, token=token)
     note_who(visit, session)
-    response = RedirectResponse(_inside(visit.given.get("onward")), status_code=303)
     give(response, visit.ground, secret)
+
+
+async def _signed_in(visit: Visit, operator: Operator, *, token: KeyId | None) -> Response:
+    response = RedirectResponse(inside(visit.given.get("onward")), status_code=303)
+    await open_session(visit, response, operator, token=token)
     return response
 
 
-def _inside(onward: str) -> str:
+def inside(onward: str) -> str:
     """The address if it is of a page here, otherwise the first page."""
     is_inside = onward.startswith(_HOME) and onward.isascii() and onward.isprintable() and "\\" not in onward
     is_inside = is_inside and "//" not in onward and not onward.startswith(SIGN_IN)
     return onward if is_inside else _HOME
 
 
-def _require_safe_ground(visit: Visit) -> None:
+def require_safe_ground(visit: Visit) -> None:
+    """Return where a secret is safe on its way; raises NotPermitted."""
     if not visit.ground.may_sign_in:
         raise NotPermitted(_INSECURE, rule="https")
 
 
-def _source(visit: Visit) -> str:
+def source_of(visit: Visit) -> str:
+    """Where the request comes from, as the throttle counts it."""
     client = visit.request.client
     return f"source:{client.host if client else ''}"
 
