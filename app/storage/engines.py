@@ -13,14 +13,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.engine import URL, AdaptedConnection, Connection, Engine, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection, QueuePool
 
-from app.errors import BadSetting, StoreUnavailable
+from app.errors import BadSetting, BursarError, StoreUnavailable
 from app.storage.threads import Threads
 
 T = TypeVar("T")
@@ -252,6 +253,7 @@ class PostgresDatabase:
                 },
             },
         )
+        sa.event.listen(self._engine.sync_engine, "checkout", _require_idle)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """What `work` returns, from one snapshot."""
@@ -260,7 +262,7 @@ class PostgresDatabase:
                 await connection.execution_options(
                     isolation_level="REPEATABLE READ", postgresql_readonly=True
                 )
-                return await connection.run_sync(work)
+                return await _run(connection, work)
 
     async def write(
         self, work: Callable[[Connection], T], *, committed: Callable[[T], object] | None = None
@@ -269,7 +271,7 @@ class PostgresDatabase:
         async with self._one_writer:
             with _translated():
                 async with self._engine.begin() as connection:
-                    result = await connection.run_sync(work)
+                    result = await _run(connection, work)
             if committed is not None:
                 committed(result)
             return result
@@ -283,3 +285,36 @@ class PostgresDatabase:
     async def close(self) -> None:
         """Give back every connection."""
         await self._engine.dispose()
+
+
+async def _run(connection: AsyncConnection, work: Callable[[Connection], T]) -> T:
+    """What `work` returns; a connection whose state is not known afterwards is closed and not used again.
+
+    Work that is interrupted while its transaction begins leaves that transaction open on the server, and
+    neither SQLAlchemy nor the driver ends it: whoever came next would read its old snapshot, and would have
+    its own commit reported although it lay inside a transaction that never commits.
+    """
+    try:
+        return await connection.run_sync(work)
+    except BaseException as error:
+        if not _leaves_state_known(error):
+            await connection.invalidate()
+        raise
+
+
+def _leaves_state_known(error: BaseException) -> bool:
+    """Whether what failed was the work, or a statement to which the server itself has answered."""
+    if isinstance(error, sa.exc.DBAPIError):
+        return getattr(error.orig, "sqlstate", None) is not None
+    if isinstance(error, StoreUnavailable):
+        return getattr(error.__cause__, "sqlstate", None) is not None
+    return isinstance(error, BursarError | sa.exc.SQLAlchemyError)
+
+
+def _require_idle(
+    connection: DBAPIConnection, _record: ConnectionPoolEntry, _proxy: PoolProxiedConnection
+) -> None:
+    """Have the pool replace a connection that has ended, or that is inside a transaction."""
+    driver = cast("AdaptedConnection", connection).driver_connection
+    if driver.is_closed() or driver.is_in_transaction():
+        raise sa.exc.DisconnectionError("a pooled connection is not idle")

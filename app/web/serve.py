@@ -63,6 +63,8 @@ def run(settings: Settings, *, host: str = "127.0.0.1", port: int = 8080, worker
             forwarded_allow_ips=settings.trusted_proxies,
             timeout_graceful_shutdown=_FINISH_WITHIN_S,
             timeout_keep_alive=75,
+            # A worker that a busy machine lets wait for 5 s, uvicorn's default, would be killed with all its calls.
+            timeout_worker_healthcheck=60,
             h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
         )
 

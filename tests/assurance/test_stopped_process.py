@@ -17,6 +17,7 @@ from tests.assurance.ledgers import Ledger, read_ledger
 from tests.servers.bursar import Installation
 from tests.servers.load import USER_INFO, Told, ask_all
 from tests.servers.noting import NotingPlatform
+from tests.servers.programs import descendants
 
 pytestmark = [pytest.mark.anyio, pytest.mark.serial]
 
@@ -125,6 +126,7 @@ async def stop_under_load(home: Path, database_url: str, *, stops: int, seed: in
 
             load = asyncio.gather(*(keep_asking(first) for first in range(_IN_FLIGHT)))
             for _ in range(stops):
+                await more_came(platform, _IN_FLIGHT + 1)
                 await asyncio.sleep(0.5 + rng.random())
                 os.kill(gateway.popen.pid, signal.SIGSTOP)
                 await asyncio.sleep(_STOPPED_S)
@@ -139,6 +141,14 @@ async def stop_under_load(home: Path, database_url: str, *, stops: int, seed: in
     came = sum(map(len, platform.arrivals.values()))
     assert came <= ledger.requests_used <= came + stops * _IN_FLIGHT
     return too_late(ledger)
+
+
+async def more_came(platform: NotingPlatform, calls: int) -> None:
+    """Return once so many more people were asked about, however busy the machine is."""
+    wanted = len(platform.arrivals) + calls
+    async with asyncio.timeout(60):
+        while len(platform.arrivals) < wanted:
+            await asyncio.sleep(0.02)
 
 
 async def settled(database_url: str) -> None:
@@ -157,3 +167,19 @@ async def test_stops_under_load_let_no_dead_lease_spend(tmp_path: Path) -> None:
 @pytest.mark.timeout(3_600)
 async def test_a_hundred_stops_under_load_let_no_dead_lease_spend(tmp_path: Path, database_url: str) -> None:
     assert await stop_under_load(tmp_path, database_url, stops=100, seed=2) > 0
+
+
+@pytest.mark.long
+async def test_a_worker_that_a_busy_machine_lets_wait_is_not_killed(
+    tmp_path: Path, postgres_url: str, redis_url: str
+) -> None:
+    with Installation(tmp_path, database_url=postgres_url, redis_url=redis_url, workers=2) as installation:
+        gateway = installation.start()
+        before = descendants(gateway.popen.pid)
+        worker = before[-1]
+        os.kill(worker, signal.SIGSTOP)
+        # Longer than the 5 s after which uvicorn, left to itself, takes it for hung.
+        await asyncio.sleep(10)
+        os.kill(worker, signal.SIGCONT)
+        await asyncio.sleep(2)
+        assert descendants(gateway.popen.pid) == before
