@@ -41,6 +41,9 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""
+        if scope["type"] == "http" and scope["path"].startswith("//"):
+            # A client whose base URL was given with a slash at its end.
+            scope = {**scope, "path": "/" + scope["path"].lstrip("/")}
         await (self._traced or self._hand_on)(scope, receive, send)
 
     async def _hand_on(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -85,6 +85,10 @@ def without_slash(path: str) -> str:
     return path.replace("/?", "?").rstrip("/")
 
 
+def slash_before(path: str) -> str:
+    return f"/{path}"
+
+
 def without_fields(path: str) -> str:
     return path.partition("?")[0]
 
@@ -119,6 +123,7 @@ REGIONS = {"field_name": "region_code", "operation": "IN", "field_values": ["DE"
 SPELLINGS = (
     Spelling("sends 1", "JSON, and a slash at the end", JSON),
     Spelling("1", "no slash at the end", JSON, path=without_slash),
+    Spelling("1", "a base URL with a slash at its end", JSON, path=slash_before),
     Spelling("sends 3", "bearer in lower case", JSON, scheme="bearer"),
     Spelling("sends 4", "JSON as text/plain", JSON, content_type="text/plain"),
     Spelling("sends 4", "JSON as a form", JSON, content_type=FORM),

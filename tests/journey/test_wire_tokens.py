@@ -50,6 +50,7 @@ def assert_flat(found: Outcome, *, names: set[str]) -> Mapping[str, Any]:
 GIVEN = (
     pytest.param(TOKEN, {"Content-Type": FORM}, {}, id="sends 2. a form"),
     pytest.param(TOKEN.rstrip("/"), {"Content-Type": FORM}, {}, id="1. no slash at the end"),
+    pytest.param(f"/{TOKEN}", {"Content-Type": FORM}, {}, id="1. a base URL with a slash at its end"),
     pytest.param(TOKEN, {"Content-Type": FORM, "Cache-Control": "no-cache"}, {}, id="2. Cache-Control"),
     pytest.param(TOKEN, {}, {}, id="2. no content type"),
     pytest.param(TOKEN, {"Content-Type": "application/json"}, {}, id="2. a form as JSON"),
