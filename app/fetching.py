@@ -14,6 +14,7 @@ from app.books import Books, Intent, PlatformSays, PlatformSpent, Reservation, S
 from app.cache.listings import as_page, head_page, part_key, part_of, seen_first
 from app.cache.pages import (
     HeldPage,
+    Holding,
     Pages,
     SearchState,
     is_reusable,
@@ -203,12 +204,15 @@ class Upstream:
         told: dict[str, Value] = {} if again is None or isinstance(error, TooLate) else {"partial": True}
         draft = self._outcome_entry(call, opened, outcome, **told)
         mark = mark_of(topic, call.request.endpoint, call.sent, None, calls=charge.requests)
-        receipt = await self._books.close_call(opened, charge, draft, says=_platform_said(outcome), mark=mark)
+        is_unjoined = isinstance(error, Failure) and _is_past_the_end(call, error)
+        is_over = again is None and (is_unjoined or _is_of_search(call, error))
+        over = await self._over(call) if is_over else None
+        says, holdings = _platform_said(outcome), [] if over is None else [over]
+        receipt = await self._books.close_call(opened, charge, draft, holdings=holdings, says=says, mark=mark)
         if again is not None and isinstance(error, Failure) and again.sent.fields != call.sent.fields:
             added = frozenset(call.sent.fields) - frozenset(again.sent.fields)
             named = added.intersection(re.findall(r"\w+", error.message))
             await self._learn(call, refused=named or added)
-        is_unjoined = isinstance(error, Failure) and _is_past_the_end(call, error)
         return Landed(
             outcome=Unjoined() if is_unjoined else error,
             cost=charge,
@@ -222,14 +226,30 @@ class Upstream:
     ) -> Landed:
         draft = self._outcome_entry(call, opened, outcome, partial=True)
         mark = mark_of(topic, call.request.endpoint, call.sent, None, calls=charge.requests)
-        receipt = await self._books.close_call(opened, charge, draft, says=PlatformSays.ROOM, mark=mark)
-        return Landed(
-            outcome=Unjoined(),
-            cost=charge,
-            receipt=receipt,
-            standings=opened.standings,
-            again=_further_back(call),
+        again = _further_back(call)
+        over = await self._over(call) if again is None else None
+        receipt = await self._books.close_call(
+            opened,
+            charge,
+            draft,
+            holdings=[] if over is None else [over],
+            says=PlatformSays.ROOM,
+            mark=mark,
         )
+        return Landed(
+            outcome=Unjoined(), cost=charge, receipt=receipt, standings=opened.standings, again=again
+        )
+
+    async def _over(self, call: Call) -> Holding | None:
+        """What keeps first pages of the question from joining a listing that cannot be continued."""
+        if call.part is None or call.part.listing is None:
+            return None
+        sought = sought_by(call, self._clock.now())
+        page = await self._shelf.ended(sought, call.part.listing, now_us=self._now_us())
+        if page is None:
+            return None
+        self._pages.remember(page)
+        return await self._pages.seal(page)
 
     async def prepare(self, call: Call, lacking: Lacking) -> Call:
         """The call that brings what is lacking: a full page, with the fields that have come before."""
@@ -239,7 +259,7 @@ class Upstream:
         search = call.search
         if search is None and lacking.listing is not None and endpoint.has_search_id:
             search = await self._pages.search(lacking.listing, scope)
-            if search is None or not search.upstream_id:
+            if search is None or not search.reaches(lacking.start):
                 search, lacking = None, replace(lacking, listing=None)
         wide = lacking.fields
         if self._shelf.widens() and endpoint.fields:
@@ -272,7 +292,7 @@ class Upstream:
             return None
         if call.overlap is not None:
             return _further_back(call) if _is_past_the_end(call, error) else None
-        if call.search is not None and _names_search(error, call.search):
+        if call.search is not None and _is_of_search(call, error):
             # The search was begun for somebody else, or long ago, or only now.
             return self._once_warm(call, call.search) or await self._begun_anew(call)
         added = frozenset(call.sent.fields) - frozenset(call.query.fields)
@@ -289,7 +309,8 @@ class Upstream:
     async def _begun_anew(self, call: Call) -> Call | None:
         """The call under a new search; None where nobody could say that it goes on where the old one stood."""
         part, size = call.part, call.sent.page.size
-        if part is None or size is None:
+        if part is None or size is None or call.query.page.cursor > part.start:
+            # Somebody who is within the part has had what the old search had of it.
             return None
         if part.start == 0:
             return None if call.query.page.search_id is not None else _overlapping(call, 0)
@@ -374,9 +395,10 @@ class Upstream:
         key = part_key(call.query, scope, listing, part.start)
         held = as_page(part, key=key, scope=scope, endpoint=endpoint)
         whole = await self._shelf.whole_with(sought, part)
+        head = head_page(listing, call.query, scope, fetched_us=now_us, expires_us=part.expires_us)
         to_hold = (
             held,
-            *((head_page(part, call.query, scope),) if begins else ()),
+            *((head,) if begins else ()),
             *((whole,) if whole else ()),
         )
         answer = await self._shelf.complete(sought, part)
@@ -397,7 +419,7 @@ class Upstream:
             expires_us=expires_us,
         )
         if search is not None and call.overlap is not None and call.part is not None:
-            search = replace(search, shift=call.part.start - call.sent.page.cursor)
+            search = replace(search, seam=call.part.start, shift=call.part.start - call.sent.page.cursor)
         if search is not None or call.part is None or not call.request.endpoint.has_search_id:
             return search
         if not success.records and not success.has_more:
@@ -499,6 +521,11 @@ def _in_clients_places(call: Call, success: Success) -> Success:
     if not ahead or success.cursor is None:
         return success
     return replace(success, data={**success.data, "cursor": success.cursor + ahead})
+
+
+def _is_of_search(call: Call, error: Failure | NotDispatched | OutcomeUnknown) -> bool:
+    """Whether a part could not be had since the platform does not know its search."""
+    return isinstance(error, Failure) and call.search is not None and _names_search(error, call.search)
 
 
 def _names_search(refused: Failure, search: SearchState) -> bool:

@@ -135,8 +135,8 @@ class Gateway:
             case Lacking() as lacking:
                 if await self._contains(call):
                     return await self._reuse_or_fetch(replace(call, fetches=call.fetches + 1))
-                if call.search is not None and not call.search.upstream_id:
-                    # It was answered out of another search, so the platform cannot go on with it.
+                if call.search is not None and not call.search.reaches(lacking.start):
+                    # It was answered out of another search, or up to there by one that is over.
                     raise SearchOver(call.search.id)
                 return _warned(
                     await self._fetch_together(await self._upstream.prepare(call, lacking)), call.permit

@@ -158,16 +158,18 @@ def as_page(part: Part, *, key: bytes, scope: str, endpoint: Endpoint) -> HeldPa
     )
 
 
-def head_page(part: Part, query: ResearchQuery, scope: str) -> HeldPage:
-    """What names the listing that the part is of as the current one of its question."""
+def head_page(
+    listing: str, query: ResearchQuery, scope: str, *, fetched_us: int, expires_us: int
+) -> HeldPage:
+    """What names the listing as the current one of its question."""
     return HeldPage(
         key=listing_key(query, scope),
         scope=scope,
         endpoint=query.endpoint,
-        data=exact_json.dumps({"listing": part.listing}),
+        data=exact_json.dumps({"listing": listing}),
         records=0,
-        fetched_us=part.fetched_us,
-        expires_us=part.expires_us,
+        fetched_us=fetched_us,
+        expires_us=expires_us,
     )
 
 

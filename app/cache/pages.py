@@ -89,7 +89,7 @@ class SearchState:
     """A search id of Bursar's own and what stands behind it, kept with the outcome that brought it.
 
     `began_us` is when the platform first gave `upstream_id`. Where that search took the place of one that was
-    forgotten, the platform counts `shift` fewer records before a place than the client's cursor does.
+    forgotten, it stands behind the places from `seam` on, and the platform counts `shift` fewer records before them.
     """
 
     id: SearchId
@@ -99,7 +99,12 @@ class SearchState:
     upstream_id: str
     began_us: int
     expires_us: int
+    seam: int = 0
     shift: int = 0
+
+    def reaches(self, place: int) -> bool:
+        """Whether the platform can be asked for what the client counts as this place."""
+        return self.upstream_id != "" and place >= self.seam
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +241,7 @@ def search_behind(
         upstream_id=upstream_id,
         began_us=now_us if known is None or known.upstream_id != upstream_id else known.began_us,
         expires_us=expires_us,
+        seam=0 if known is None else known.seam,
         shift=0 if known is None else known.shift,
     )
 

@@ -210,7 +210,9 @@ class Shelf:
             began_us=made[0].fetched_us,
             expires_us=made[0].expires_us,
         )
-        return await self._pages.keep([*pages, head_page(made[0], query, scope)], search)
+        first = made[0]
+        head = head_page(listing, query, scope, fetched_us=first.fetched_us, expires_us=first.expires_us)
+        return await self._pages.keep([*pages, head], search)
 
     async def whole_with(self, sought: Sought, last: Part) -> HeldPage | None:
         """The page that names the listing as held in full, now that its last part has come; None where it is not."""
@@ -274,14 +276,22 @@ class Shelf:
             found.update(each for item in part.items(sought.endpoint) if (each := id_of(item)) is not None)
         return frozenset(found) if found else None
 
+    async def ended(self, sought: Sought, listing: str, *, now_us: int) -> HeldPage | None:
+        """What makes a listing that cannot be continued no longer the current one of its question; None if it is not."""
+        if await self._current(sought, is_look=True) != listing:
+            return None
+        return head_page(listing, sought.query, sought.scope, fetched_us=now_us, expires_us=now_us)
+
     async def _look(self, sought: Sought, listing: str, place: int) -> Part | None:
         """That part of the listing, however old it is."""
         page = await self._pages.look(part_key(sought.query, sought.scope, listing, place), sought.scope)
         return None if page is None else as_part(page)
 
     async def _listing(self, sought: Sought, *, is_look: bool) -> str | None:
-        if sought.search is not None:
-            return sought.search.id
+        return sought.search.id if sought.search is not None else await self._current(sought, is_look=is_look)
+
+    async def _current(self, sought: Sought, *, is_look: bool) -> str | None:
+        """The listing that first pages of the question are part of."""
         head = await self._page(listing_key(sought.query, sought.scope), sought, is_look=is_look)
         if head is None:
             return None

@@ -33,6 +33,7 @@ _SEARCH = Prepared(
         _search.c.upstream_id,
         _search.c.created_us,
         _search.c.expires_us,
+        _search.c.seam,
         _search.c.shift,
     ).where(
         _search.c.id == sa.bindparam("id"),
@@ -67,6 +68,7 @@ def search_row(search: SearchState) -> dict[str, object]:
         "upstream_id": search.upstream_id,
         "created_us": search.began_us,
         "expires_us": search.expires_us,
+        "seam": search.seam,
         "shift": search.shift,
     }
 
@@ -186,7 +188,7 @@ class SqlPages:
         rows = await self._database.read(lambda conn: _SEARCH.rows(conn, wanted))
         if not rows:
             return None
-        credential, question_digest, upstream_id, began_us, expires_us, shift = rows[0]
+        credential, question_digest, upstream_id, began_us, expires_us, seam, shift = rows[0]
         return SearchState(
             id=SearchId(search_id),
             scope=scope,
@@ -195,6 +197,7 @@ class SqlPages:
             upstream_id=upstream_id,
             began_us=began_us,
             expires_us=expires_us,
+            seam=seam,
             shift=shift,
         )
 

@@ -526,8 +526,10 @@ class SearchRow(SQLModel, table=True):
     upstream_id: str = _text()
     created_us: int = _big()
     expires_us: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
+    seam: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
+    """The place from which on the search took the place of one that the platform has forgotten."""
     shift: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
-    """How many fewer records the platform counts before a place than the client's cursor does."""
+    """How many fewer records the platform counts before such a place than the client's cursor does."""
 
 
 class RaiseRow(SQLModel, table=True):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.calls import Delivered, SearchOver, TurnedDown
+from app.provider.answers import Failure
 from app.simulator.dataset import MUSIC_IDS, username
 from tests.servers.library import Library, Platform, opened_library
 
@@ -199,8 +200,38 @@ async def test_a_restarted_search_that_joins_nowhere_is_refused_in_the_platforms
         assert answer.error.message == f"Search Id {data['search_id']} is invalid or expired"
         assert answer.cost.requests == 4
         assert (await library.entries())[-1]["type"] == "decision"
-    _, anew = await ask(library, max_count=100)
-    assert anew["search_id"] == data["search_id"]
+    first, anew = await ask(library, "ben", max_count=100)
+    assert (first.how, anew["search_id"] == data["search_id"]) == ("miss", False)
+    assert [video["id"] for video in anew["videos"]] == [*everything[:50], *everything[300:350]]
+
+
+async def test_parts_from_before_a_search_was_restarted_are_not_asked_of_the_new_one(
+    library: Library,
+) -> None:
+    _, first = await ask(library, fields="id", max_count=100)
+    _, data = await ask(library, fields="id", max_count=100, cursor=100, search_id=first["search_id"])
+    library.platform.delete([video["id"] for video in data["videos"][:5]])
+    library.platform.state.searches.forget()
+    await ask(library, fields="id", max_count=100, cursor=200, search_id=first["search_id"])
+    more = {**QUESTION, "max_count": 100, "cursor": 100, "search_id": first["search_id"]}
+    answer = await library.ask("ben", "video/query", ["id", "region_code"], more)
+    assert isinstance(answer, TurnedDown)
+    assert isinstance(answer.error, SearchOver)
+    assert cost(answer) == (0, 0)
+
+
+async def test_a_client_within_a_part_that_is_gone_is_not_taken_on_by_another_search(
+    library: Library,
+) -> None:
+    _, data = await ask(library, max_count=100)
+    library.platform.state.searches.forget()
+    more = {**QUESTION, "max_count": 20, "cursor": 140, "search_id": data["search_id"]}
+    answer = await library.ask("ada", "video/query", ["id", "username"], more)
+    assert isinstance(answer, TurnedDown)
+    assert isinstance(answer.error, Failure)
+    assert answer.error.message == f"Search Id {data['search_id']} is invalid or expired"
+    first, _ = await ask(library, max_count=100)
+    assert first.how == "miss"
 
 
 async def test_a_search_that_the_platform_does_not_know_yet_is_asked_for_again(

@@ -1,4 +1,4 @@
-"""By how much a search that took the place of a forgotten one counts its places differently.
+"""From where on a search takes the place of a forgotten one, and how it counts its places differently.
 
 Revision 0018, after 0017.
 """
@@ -13,4 +13,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("search", sa.Column("shift", sa.Integer(), nullable=False, server_default="0"))
+    for name in ("seam", "shift"):
+        op.add_column("search", sa.Column(name, sa.Integer(), nullable=False, server_default="0"))
