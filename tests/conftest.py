@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,11 +14,15 @@ from hypothesis import HealthCheck, settings
 
 from app.storage.schema import migrate
 from tests.servers.postgres import PrivatePostgres
+from tests.servers.programs import scratch
 from tests.servers.redis import PrivateRedis
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("bursar", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("bursar")
+
+if "TMPDIR" not in os.environ:
+    os.environ["TMPDIR"] = tempfile.tempdir = str(scratch())
 
 _NOT_RUN = pytest.StashKey[set[str]]()
 """What was left out, and why; one line each."""
@@ -141,19 +146,29 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def migrated_sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """A fresh database in a file, with the newest schema and nothing in it."""
+    path = tmp_path / "bursar.db"
+    shutil.copyfile(migrated_sqlite, path)
+    return f"sqlite+aiosqlite:///{path}"
+
+
+@pytest.fixture
+def migrated_postgres_url(migrated_postgres: str, postgres_server: PrivatePostgres) -> Iterator[str]:
+    """A fresh database of a private server, with the newest schema and nothing in it."""
+    name = postgres_server.create_database(like=migrated_postgres)
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def migrated_url(request: pytest.FixtureRequest) -> str:
     """A fresh database of each kind with the newest schema and nothing in it."""
-    if request.param == "sqlite":
-        path = tmp_path / "bursar.db"
-        shutil.copyfile(request.getfixturevalue("migrated_sqlite"), path)
-        yield f"sqlite+aiosqlite:///{path}"
-        return
-    like: str = request.getfixturevalue("migrated_postgres")
-    server: PrivatePostgres = request.getfixturevalue("postgres_server")
-    name = server.create_database(like=like)
-    yield server.url(name)
-    server.drop_database(name)
+    url: str = request.getfixturevalue(
+        "migrated_sqlite_url" if request.param == "sqlite" else "migrated_postgres_url"
+    )
+    return url
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from app.storage.anchoring import FILE, NOTICES, Anchorer, read_anchors
 from app.storage.checkpoint_files import anchored
 from app.storage.engines import Database, open_database
 from app.storage.log import Boot, append, name_log
-from app.storage.schema import migrate
 from app.storage.tables import AnchorRow, NoticeRow, table
 from tests.signing import boot
 
@@ -23,9 +22,8 @@ _anchor, _notice = table(AnchorRow), table(NoticeRow)
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url)
-    opened = open_database(database_url)
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    opened = open_database(migrated_url)
     await opened.write(lambda conn: name_log(conn, ORIGIN))
     yield opened
     await opened.close()

@@ -21,7 +21,6 @@ from app.storage.books import SqlBooks
 from app.storage.disk import Disk
 from app.storage.engines import Database, Prompt, open_database
 from app.storage.log import check_log
-from app.storage.schema import migrate
 from app.storage.tables import CounterRow, EntryRow, table
 from tests.signing import boot
 
@@ -58,9 +57,8 @@ class Faulty(Prompt):
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Faulty]:
-    await migrate(database_url)
-    opened = open_database(database_url)
+async def database(migrated_url: str) -> AsyncIterator[Faulty]:
+    opened = open_database(migrated_url)
     yield Faulty(opened)
     await opened.close()
 

@@ -18,7 +18,6 @@ from app.quota.arithmetic import Exhausted, Standing
 from app.quota.limits import Owners, wants_of
 from app.storage.books import SqlBooks
 from app.storage.engines import Database, open_database
-from app.storage.schema import migrate
 from app.storage.tables import (
     CredentialRow,
     LimitRow,
@@ -68,9 +67,8 @@ def limit(kind: str, scope: str, amount: int, dimension: str = "requests", windo
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url)
-    opened = open_database(database_url)
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    opened = open_database(migrated_url)
     await opened.write(_directory)
     yield opened
     await opened.close()

@@ -20,7 +20,6 @@ from app.storage.books import SqlBooks
 from app.storage.engines import Database, open_database
 from app.storage.floods import Floods
 from app.storage.log import check_log
-from app.storage.schema import migrate
 from app.storage.tables import EntryRow, table
 from tests.signing import boot
 
@@ -32,9 +31,8 @@ _PER_SECOND = 5
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url)
-    opened = open_database(database_url)
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    opened = open_database(migrated_url)
     yield opened
     await opened.close()
 

@@ -15,7 +15,6 @@ from app.errors import StoreUnavailable
 from app.storage.engines import Database, open_database
 from app.storage.heartbeats import Heartbeats
 from app.storage.log import append, check_log
-from app.storage.schema import migrate
 from app.storage.tables import EntryRow, RunRow, table
 from tests.signing import SIGNER, boot
 
@@ -26,9 +25,8 @@ _FAR_S = 1_000.0
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url)
-    opened = open_database(database_url)
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    opened = open_database(migrated_url)
     yield opened
     await opened.close()
 
@@ -105,9 +103,8 @@ async def test_a_clock_that_was_set_back_stops_no_heartbeat(database: Database) 
     assert len(await beats(database)) == 1
 
 
-async def test_a_heartbeat_that_cannot_be_written_comes_later(database_url: str) -> None:
-    await migrate(database_url)
-    database = open_database(database_url)
+async def test_a_heartbeat_that_cannot_be_written_comes_later(migrated_url: str) -> None:
+    database = open_database(migrated_url)
     one = heart(database, "one", every_s=0.05)
     await one.start()
     real, failures = database.write, 0

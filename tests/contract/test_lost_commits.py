@@ -18,7 +18,6 @@ from app.quota.limits import wants_of
 from app.storage.books import SqlBooks
 from app.storage.engines import Database, open_database
 from app.storage.log import append, check_log
-from app.storage.schema import migrate
 from app.storage.tables import LimitRow, table
 from tests.contract.test_books import LIMITS, OWNERS, entries, intent, opened, outcome, used
 from tests.servers.commits import CommitCutter, Cut
@@ -36,10 +35,9 @@ async def line(postgres_server: PrivatePostgres) -> AsyncIterator[CommitCutter]:
 
 @pytest.fixture
 async def database(
-    postgres_server: PrivatePostgres, postgres_url: str, line: CommitCutter
+    postgres_server: PrivatePostgres, migrated_postgres_url: str, line: CommitCutter
 ) -> AsyncIterator[Database]:
-    await migrate(postgres_url)
-    url = postgres_url.replace(f":{postgres_server.port}/", f":{line.port}/")
+    url = migrated_postgres_url.replace(f":{postgres_server.port}/", f":{line.port}/")
     found = open_database(url)
     names = ("scope_kind", "scope_id", "dimension", "window", "amount")
     rows = [dict(zip(names, limit, strict=True)) for limit in LIMITS]

@@ -18,7 +18,6 @@ from app.storage.engines import Database, open_database
 from app.storage.notices import tell
 from app.storage.notifying import Notifier
 from app.storage.registry import SqlRegistry
-from app.storage.schema import migrate
 from app.storage.tables import DeliveryRow, NoticeRow, table
 from tests.signing import boot
 
@@ -81,9 +80,8 @@ class Post:
 
 
 @pytest.fixture
-async def post(database_url: str) -> AsyncIterator[Post]:
-    await migrate(database_url)
-    database = open_database(database_url)
+async def post(migrated_url: str) -> AsyncIterator[Post]:
+    database = open_database(migrated_url)
     registry = SqlRegistry(database=database, boot=boot("office", "0" * 16))
     mint = Mint(master=MasterKey(bytes(range(32))), pepper=b"p" * 32)
     for name, role in (("it", "admin"), ("quota", "quota_admin"), ("dpo", "compliance")):
@@ -95,7 +93,7 @@ async def post(database_url: str) -> AsyncIterator[Post]:
             name=name,
             roles=frozenset({role}),
         )
-    opened = Post(url=database_url, registry=registry, database=database)
+    opened = Post(url=migrated_url, registry=registry, database=database)
     yield opened
     for each in (*opened.opened, database):
         await each.close()

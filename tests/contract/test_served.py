@@ -20,7 +20,6 @@ from app.storage.books import SqlBooks
 from app.storage.engines import Database, open_database
 from app.storage.limits import SqlLimits
 from app.storage.log import append
-from app.storage.schema import migrate
 from app.storage.tables import CounterRow, EntryRow, LimitRow, RaiseRow, table
 from tests.signing import boot
 
@@ -38,9 +37,8 @@ LIMITS = (
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url)
-    opened = open_database(database_url)
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    opened = open_database(migrated_url)
     names = ("scope_kind", "scope_id", "dimension", "window", "amount")
     rows = [dict(zip(names, limit, strict=True)) for limit in LIMITS]
     await opened.write(lambda conn: conn.execute(sa.insert(table(LimitRow)), rows))

@@ -17,6 +17,7 @@ from tests.servers.programs import (
     free_port,
     is_running,
     ordinary_account,
+    scratch,
     signal_all,
 )
 
@@ -36,7 +37,7 @@ class PrivatePostgres:
         self._environ = {**os.environ, **(environ or {})}
         self._account = ordinary_account()
         # Short, since a Unix socket's path may have 107 bytes at most.
-        self._home = Path(tempfile.mkdtemp(prefix="bpg", dir="/tmp"))
+        self._home = Path(tempfile.mkdtemp(prefix="bpg", dir=scratch()))
         self._data = self._home / "d"
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0

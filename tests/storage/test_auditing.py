@@ -16,7 +16,6 @@ from app.storage import auditing
 from app.storage.auditing import Kept, verify_log, verify_stored
 from app.storage.engines import Database, open_database
 from app.storage.log import append, name_log
-from app.storage.schema import migrate
 from tests.signing import SIGNER, boot
 
 pytestmark = pytest.mark.anyio
@@ -29,9 +28,8 @@ SIZE = 600
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url)
-    opened = open_database(database_url)
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    opened = open_database(migrated_url)
     await opened.write(lambda conn: name_log(conn, ORIGIN))
     drafts = [
         Draft(

@@ -26,7 +26,6 @@ from app.ids import new_object_id
 from app.storage.engines import Database, open_database
 from app.storage.exporting import Exported, export_log
 from app.storage.log import append, name_log
-from app.storage.schema import migrate
 from app.storage.tables import EntryRow, table
 from tests.assurance.upkept import OFFICER, begun
 from tests.repository.pages import blocks
@@ -69,9 +68,8 @@ def drafts(count: int) -> list[Draft]:
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url)
-    opened = open_database(database_url)
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    opened = open_database(migrated_url)
     await opened.write(lambda conn: name_log(conn, ORIGIN))
     run = boot()
     for _ in range(7):

@@ -31,9 +31,8 @@ DRAFTS = [
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url)
-    opened = open_database(database_url)
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    opened = open_database(migrated_url)
     yield opened
     await opened.close()
 

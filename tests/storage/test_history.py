@@ -22,7 +22,6 @@ from app.storage.engines import Database, open_database
 from app.storage.history import continues, open_epoch, read_history
 from app.storage.log import append, check_log, name_log
 from app.storage.proving import receipt_of
-from app.storage.schema import migrate
 from app.storage.tables import EntryRow, EpochRow, HeadRow, TreeNodeRow, table
 from app.storage.watching import Watch
 from tests.outsider import leaf_of
@@ -36,9 +35,8 @@ _entry, _node = table(EntryRow), table(TreeNodeRow)
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url)
-    opened = open_database(database_url)
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    opened = open_database(migrated_url)
     await opened.write(lambda conn: name_log(conn, ORIGIN))
     yield opened
     await opened.close()

@@ -15,7 +15,6 @@ from app.audit.tree import Frontier, leaf_hash
 from app.errors import BadSetting, LogBroken, StoreUnavailable
 from app.storage.engines import Database, open_database
 from app.storage.log import Boot, append, check_log, name_log
-from app.storage.schema import migrate
 from app.storage.tables import EntryRow, HeadRow, TreeNodeRow, table
 from tests.signing import SIGNER, boot
 
@@ -26,9 +25,8 @@ ORIGIN = "example.edu/bursar/1"
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url)
-    opened = open_database(database_url)
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    opened = open_database(migrated_url)
     await opened.write(lambda conn: name_log(conn, ORIGIN))
     yield opened
     await opened.close()
@@ -141,10 +139,9 @@ _CALL = sa.text(
     ],
 )
 async def test_postgresql_itself_checks_what_is_appended(
-    postgres_url: str, index: int, hashed: bytes, says: str | None
+    migrated_postgres_url: str, index: int, hashed: bytes, says: str | None
 ) -> None:
-    await migrate(postgres_url)
-    database = open_database(postgres_url)
+    database = open_database(migrated_postgres_url)
     try:
         await append(database, boot(), drafts(3))
         call: Callable[[Connection], object] = lambda conn: conn.execute(  # noqa: E731

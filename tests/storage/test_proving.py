@@ -15,7 +15,6 @@ from app.storage.engines import Database, open_database
 from app.storage.history import continues
 from app.storage.log import append, name_log
 from app.storage.proving import StoredHashes, newest_note, read_growth, read_receipt, receipt_of
-from app.storage.schema import migrate
 from app.storage.tables import EntryRow, TreeNodeRow, table
 from tests.outsider import has_grown, is_included, leaf_of, opened, parsed
 from tests.signing import SIGNER, boot
@@ -28,9 +27,8 @@ _entry, _node = table(EntryRow), table(TreeNodeRow)
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url)
-    opened_database = open_database(database_url)
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    opened_database = open_database(migrated_url)
     await opened_database.write(lambda conn: name_log(conn, ORIGIN))
     yield opened_database
     await opened_database.close()

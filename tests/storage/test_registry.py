@@ -13,7 +13,6 @@ from app.quota.arithmetic import Dimension, Use, Window
 from app.quota.limits import StoredLimit
 from app.storage.engines import Database, open_database
 from app.storage.registry import SqlRegistry
-from app.storage.schema import migrate
 from app.storage.tables import CounterRow, HeadRow, table
 from tests.signing import boot
 
@@ -23,9 +22,8 @@ ACTOR: Actor = local_operator(7)
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url)
-    opened = open_database(database_url)
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    opened = open_database(migrated_url)
     yield opened
     await opened.close()
 
@@ -106,9 +104,8 @@ async def test_what_a_record_points_at_must_exist(database: Database) -> None:
         await registry(database).change(ACTOR, lambda _: (plan, None))
 
 
-async def test_two_processes_decide_one_after_the_other_on_what_is_there(database_url: str) -> None:
-    await migrate(database_url)
-    databases = [open_database(database_url) for _ in range(2)]
+async def test_two_processes_decide_one_after_the_other_on_what_is_there(migrated_url: str) -> None:
+    databases = [open_database(migrated_url) for _ in range(2)]
     offices = [registry(one) for one in databases]
 
     def add_one(state: State) -> tuple[Plan, int]:

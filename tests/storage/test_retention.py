@@ -24,7 +24,6 @@ from app.storage.log import check_log
 from app.storage.pages import SqlPages
 from app.storage.registry import SqlRegistry
 from app.storage.retention import Retention
-from app.storage.schema import migrate
 from app.storage.tables import (
     DeliveryRow,
     EntryRow,
@@ -118,9 +117,8 @@ class Store:
 
 
 @pytest.fixture
-async def store(database_url: str, tmp_path: Path) -> AsyncIterator[Store]:
-    await migrate(database_url)
-    database = open_database(database_url)
+async def store(migrated_url: str, tmp_path: Path) -> AsyncIterator[Store]:
+    database = open_database(migrated_url)
     directory = tmp_path / "scene"
     directory.mkdir()
     opened = Store(database, Scene(directory))

@@ -18,7 +18,6 @@ from app.query import Page, ResearchQuery
 from app.sealing import MasterKey
 from app.storage.engines import Database, open_database
 from app.storage.log import append
-from app.storage.schema import migrate
 from app.storage.seal_files import SealKeyFile
 from app.storage.seals import SqlSeals, all_keys
 from app.storage.searching import find_places
@@ -42,9 +41,8 @@ class Calendar:
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url)
-    opened = open_database(database_url)
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    opened = open_database(migrated_url)
     yield opened
     await opened.close()
 

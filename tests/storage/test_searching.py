@@ -4,7 +4,6 @@ import dataclasses
 import json
 import random
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from app.audit.filters import Filter, moment_us
 from app.errors import InvalidParams
 from app.storage.engines import Database, open_database
 from app.storage.log import append
-from app.storage.schema import migrate
 from app.storage.searching import _about, _Bounded, find_entries, find_places, index_at
 from tests.signing import boot
 
@@ -75,9 +73,8 @@ def some(rng: random.Random) -> Draft:
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url)
-    opened = open_database(database_url)
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    opened = open_database(migrated_url)
     rng = random.Random(20261129)
     run = boot()
     while run.next_rseq < _COUNT:
@@ -157,11 +154,9 @@ async def test_the_first_entry_of_a_time_is_found(database: Database) -> None:
     await database.read(work)
 
 
-async def test_no_filter_reads_the_whole_log_or_sorts(tmp_path: Path) -> None:
+async def test_no_filter_reads_the_whole_log_or_sorts(migrated_sqlite_url: str) -> None:
     # PostgreSQL chooses by statistics, and rightly reads a small table whole.
-    url = f"sqlite+aiosqlite:///{tmp_path / 'bursar.db'}"
-    await migrate(url)
-    database = open_database(url)
+    database = open_database(migrated_sqlite_url)
 
     def work(conn: Connection) -> None:
         for wanted in FILTERS:

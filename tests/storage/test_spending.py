@@ -5,7 +5,6 @@ import pytest
 from app.audit.entries import Draft, Value
 from app.storage.engines import open_database
 from app.storage.log import append
-from app.storage.schema import migrate
 from app.storage.spending import find_calls, read_day
 from tests.signing import boot
 
@@ -21,9 +20,8 @@ def call(kind: str, person: str, **more: Value) -> Draft:
 REFUSED: Value = {"verdict": "refused", "rule": "date-span/1", "code": "invalid_params"}
 
 
-async def test_a_day_tells_spend_refusals_and_what_cost_nothing(database_url: str) -> None:
-    await migrate(database_url)
-    database = open_database(database_url)
+async def test_a_day_tells_spend_refusals_and_what_cost_nothing(migrated_url: str) -> None:
+    database = open_database(migrated_url)
     try:
         await append(
             database,

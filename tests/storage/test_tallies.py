@@ -15,7 +15,6 @@ from app.quota.limits import Owners, wants_of
 from app.quota.tallies import Mark, MarkedPage, Topic
 from app.storage.books import SqlBooks
 from app.storage.engines import Database, open_database
-from app.storage.schema import migrate
 from app.storage.tallies import SqlTallies
 from tests.signing import boot
 
@@ -25,9 +24,8 @@ JUNE = Span(date(2026, 6, 1), date(2026, 6, 30))
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    await migrate(database_url)
-    opened = open_database(database_url)
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    opened = open_database(migrated_url)
     yield opened
     await opened.close()
 
