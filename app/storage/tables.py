@@ -503,6 +503,7 @@ class HeldPageRow(SQLModel, table=True):
     records: int
     fetched_us: int = _big()
     expires_us: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
+    __table_args__ = (Index("ix_held_page_age", "scope", "fetched_us", "records"),)
 
 
 class ProvenFieldRow(SQLModel, table=True):

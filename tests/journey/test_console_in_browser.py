@@ -22,7 +22,13 @@ _PAGES = {
         *("/today", "/projects", "/people", "/keys", "/quotas", "/requests", "/rules", "/audit"),
         *("/new-project", "/new-person", "PROJECT", "PROJECT/form", "PERSON"),
     ),
-    "dpo": ("/today", "/audit", "ENTRY"),
+    "dpo": (
+        "/today",
+        "/audit",
+        "ENTRY",
+        "/compliance",
+        "/compliance/report?since=2026-01-01&until=2027-01-01",
+    ),
 }
 """Whose pages are looked at; what is in capitals is an address of the demonstration."""
 

@@ -9,7 +9,18 @@ from starlette.responses import RedirectResponse, Response
 from app.errors import NotFound
 from app.identity.roles import Act
 from app.web.api.access import LOG_ACTS
-from app.web.console import institution, log_pages, me, people, projects, quotas, rules, signing, today
+from app.web.console import (
+    compliance,
+    institution,
+    log_pages,
+    me,
+    people,
+    projects,
+    quotas,
+    rules,
+    signing,
+    today,
+)
 from app.web.console.cookies import PATH
 from app.web.console.doors import Door, Link, NamedRoute, OpenPage, Page, Turn, Visit
 from app.web.console.rendering import STATIC, static
@@ -26,6 +37,7 @@ MENU: Final = (
     Link(path=f"{PATH}/requests", label="Requests", acts=_ALL),
     Link(path=f"{PATH}/rules", label="Terms and rules", acts=_ALL),
     Link(path=f"{PATH}/audit", label="Audit", acts=LOG_ACTS),
+    Link(path=f"{PATH}/compliance", label="Compliance", acts=LOG_ACTS),
     Link(path=f"{PATH}/me", label="Me", acts=_SELF),
     Link(path=f"{PATH}/calls", label="My calls", acts=_RESEARCH),
     Link(path=f"{PATH}/my-keys", label="My keys", acts=_RESEARCH),
@@ -55,6 +67,7 @@ PAGES: Final[tuple[Page | OpenPage, ...]] = (
     *people.PAGES,
     *quotas.PAGES,
     *rules.PAGES,
+    *compliance.PAGES,
     OpenPage(method="GET", path="/{rest:path}", answer=find_nothing),
 )
 

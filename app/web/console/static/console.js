@@ -11,6 +11,12 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   });
 }
 
+const print = document.querySelector("button[data-print]");
+if (print) {
+  print.hidden = false;
+  print.addEventListener("click", () => window.print());
+}
+
 // A code travels in the fragment of a link, which browsers send to nobody.
 const field = document.querySelector("input[data-from-fragment]");
 if (field && location.hash.length > 1 && !field.value) {
