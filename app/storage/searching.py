@@ -118,17 +118,22 @@ def find_places(conn: Connection, wanted: Filter, *, before: int | None, limit: 
     return list(conn.execute(bounded.of_facts().limit(limit)).scalars())
 
 
-def index_at(conn: Connection, ts_us: int, size: int) -> int:
+def index_at(conn: Connection, ts_us: int, size: int, *, low: int = 0) -> int:
     """The index of the first entry that is not older than that time; `size` where all are.
 
-    A binary search over the primary key: about two dozen rows of a log of ten million.
+    `low` is an index that is known not to lie behind it. A binary search over the primary key: about two dozen rows of a log of ten million.
     """
-    low, high = 0, size
+    high = size
     while low < high:
         middle = (low + high) // 2
         found = conn.execute(_TIME, {"ix": middle}).scalar_one()
         low, high = (middle + 1, high) if found < ts_us else (low, middle)
     return low
+
+
+def time_at(conn: Connection, ix: int) -> int:
+    """When an entry was written, microseconds since 1970."""
+    return int(conn.execute(_TIME, {"ix": ix}).scalar_one())
 
 
 _TIME: Final = sa.select(_entry.c.ts_us).where(_entry.c.ix == sa.bindparam("ix"))

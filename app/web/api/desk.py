@@ -16,6 +16,7 @@ from app.storage.registry import SqlRegistry
 from app.storage.seal_files import SealKeyFile
 from app.storage.sessions import SqlSessions
 from app.storage.sign_ins import SqlSignIns
+from app.storage.spending import Days
 from app.storage.tallies import SqlTallies
 from app.web.api.sight import Sight
 from app.web.api.visitors import Identification, Visitor, visitor
@@ -35,6 +36,7 @@ class Desk:
     identify: Identification = field(repr=False)
     sessions: SqlSessions
     sign_ins: SqlSignIns
+    days: Days
     throttle: Throttle
     hashing: asyncio.Semaphore
     """Held while a password is hashed, which takes 64 MiB."""
@@ -72,6 +74,7 @@ def open_desk(installation: Installation) -> Desk:
         identify=Identification(installation),
         sessions=SqlSessions(installation.database),
         sign_ins=SqlSignIns(installation.database),
+        days=Days(),
         throttle=Throttle(installation.clock),
         hashing=asyncio.Semaphore(_HASHED_AT_ONCE),
     )

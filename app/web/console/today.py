@@ -14,7 +14,7 @@ from app.identity.roles import Act
 from app.quota.arithmetic import Dimension, ScopeKind, Standing, Window
 from app.quota.burning import Forecast, forecast
 from app.storage.log import last_entry
-from app.storage.spending import SLOT_S, DaySeen, read_day
+from app.storage.spending import SLOT_S, DaySeen
 from app.web.console.doors import Page, Turn
 from app.web.console.meters import Meter, meters
 from app.web.console.told import Names, why_refused
@@ -62,7 +62,7 @@ async def show_today(turn: Turn) -> Response:
     now, today = state.now, state.now.date()
     midnight = dt.datetime.combine(today, dt.time(), dt.UTC)
     since_us = int(midnight.timestamp()) * 1_000_000
-    day = await installation.database.read(lambda conn: read_day(conn, since_us=since_us))
+    day = await installation.database.read(lambda conn: turn.desk.days.read(conn, since_us=since_us))
     used = await usage(registry)
     names = Names(state)
     requests = shown_requests(state, state_is=RequestState.OPEN)
