@@ -14,6 +14,7 @@ from app.administration.key_files import read_log_key
 from app.administration.minting import PEPPER_PURPOSE
 from app.audit.calls import Scribe
 from app.audit.notes import Signer
+from app.cache.lifetimes import UsualLifetimes
 from app.cache.shelf import Shelf, Step
 from app.calls import Bounds
 from app.clock import Clock, SystemClock
@@ -282,7 +283,7 @@ def _compose(
     watched = WatchedPlatform(platform, clock)
     scribe = Scribe(derive(master, "tags in entries"))
     bounds = Bounds(
-        page_ttl_s=settings.page_ttl_s,
+        usual=UsualLifetimes.set_by(settings),
         search_ttl_s=settings.search_ttl_s,
         warm_up_waits_s=WARM_UP_WAITS_S,
         lease_margin_s=settings.lease_margin_s,

@@ -5,19 +5,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from app.audit.calls import Origin
-from app.audit.entries import Receipt
+from app.audit.entries import Receipt, Value
 from app.audit.questions import QuestionKeys
+from app.cache.lifetimes import Lifetime, UsualLifetimes
 from app.cache.pages import Fresh, HeldPage, SearchState, may_serve
 from app.cache.shelf import Detail, Lacking, Sought
+from app.cache.steering import UNSTEERED, Steering
 from app.errors import InvalidParams, RateLimited, Refusal
 from app.identity.callers import Caller
 from app.policy.engine import Allowed, Objection, judge_held
 from app.policy.rules import Reuse
-from app.provider.answers import Failure, Success
+from app.provider.answers import Failure, FailureKind, Success
 from app.provider.charge import FREE, Charge
 from app.provider.endpoint import AnswerForm, Endpoint
-from app.provider.platform import NotDispatched, OutcomeUnknown
-from app.query import ResearchQuery
+from app.provider.platform import CredentialRefused, NotDispatched, OutcomeUnknown, Paced, TooLate
+from app.query import ResearchQuery, digest
 from app.quota.arithmetic import Exhausted, ScopeKind, Standing
 from app.quota.limits import HeldTo, Owners, amounts_at_door, amounts_upstream
 from app.quota.windows import Amounts, Busy
@@ -32,14 +34,28 @@ class Request:
     body: bytes
     authorization: str | None
     origin: Origin
+    steering: Steering = UNSTEERED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overdue:
+    """That an answer is served past its time: when that ended, in seconds from now, and what asking anew came to.
+
+    `is_asked` says whether the platform was asked, `status` what it answered, if it did.
+    """
+
+    ttl_s: int
+    is_asked: bool
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
     """Records for the client: `data` is JSON, or a file where the endpoint gives one, exactly as it goes out.
 
-    `how` is hit, miss, bypass (fetched, and not kept) or collapsed (a fetch shared with others), `detail` how a
-    hit was come by; `age_s` counts from the platform. `standings` are those of budgets, `short` of the minute and of calls under way.
+    `how` is hit, stale (held, past its time), miss, request (fetched although it was held, as the caller asked),
+    bypass (fetched, and never kept) or collapsed (a fetch shared with others), `detail` how what is held was come by;
+    `age_s` counts from the platform. `standings` are those of budgets, `short` of the minute and of calls under way.
     """
 
     data: bytes
@@ -52,6 +68,9 @@ class Delivered:
     standings: tuple[Standing, ...]
     short: tuple[Standing, ...] = ()
     warned: tuple[Objection, ...] = ()
+    is_kept: bool = True
+    """Whether what was fetched is held now."""
+    overdue: Overdue | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +92,7 @@ Answer = Delivered | TurnedDown
 class Bounds:
     """What an administrator sets: how long things hold, in seconds, and where people accept the terms."""
 
-    page_ttl_s: int
+    usual: UsualLifetimes
     search_ttl_s: int
     warm_up_waits_s: tuple[float, ...]
     lease_margin_s: float
@@ -99,6 +118,13 @@ class Call:
     seal: QuestionKeys
     sent: ResearchQuery
     flight: bytes
+    steering: Steering
+    """What the caller asks of the answer, where the project lets that count."""
+    since_us: int
+    """What left the platform before this moment is not wanted; 0 where its age does not matter to the caller."""
+    lifetime: Lifetime
+    is_passed_over: bool = False
+    """Whether the answer is held, but too old for the caller."""
     part: Lacking | None = None
     is_second: bool = False
     """Whether it is sent because the platform refused what its client never asked for, or for coming too late."""
@@ -109,6 +135,11 @@ class Call:
     fetches: int = 0
     spent: Charge = FREE
 
+    @property
+    def is_unheld(self) -> bool:
+        """Whether its answer is not kept: the caller says so, or nothing of it would ever be served again."""
+        return self.steering.is_unheld or (self.lifetime.is_none and not self.caller.reuse.serves_stale)
+
     def as_asked(self) -> "Call":
         """The call as its client made it, to be sent as it is."""
         search = self.search if self.query.page.search_id is not None else None
@@ -116,7 +147,9 @@ class Call:
         if search is not None and search.shift:
             page = replace(page, cursor=max(0, page.cursor - search.shift))
         sent = replace(self.query, page=page)
-        return replace(self, sent=sent, flight=self.key, part=None, overlap=None, search=search)
+        # Who wants an answer to be kept must not share in a fetch that is not.
+        flight = digest("unheld", self.key.hex()) if self.is_unheld else self.key
+        return replace(self, sent=sent, flight=flight, part=None, overlap=None, search=search)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +172,16 @@ class Landed:
     standings: tuple[Standing, ...]
     short: tuple[Standing, ...] = ()
     again: Call | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """What is held past its time for a call, and may be served while nothing can be fetched."""
+
+    call: Call
+    page: HeldPage
+    detail: Detail
+    overdue: Overdue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,12 +229,18 @@ def asked_for(call: Call) -> int:
     return call.request.endpoint.most_records(call.query.page.size)
 
 
-def sought_by(call: Call, now: dt.datetime) -> Sought:
-    """The call as its answer is looked for: held pages must be fresh, and no rule may forbid that they are served."""
+def sought_by(call: Call, now: dt.datetime, *, is_stale_good: bool = False) -> Sought:
+    """The call as its answer is looked for: held pages must be fresh, and no rule may forbid that they are served.
+
+    With `is_stale_good` they may be past their time, but not too old for the caller.
+    """
     now_us = int(now.timestamp() * 1_000_000)
+    lifetime = None if is_stale_good else call.lifetime
 
     def may_use(page: HeldPage) -> bool:
-        if not isinstance(may_serve(page, now_us=now_us), Fresh):
+        if page.fetched_us < call.since_us:
+            return False
+        if not isinstance(may_serve(page, lifetime, now_us=now_us), Fresh):
             return False
         return isinstance(judge_held(Reuse(caller=call.caller, age_s=page.age_s(now_us), now=now)), Allowed)
 
@@ -203,6 +252,31 @@ def sought_by(call: Call, now: dt.datetime) -> Sought:
         search=call.search if call.query.page.search_id is not None else None,
         may_use=may_use,
     )
+
+
+def heeded(request: Request, caller: Caller) -> Steering:
+    """What the request asks of the answer's age and keeping, where its project lets that count."""
+    return request.steering if caller.reuse.obeys_cache_control else UNSTEERED
+
+
+def steered(steering: Steering) -> dict[str, Value]:
+    """What the log says of it; nothing where nothing was asked."""
+    said = steering.said()
+    return {"cache_control": list(said)} if said else {}
+
+
+def is_down(error: object) -> bool:
+    """Whether the platform cannot answer for now: it fails, is out of reach, or calls its day used up.
+
+    Not where it only wants a pause, or does not take the credential any more: then nobody may go on without it.
+    """
+    match error:
+        case Failure(kind=kind):
+            return kind in {FailureKind.BROKEN, FailureKind.QUOTA}
+        case Paced() | TooLate() | CredentialRefused():
+            return False
+        case _:
+            return isinstance(error, NotDispatched | OutcomeUnknown)
 
 
 def most_of(call: Call) -> Amounts:

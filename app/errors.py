@@ -12,6 +12,7 @@
     │   ├── NotPermitted            a person's roles do not cover this act
     │   ├── NotFound                no such endpoint or object
     │   ├── Conflict                the object is not in a state that allows this
+    │   ├── NotHeld                 the caller wants what is held alone, and nothing is
     │   ├── QuotaExhausted          a daily or longer limit has no room
     │   └── RateLimited             a short window has no room
     ├── Unavailable                 try again later; nothing is lost
@@ -114,6 +115,12 @@ class Conflict(Refusal):
     """The object is not in a state that allows this."""
 
     code = "conflict"
+
+
+class NotHeld(Refusal):
+    """The caller wants what is held or nothing, and nothing that is held may answer."""
+
+    code = "not_held"
 
 
 class QuotaExhausted(Refusal):

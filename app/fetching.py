@@ -35,10 +35,12 @@ from app.calls import (
     owners_of,
     reserved_for,
     sought_by,
+    steered,
 )
 from app.clock import Clock
 from app.errors import StoreUnavailable
 from app.ids import new_entry_id, new_search_id
+from app.policy.values import REFRESH_INTERVAL_DAYS
 from app.provider.answers import Failure, FailureKind, Success, read_reply
 from app.provider.charge import Charge
 from app.provider.outgoing import outgoing
@@ -254,7 +256,7 @@ class Upstream:
     async def prepare(self, call: Call, lacking: Lacking) -> Call:
         """The call that brings what is lacking: a full page, with the fields that have come before."""
         endpoint, scope = call.request.endpoint, call.caller.reuse_scope
-        if call.fetches >= _MOST_FETCHES or await self._pages.blinder(scope) is None:
+        if call.is_unheld or call.fetches >= _MOST_FETCHES or await self._pages.blinder(scope) is None:
             return call.as_asked()
         search = call.search
         if search is None and lacking.listing is not None and endpoint.has_search_id:
@@ -345,7 +347,8 @@ class Upstream:
     async def topic(self, call: Call) -> Topic | None:
         """The question as tallies know it; None for one whose answers are not kept."""
         endpoint, query, scope = call.request.endpoint, call.query, call.caller.reuse_scope
-        blind = await self._pages.blinder(scope) if is_reusable(endpoint, query) else None
+        is_counted = is_reusable(endpoint, query) and not call.steering.is_unheld
+        blind = await self._pages.blinder(scope) if is_counted else None
         return None if blind is None else topic_of(endpoint, query, scope, blind=blind)
 
     async def _kept(self, call: Call, success: Success, *, skipped: int) -> "_Kept":
@@ -360,7 +363,7 @@ class Upstream:
             endpoint=call.query.endpoint,
             search_id=None if search is None else search.id,
             fetched_us=self._now_us(),
-            expires_us=self._expires_us(),
+            expires_us=self._expires_us(call),
         )
         if not is_reusable(call.request.endpoint, call.query):
             task = task_behind(
@@ -371,6 +374,8 @@ class Upstream:
                 now_us=self._now_us(),
             )
             return _Kept(answer=page, search=search or task)
+        if call.is_unheld:
+            return _Kept(answer=page, search=search)
         return _Kept(answer=page, to_hold=(page,), search=search)
 
     async def _kept_part(
@@ -389,7 +394,7 @@ class Upstream:
             listing=listing,
             start=lacking.start,
             fetched_us=now_us,
-            expires_us=self._expires_us(),
+            expires_us=self._expires_us(call),
             skipped=skipped,
         )
         key = part_key(call.query, scope, listing, part.start)
@@ -435,14 +440,17 @@ class Upstream:
             expires_us=expires_us,
         )
 
-    def _expires_us(self) -> int:
-        return self._now_us() + self._bounds.page_ttl_s * 1_000_000
+    def _expires_us(self, call: Call) -> int:
+        """Until when the terms in force allow that an answer is kept; how long it is fresh is told when it is served."""
+        stated = call.caller.policy.amounts.get(REFRESH_INTERVAL_DAYS.name, ())
+        days = REFRESH_INTERVAL_DAYS.at(self._clock.now().date(), stated)
+        return self._now_us() + days * 86_400 * 1_000_000
 
     def _intent_entry(self, call: Call) -> Draft:
         draft = self._scribe.intent(
             call.request.origin, call.caller, call.query, call.permit.decision(), keys=call.seal
         )
-        return replace(draft, fields={**draft.fields, **_sent(call)})
+        return replace(draft, fields={**draft.fields, **_sent(call), **steered(call.steering)})
 
     def _outcome_entry(
         self,
@@ -460,6 +468,7 @@ class Upstream:
             intent_ix=opened.receipt.index,
             upstream=upstream_facts(outcome),
             **_sent(call),
+            **steered(call.steering),
             **more,
         )
 

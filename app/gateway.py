@@ -14,6 +14,7 @@ from app.audit.entries import Draft, Receipt, Value
 from app.audit.questions import Seals
 from app.books import Books, PlatformSpent, Reservation, Served, Superseded
 from app.cache.flights import Flights
+from app.cache.lifetimes import lifetime_of
 from app.cache.pages import HeldPage, Pages, is_reusable
 from app.cache.shelf import Apart, Detail, Lacking, Ready, Shelf
 from app.calls import (
@@ -22,7 +23,9 @@ from app.calls import (
     Call,
     Delivered,
     Landed,
+    Late,
     NoRoom,
+    Overdue,
     Partial,
     Request,
     SearchOver,
@@ -31,15 +34,20 @@ from app.calls import (
     Unjoined,
     asked_for,
     came_to,
+    heeded,
+    is_down,
     most_of,
     owners_of,
     reserved_for,
     sought_by,
+    steered,
 )
 from app.clock import Clock
 from app.errors import (
+    BursarError,
     InvalidClient,
     InvalidParams,
+    NotHeld,
     NotIdentified,
     QuotaExhausted,
     RateLimited,
@@ -135,14 +143,14 @@ class Gateway:
             case Lacking() as lacking:
                 if await self._contains(call):
                     return await self._reuse_or_fetch(replace(call, fetches=call.fetches + 1))
+                call = await self._to_fetch(call)
                 if call.search is not None and not call.search.reaches(lacking.start):
                     # It was answered out of another search, or up to there by one that is over.
                     raise SearchOver(call.search.id)
-                return _warned(
-                    await self._fetch_together(await self._upstream.prepare(call, lacking)), call.permit
-                )
+                return _warned(await self._fetch(await self._upstream.prepare(call, lacking)), call.permit)
             case Apart() | Ready():
-                return _warned(await self._fetch_together(call.as_asked()), call.permit)
+                call = await self._to_fetch(call)
+                return _warned(await self._fetch(call.as_asked()), call.permit)
             case never:
                 assert_never(never)
 
@@ -249,6 +257,7 @@ class Gateway:
         key = query.key(scope=caller.reuse_scope, search=None if search is None else search.id)
         if not is_reusable(request.endpoint, query):
             key = new_entry_id().encode()
+        steering = heeded(request, caller)
         return Call(
             request=request,
             caller=caller,
@@ -260,6 +269,9 @@ class Gateway:
             seal=await self._seals.keys_for(caller.person),
             sent=query,
             flight=key,
+            steering=steering,
+            since_us=steering.since_us(self._now_us()),
+            lifetime=lifetime_of(request.endpoint, query.question, caller.reuse, self._bounds.usual),
         )
 
     async def _require_own_task(self, query: ResearchQuery, caller: Caller) -> None:
@@ -272,16 +284,79 @@ class Gateway:
 
     async def _contains(self, call: Call) -> bool:
         """Whether a wider search that is held in full has the answer, which is found from now on."""
-        if call.fetches:
+        if call.fetches or call.is_unheld:
             return False
-        sought = sought_by(call, self._clock.now())
-        return await self._shelf.contain(sought, credential=call.caller.credential, now_us=self._now_us())
+        reuse, usual = call.caller.reuse, self._bounds.usual
+        return await self._shelf.contain(
+            sought_by(call, self._clock.now()),
+            credential=call.caller.credential,
+            lifetimes=lambda question: lifetime_of(call.request.endpoint, question, reuse, usual),
+            now_us=self._now_us(),
+        )
+
+    async def _to_fetch(self, call: Call) -> Call:
+        """The call, that what is held does not answer; raises NotHeld where its caller wants nothing else."""
+        if call.steering.is_held_only:
+            raise NotHeld(
+                "Nothing that is held may answer this call, and Cache-Control: only-if-cached keeps it from going to "
+                "the platform. Nothing was spent.",
+                rule="only-if-cached",
+            )
+        if not call.since_us or call.fetches:
+            return call
+        whatever_age = sought_by(replace(call, since_us=0), self._clock.now())
+        found = await self._shelf.find(whatever_age, is_look=True)
+        return replace(call, is_passed_over=isinstance(found, Ready))
 
     def _reusing(self, call: Call, page: HeldPage) -> Call | None:
         """The call as the held page answers it; None where a rule forbids by now that this page is served."""
         reuse = Reuse(caller=call.caller, age_s=page.age_s(self._now_us()), now=self._clock.now())
         verdict = judge_held(reuse)
         return None if isinstance(verdict, Refused) else replace(call, permit=call.permit.but(verdict))
+
+    async def _fetch(self, call: Call) -> Answer | Superseded:
+        """What the platform brings; what is held past its time, where that is nothing and the project allows it."""
+        try:
+            answer = await self._fetch_together(call)
+        except QuotaExhausted:
+            late = await self._past_its_time(call)
+            if late is None:
+                raise
+        else:
+            if not isinstance(answer, TurnedDown) or not is_down(answer.error):
+                return answer
+            late = await self._past_its_time(replace(call, spent=answer.cost), answer.error)
+            if late is None:
+                return answer
+        with await self._enter(late.call, amounts_at_door(delivered=late.page.records)) as hold:
+            return await self._deliver_late(late, hold)
+
+    async def _past_its_time(self, call: Call, error: BursarError | Failure | None = None) -> Late | None:
+        """What is held of the answer, however old, where the project allows that it is served and no rule forbids it.
+
+        `error` is what came of asking the platform; None where it could not be asked.
+        """
+        if not call.caller.reuse.serves_stale:
+            return None
+        now = self._clock.now()
+        found = await self._shelf.find(sought_by(call, now, is_stale_good=True), is_look=True)
+        reusing = self._reusing(call, found.page) if isinstance(found, Ready) else None
+        if not isinstance(found, Ready) or reusing is None:
+            return None
+        return Late(
+            call=reusing,
+            page=found.page,
+            detail=found.detail,
+            overdue=Overdue(
+                ttl_s=(call.lifetime.until_us(found.page.fetched_us) - self._now_us()) // 1_000_000,
+                is_asked=error is not None,
+                status=error.status if isinstance(error, Failure) else None,
+            ),
+        )
+
+    async def _deliver_late(self, late: Late, hold: Hold, **more: Value) -> Delivered | Superseded:
+        served = await self._deliver(late.call, late.page, hold, how="stale", detail=late.detail, **more)
+        return replace(served, overdue=late.overdue) if isinstance(served, Delivered) else served
 
     async def _fetch_together(self, call: Call) -> Answer | Superseded:
         """The answer of one call upstream, shared with whoever asks the same while it is under way."""
@@ -328,6 +403,9 @@ class Gateway:
                     case Unjoined():
                         raise SearchOver(call.search.id if call.search else "")
                     case error:
+                        late = await self._past_its_time(call, error) if is_down(error) else None
+                        if late is not None:
+                            return await self._deliver_late(late, hold, coalesced_with=index)
                         return await self._pass_on(call, error, result, hold)
         if isinstance(result, Superseded):
             return result
@@ -385,6 +463,7 @@ class Gateway:
             keys=call.seal,
             cache={"state": how, "detail": detail.value, "key": page.key.hex(), "age_s": age_s},
             resp_sha256=page.sha256,
+            **steered(call.steering),
             **more,
         )
         served = await self._serve(call, draft, hold, delivered=page.records)
@@ -435,6 +514,7 @@ class Gateway:
             keys=call.seal,
             beside=call.permit.beside(),
             coalesced_with=fetched.receipt.index,
+            **steered(call.steering),
         )
         if isinstance(error, NotDispatched):
             receipt = await self._books.note(draft, revision=call.caller.revision)
@@ -470,6 +550,7 @@ class Gateway:
             query=query,
             keys=keys,
             beside={} if verdict is None else verdict.beside(),
+            **({} if caller is None else steered(heeded(request, caller))),
         )
         if caller is None:
             receipt = await self._note_unknown(draft, refusal, request.origin)
@@ -505,10 +586,12 @@ class Gateway:
 
     def _of_leader(self, call: Call, page: HeldPage, fetched: Landed) -> Delivered:
         """What a fetch brought, for the one who pays for it."""
+        how = "request" if call.is_passed_over else "miss"
         return Delivered(
             data=page.data,
             form=call.request.endpoint.answers,
-            how="miss" if is_reusable(call.request.endpoint, call.query) else "bypass",
+            how=how if is_reusable(call.request.endpoint, call.query) else "bypass",
+            is_kept=not call.is_unheld,
             age_s=page.age_s(self._now_us()),
             cost=call.spent + fetched.cost,
             receipt=fetched.receipt,
@@ -522,6 +605,7 @@ class Gateway:
 
 def _warned(answer: Answer | Superseded, permit: Allowed) -> Answer | Superseded:
     """The answer with the objections that its client is told without being refused."""
-    if not permit.warned or isinstance(answer, Superseded):
+    # What was delivered out of what is held has them already, beside those of the rules on held data.
+    if not permit.warned or isinstance(answer, Superseded) or answer.warned:
         return answer
     return replace(answer, warned=permit.warned)

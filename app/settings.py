@@ -246,8 +246,13 @@ class Settings(BaseSettings):
     )
     page_ttl_s: Annotated[int, Field(ge=0, le=2_592_000)] = Field(
         default=86_400,
-        description="Seconds for which a held answer may be served again; never longer than the terms' interval "
+        description="Seconds for which a held answer is served again; never longer than the terms' interval "
         "for refreshing data, 15 days unless another is stated (`docs/rules.md`).",
+    )
+    moving_page_ttl_s: Annotated[int, Field(ge=0, le=2_592_000)] = Field(
+        default=21_600,
+        description="The same for what moves: profiles, and questions whose last day was less than three days ago when "
+        "they were asked. The shorter of the two counts; a project may have times of its own.",
     )
     search_ttl_s: Annotated[int, Field(ge=60, le=1_296_000)] = Field(
         default=86_400, description="Seconds for which a search can be continued after its last page."

@@ -413,7 +413,7 @@ def test_each_kind_of_error_has_its_exit_code(error: Any, code: int) -> None:
 
 COMMANDS = """
 demo serve simulator init migrate apply doctor usage estimate | token issue | key issue | key list | key rotate | key revoke
-| credential add | credential list | credential rotate | project list | person list | person add | limit list
+| credential add | credential list | credential rotate | project list | project show | project set | person list | person add | limit list
 | limit set | limit remove | terms list | terms record | terms accept | rule list | rule set | rule value
 | proposal list | proposal confirm | proposal refuse | audit receipt | audit consistency
 | audit search | audit show
@@ -457,6 +457,33 @@ def test_a_limit_is_raised_listed_and_ended(shell: Shell) -> None:
     )
     assert code == 2
     assert "limit set" in err
+
+
+def test_a_project_is_shown_and_its_reuse_is_set_piece_by_piece(shell: Shell) -> None:
+    shell.applied()
+    given = ("--cache-control", "ignore", "--stale", "--lifetime", "user/info=6h", "--lifetime", "default=2d")
+    done = shell.json("project", "set", "elections", *given)
+    assert (done["project"], done["changed"]) == ("elections", True)
+    done = shell.json(
+        "project", "set", "elections", "--lifetime", "default=", "--recent-lifetime", "default=1h"
+    )
+    assert shell.json("project", "set", "elections", "--stale")["changed"] is False
+    shown = shell.json("project", "show", "elections")
+    assert shown["members"] == [{"email": "ada@example.edu", "from": None, "until": None}]
+    assert shown["reuse"] == done["reuse"]
+    assert shown["reuse"] == {
+        "cache_control": "ignore",
+        "stale": True,
+        "lifetimes": {"user/info": "6h"},
+        "recent_lifetimes": {"default": "1h"},
+    }
+    said = shell.run("project", "show", "elections")[1]
+    assert "lifetimes: user/info 6h; of recent windows: default 1h" in said
+    assert "Cache-Control: ignore; past their time, when nothing can be fetched: yes" in said
+    assert [each["op"] for each in shell.entries()[-2:]] == ["project.set"] * 2
+    assert shell.run("project", "set", "elections", "--lifetime", "user/info")[0] == 2
+    assert shell.run("project", "set", "elections", "--lifetime", "user/info=soon")[0] == 2
+    assert shell.run("project", "show", "nowhere")[0] == 2
 
 
 def test_a_rule_is_shown_and_set_and_a_value_is_stated(shell: Shell) -> None:

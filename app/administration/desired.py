@@ -19,6 +19,8 @@ from pydantic import (
 )
 
 from app.administration.credentials import check_base_url
+from app.administration.durations import seconds_in, spelled
+from app.cache.lifetimes import EVERY_ENDPOINT
 from app.errors import InvalidParams
 from app.identity.roles import Role
 from app.policy.engine import Mode
@@ -36,6 +38,8 @@ _EMAIL: Final = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,255}")
 _YAML_BOOL: Final = "tag:yaml.org,2002:bool"
 _MOST_NAME_CHARS: Final = 100
 _LARGEST_AMOUNT: Final = 2**53 - 1
+_SHORTEST_LIFETIME_S: Final = 60
+_LONGEST_LIFETIME_S: Final = 30 * 86_400
 
 LimitKey = tuple[Dimension, Window | None]
 
@@ -87,6 +91,19 @@ def _read_limits(amounts: object) -> dict[LimitKey, int]:
     return found
 
 
+def _read_lifetimes(times: object) -> dict[str, int]:
+    if not isinstance(times, Mapping):
+        raise ValueError("times are written {user/info: 6h, default: 1d}")  # noqa: TRY004 - pydantic's way
+    found: dict[str, int] = {}
+    for name, written in times.items():
+        _require_known(str(name), (EVERY_ENDPOINT, *ENDPOINTS), "endpoint")
+        seconds = seconds_in(written)
+        if 0 < seconds < _SHORTEST_LIFETIME_S or seconds > _LONGEST_LIFETIME_S:
+            raise ValueError(f"{name} must be 0, for never, or from 1m to {spelled(_LONGEST_LIFETIME_S)}")
+        found[str(name)] = seconds
+    return {name: found[name] for name in sorted(found)}
+
+
 def _as_text(value: object) -> object:
     # YAML reads ids as numbers, and bare words such as NO as false; only the former has one meaning.
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -95,6 +112,7 @@ def _as_text(value: object) -> object:
 Name = Annotated[str, AfterValidator(check_name)]
 Email = Annotated[str, AfterValidator(check_email)]
 Limits = Annotated[Mapping[LimitKey, int], PlainValidator(_read_limits)]
+Lifetimes = Annotated[Mapping[str, int], PlainValidator(_read_lifetimes)]
 Text = Annotated[str, Field(min_length=1)]
 Version = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -266,6 +284,28 @@ class Allow(_Model):
         return stored
 
 
+class Reuse(_Model):
+    """When held answers of a project may be used; what is absent is as usual."""
+
+    cache_control: Literal["honour", "ignore"] = "honour"
+    stale: Annotated[bool, Field(strict=True)] = False
+    lifetimes: Lifetimes = {}
+    recent_lifetimes: Lifetimes = {}
+
+    def as_stored(self) -> dict[str, Any]:
+        """What differs from the usual, so that saying the usual is no difference."""
+        chosen: dict[str, Any] = {}
+        if self.cache_control == "ignore":
+            chosen["cache_control"] = self.cache_control
+        if self.stale:
+            chosen["stale"] = True
+        if self.lifetimes:
+            chosen["lifetimes"] = dict(self.lifetimes)
+        if self.recent_lifetimes:
+            chosen["recent_lifetimes"] = dict(self.recent_lifetimes)
+        return chosen
+
+
 class DesiredProject(_Model):
     """One approved proposal under one credential."""
 
@@ -276,6 +316,7 @@ class DesiredProject(_Model):
     members: tuple[DesiredMember, ...] = ()
     cache_scope: Literal["project", "credential"] = "project"
     allow: Allow = Allow()
+    reuse: Reuse = Reuse()
     limits: Limits = {}
     member_limits: Limits = {}
     floors: Limits = {}
@@ -352,6 +393,14 @@ def checked(content: Mapping[str, Any]) -> StateFile:
     """What a state file would say that holds this. Raises InvalidParams, which names the place."""
     try:
         return StateFile.model_validate(content)
+    except ValidationError as error:
+        raise _explained(error, content) from None
+
+
+def checked_reuse(content: Mapping[str, Any]) -> Reuse:
+    """What a state file would say under a project's `reuse`. Raises InvalidParams, which names the place."""
+    try:
+        return Reuse.model_validate(content)
     except ValidationError as error:
         raise _explained(error, content) from None
 

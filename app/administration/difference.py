@@ -264,6 +264,7 @@ class _Comparison:
             lead_id=lead.id if lead else None,
             cache_scope=wanted.cache_scope,
             allow=wanted.allow.as_stored(),
+            reuse=wanted.reuse.as_stored(),
             wrapped_data_key=(old.wrapped_data_key if old else b"")
             or self.mint.wrapped_key("project", project_id),
             created_us=old.created_us if old else self.state.now_us,

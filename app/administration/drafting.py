@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from app.administration.desired import checked
 from app.administration.difference import limit_key
+from app.administration.facing import reuse_as_written
 from app.administration.state import Project, State, TermsVersion
 from app.administration.wanted import Wanted, WantedTerms, gather
 from app.errors import InvalidParams
@@ -54,6 +55,7 @@ def project_as_it_is(state: State, project: Project) -> dict[str, Any]:
         "members": members,
         "cache_scope": project.cache_scope,
         "allow": dict(project.allow),
+        "reuse": reuse_as_written(project),
         "limits": _limits(state, ScopeKind.PROJECT, project.id),
         "member_limits": _limits(state, EACH_MEMBER, project.id),
         "floors": _limits(state, FLOOR, project.id),

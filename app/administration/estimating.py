@@ -18,6 +18,7 @@ from app.administration.pricing import (
 )
 from app.administration.registry import Registry
 from app.administration.state import State
+from app.cache.lifetimes import UsualLifetimes
 from app.cache.listings import full_size, is_listed
 from app.cache.pages import Pages, is_reusable
 from app.errors import InvalidParams, NotFound
@@ -85,6 +86,7 @@ class Estimator:
         places: Places,
         pages: Pages,
         tallies: TallyReader,
+        usual: UsualLifetimes,
         accept_url: str,
         fetches_full_pages: bool = True,
     ) -> None:
@@ -92,6 +94,7 @@ class Estimator:
         self._places = places
         self._pages = pages
         self._tallies = tallies
+        self._usual = usual
         self._accept_url = accept_url
         self._fetches_full_pages = fetches_full_pages
 
@@ -162,7 +165,7 @@ class Estimator:
         expected = await self._expected(endpoint, questions[0].query, caller, now_us)
         windows: list[WindowPrice] = []
         for each in questions:
-            held = await held_of(self._pages, endpoint, each.query, caller, now_us=now_us)
+            held = await held_of(self._pages, endpoint, each.query, caller, usual=self._usual, now_us=now_us)
             known = Known(held=held, same=each.same, kin=kin, history=history, now_us=now_us)
             asked = _asked(endpoint, each, self._bought_size(endpoint, each.query), expected)
             windows.append(WindowPrice(span=each.topic.span, price=price(asked, known)))
@@ -187,7 +190,7 @@ class Estimator:
         if tally is None or tally.last is None:
             return None
         asked = replace(asked, fields=tally.last.fields)
-        page = await servable(self._pages, profiles, asked, caller, now_us=now_us)
+        page = await servable(self._pages, profiles, asked, caller, usual=self._usual, now_us=now_us)
         data = {} if page is None else exact_json.loads(page.data)
         count = data.get(field) if isinstance(data, dict) else None
         return count if isinstance(count, int) else None

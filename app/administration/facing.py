@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app.administration.changes import Change
+from app.administration.durations import spelled
 from app.administration.state import Acceptance, Credential, Membership, Person, Project, TermsVersion
 from app.audit.entries import Value
 
@@ -126,10 +127,20 @@ def project_face(each: Project, names: Mapping[str, str]) -> Face:
             "lead": names.get(each.lead_id or ""),
             "cache_scope": each.cache_scope,
             "allow": dict(each.allow),
+            "reuse": reuse_as_written(each),
         },
         blind=frozenset({"lead", "credential"}),
         logged={"lead": each.lead_id, "credential": each.credential_id},
     )
+
+
+def reuse_as_written(each: Project) -> dict[str, Value]:
+    """When the project's held answers may be used, as the state file writes it; the usual is left out."""
+    written = dict(each.reuse)
+    for name in ("lifetimes", "recent_lifetimes"):
+        if name in written:
+            written[name] = {endpoint: spelled(seconds) for endpoint, seconds in written[name].items()}
+    return written
 
 
 def membership_face(each: Membership) -> Face:

@@ -3,6 +3,7 @@
 import datetime as dt
 from dataclasses import replace
 
+from app.cache.lifetimes import UsualLifetimes, lifetime_of
 from app.cache.listings import full_size, is_listed
 from app.cache.pages import (
     Fresh,
@@ -26,7 +27,13 @@ _MOST_PAGES = 10_000
 
 
 async def held_of(
-    pages: Pages, endpoint: Endpoint, query: ResearchQuery, caller: Caller, *, now_us: int
+    pages: Pages,
+    endpoint: Endpoint,
+    query: ResearchQuery,
+    caller: Caller,
+    *,
+    usual: UsualLifetimes,
+    now_us: int,
 ) -> Held:
     """What is held of a question and may be served now, from its first page on."""
     if not is_reusable(endpoint, query):
@@ -34,25 +41,32 @@ async def held_of(
     size = full_size(endpoint)
     if is_listed(endpoint, query) and size != query.page.size:
         # Full pages are what is bought, whatever the size of those that a client asks for.
-        held = await _walked(
-            pages, endpoint, replace(query, page=replace(query.page, size=size)), caller, now_us
-        )
+        full = replace(query, page=replace(query.page, size=size))
+        held = await _walked(pages, endpoint, full, caller, usual=usual, now_us=now_us)
         if held.pages:
             return held
-    return await _walked(pages, endpoint, query, caller, now_us)
+    return await _walked(pages, endpoint, query, caller, usual=usual, now_us=now_us)
 
 
 async def _walked(
-    pages: Pages, endpoint: Endpoint, query: ResearchQuery, caller: Caller, now_us: int
+    pages: Pages,
+    endpoint: Endpoint,
+    query: ResearchQuery,
+    caller: Caller,
+    *,
+    usual: UsualLifetimes,
+    now_us: int,
 ) -> Held:
     """The pages of a question, walked as a client walks them."""
     held, asked = Held(), query
+    lifetime = lifetime_of(endpoint, query.question, caller.reuse, usual)
     search: SearchState | None = None
     while held.pages < _MOST_PAGES:
-        page = await servable(pages, endpoint, asked, caller, search=search, now_us=now_us)
+        page = await servable(pages, endpoint, asked, caller, search=search, usual=usual, now_us=now_us)
         if page is None:
             break
         outline = outline_of(page, endpoint)
+        until_us = min(outline.expires_us, lifetime.until_us(outline.fetched_us))
         onward = _onward(endpoint, asked, outline)
         held = Held(
             pages=held.pages + 1,
@@ -61,7 +75,7 @@ async def _walked(
             is_complete=onward is None,
             oldest_s=outline.oldest_s or held.oldest_s,
             at_us=outline.fetched_us,
-            until_us=min(outline.expires_us, held.until_us or outline.expires_us),
+            until_us=min(until_us, held.until_us or until_us),
         )
         if onward is None:
             break
@@ -80,13 +94,15 @@ async def servable(
     caller: Caller,
     *,
     search: SearchState | None = None,
+    usual: UsualLifetimes,
     now_us: int,
 ) -> HeldPage | None:
     """The answer to this very call of the caller out of what is held; None where it would have to be bought."""
+    lifetime = lifetime_of(endpoint, asked.question, caller.reuse, usual)
     scope, now = caller.reuse_scope, dt.datetime.fromtimestamp(now_us / 1_000_000, dt.UTC)
 
     def may_use(page: HeldPage) -> bool:
-        if not isinstance(may_serve(page, now_us=now_us), Fresh):
+        if not isinstance(may_serve(page, lifetime, now_us=now_us), Fresh):
             return False
         verdict = judge_held(Reuse(caller=caller, age_s=page.age_s(now_us), now=now))
         return not isinstance(verdict, Refused)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.administration.difference import limit_key
+from app.administration.reusing import spelled_out
 from app.administration.rosters import roster_sizes
 from app.administration.state import State
 from app.quota.limits import EACH_MEMBER, FLOOR
@@ -69,6 +70,7 @@ def shown_projects(state: State) -> list[dict[str, Any]]:
             ],
             "cache_scope": project.cache_scope,
             "allow": dict(project.allow),
+            "reuse": spelled_out(project),
         }
         for project in sorted(state.projects, key=lambda one: one.name)
         if project.retired_us is None

@@ -100,6 +100,7 @@ class Project:
     lead_id: str | None
     cache_scope: str
     allow: Mapping[str, Any]
+    reuse: Mapping[str, Any] = field(default_factory=dict)
     wrapped_data_key: bytes = field(repr=False)
     created_us: int
     retired_us: int | None = None

@@ -19,11 +19,6 @@ FIELD_OF = {"username": "username", "region_code": "region_code", "video_id": "i
 """Conditions that the platform compares as they are (it speaks of approximate matching for others), and the field of a
 record that they are about."""
 
-_YOUNG_DAYS = 3
-"""New videos are found up to two days late (FAQ, 2026-09-01); a day more, as clocks and days differ."""
-_YOUNG_LASTS_US = 3_600 * 1_000_000
-"""How long what reaches into those days answers narrower searches: an assumption of Bursar's own."""
-
 
 @dataclass(frozen=True, slots=True)
 class Search:
@@ -134,13 +129,3 @@ def _meets(record: Mapping[str, object], by: Narrowing, days: set[dt.date]) -> b
             return None
         is_within = is_within and str(value) in values
     return is_within
-
-
-def is_settled(question: str, *, fetched_us: int, now_us: int) -> bool:
-    """Whether a search that was fetched then says now what it would if it were asked anew, but for what vanished."""
-    search = search_of(question)
-    if search is None:
-        return False
-    day = dt.datetime.fromtimestamp(fetched_us / 1_000_000, dt.UTC).date()
-    is_young = search.last > day - dt.timedelta(days=_YOUNG_DAYS)
-    return not is_young or now_us - fetched_us < _YOUNG_LASTS_US

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from app import exact_json
+from app.cache.lifetimes import Lifetime
 from app.ids import SearchId, new_search_id
 from app.provider.answers import Success
 from app.provider.endpoint import AnswerForm, CursorKind, Endpoint
@@ -20,7 +21,7 @@ TASKS_LAST_S = 30 * 86_400
 class HeldPage:
     """An answer's `data` as JSON bytes, with Bursar's own search id inside where it has one; or a file.
 
-    `fetched_us` is when it left the platform; it may be served until `expires_us`.
+    `fetched_us` is when it left the platform; it is kept until `expires_us`, at most.
     """
 
     key: bytes
@@ -54,7 +55,7 @@ class Fresh:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """The page is held, but its time is over."""
+    """The page is held, but its time is over: it may be served where nothing can be fetched."""
 
     page: HeldPage
 
@@ -64,11 +65,12 @@ class Missing:
     """Nothing is held."""
 
 
-def may_serve(page: HeldPage | None, *, now_us: int) -> Fresh | Stale | Missing:
-    """Whether a page found under a request's key answers it."""
-    if page is None:
+def may_serve(page: HeldPage | None, lifetime: Lifetime | None, *, now_us: int) -> Fresh | Stale | Missing:
+    """Whether a page found under a request's key answers it; without a lifetime, whatever is kept still does."""
+    if page is None or now_us >= page.expires_us:
         return Missing()
-    return Fresh(page) if now_us < page.expires_us else Stale(page)
+    is_fresh = lifetime is None or now_us < lifetime.until_us(page.fetched_us)
+    return Fresh(page) if is_fresh else Stale(page)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
 from app import exact_json
-from app.cache.containment import family_key, is_settled, narrowed, narrowing
+from app.cache.containment import family_key, narrowed, narrowing
+from app.cache.lifetimes import Lifetimes
 from app.cache.listings import (
     Part,
     as_page,
@@ -159,8 +160,8 @@ class Shelf:
         """Whether more fields are fetched than are asked for."""
         return Step.FIELDS not in self._without
 
-    async def contain(self, sought: Sought, *, credential: str, now_us: int) -> bool:
-        """Whether a wider search that is held in full has the answer; then it is found from now on."""
+    async def contain(self, sought: Sought, *, credential: str, lifetimes: Lifetimes, now_us: int) -> bool:
+        """Whether a wider search that is held in full, and fresh, has the answer; then it is found from now on."""
         key = family_key(sought.query, sought.scope)
         is_first = sought.search is None and sought.query.page.cursor == 0
         if Step.CONTAINMENT in self._without or key is None or not is_first:
@@ -169,7 +170,7 @@ class Shelf:
             return False
         for whole in _wholes(await self._page(key, sought, is_look=False)):
             by = narrowing(whole.question, sought.query.question)
-            if by is None or not is_settled(whole.question, fetched_us=whole.fetched_us, now_us=now_us):
+            if by is None or now_us >= lifetimes(whole.question).until_us(whole.fetched_us):
                 continue
             parts = await self._parts_of(sought, whole)
             fields = (

@@ -38,7 +38,7 @@ def search(
     verdict: Annotated[str | None, typer.Option(metavar="VERDICT", help="allowed or refused.")] = None,
     rule: Annotated[str | None, typer.Option(metavar="RULE", help="That decided, such as date-span.")] = None,
     code: Annotated[str | None, typer.Option(metavar="CODE", help="Of the refusal or answer.")] = None,
-    cache: Annotated[str | None, typer.Option(metavar="STATE", help="hit or collapsed.")] = None,
+    cache: Annotated[str | None, typer.Option(metavar="STATE", help="hit, stale or collapsed.")] = None,
     log_id: Annotated[str | None, typer.Option(metavar="ID", help="The platform's own log id.")] = None,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="UTC day or moment, included.")] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="UTC day or moment, left out.")] = None,

@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ projects = typer.Typer(help="Approved projects.", no_args_is_help=True)
 
 SecretFile = Annotated[Path | None, typer.Option(help="File that holds the client secret.")]
 SecretEnv = Annotated[str | None, typer.Option(metavar="NAME", help="Variable that holds the client secret.")]
+Project = Annotated[str, typer.Argument(help="The project's name.")]
 ClientKey = Annotated[str, typer.Option(help="The platform's client key.")]
 
 
@@ -241,6 +243,96 @@ def list_projects(as_json: AsJson = False) -> None:
         for each in found
     ]
     table("Projects", ("name", "credential", "approval", "in force", "lead", "members"), rows)
+
+
+@projects.command("show")
+def show_project(name: Project, as_json: AsJson = False) -> None:
+    """Show one project: its approval, its members, and when its held answers may be used."""
+    from app.errors import NotFound  # noqa: PLC0415
+
+    found = next((each for each in _shown("shown_projects") if each["name"] == name), None)
+    if found is None:
+        raise NotFound(f"There is no project {name}; `bursar project list` shows all.")
+    if as_json:
+        say_json(found)
+        return
+    approval, reuse = found["approval"], found["reuse"]
+    members = [each["email"] for each in found["members"]]
+    say(
+        f"{name}, on credential {found['credential']}",
+        f"approval {approval['reference']}, from {approval['from']} to {approval['until']}",
+        f"lead: {found['lead'] or 'nobody'}; members: {', '.join(members) or 'nobody'}",
+        f"allowed: {_told(found['allow']) or 'everything'}",
+        f"held answers serve the {found['cache_scope']}; Cache-Control: {reuse['cache_control']}; "
+        f"past their time, when nothing can be fetched: {'yes' if reuse['stale'] else 'no'}",
+        f"lifetimes: {_told(reuse['lifetimes']) or 'as usual'}; "
+        f"of recent windows: {_told(reuse['recent_lifetimes']) or 'as usual'}",
+    )
+
+
+@projects.command("set")
+def set_project(
+    name: Project,
+    *,
+    cache_control: Annotated[
+        str | None,
+        typer.Option(metavar="honour|ignore", help="Whether Cache-Control of its callers counts."),
+    ] = None,
+    stale: Annotated[
+        bool | None,
+        typer.Option(
+            "--stale/--no-stale",
+            help="Serve what is past its time while the platform or the quota gives nothing.",
+        ),
+    ] = None,
+    lifetime: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ENDPOINT=TIME",
+            help="For how long answers are served again: user/info=6h, default=7d; nothing behind = is as usual.",
+        ),
+    ] = None,
+    recent_lifetime: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ENDPOINT=TIME", help="The same where the days asked for were still filling."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set when a project's held answers may be used; what is not named stays. The rest is for `apply`."""
+    from app.administration.reusing import reuse_of, set_reuse  # noqa: PLC0415
+
+    async def work() -> tuple[bool, dict[str, Any]]:
+        async with office() as here:
+            reuse = reuse_of(await here.registry.state(), name)
+            if cache_control is not None:
+                reuse["cache_control"] = cache_control
+            if stale is not None:
+                reuse["stale"] = stale
+            _put_times(reuse["lifetimes"], lifetime or ())
+            _put_times(reuse["recent_lifetimes"], recent_lifetime or ())
+            has_changed = await set_reuse(here.registry, operator(), project=name, reuse=reuse)
+            return has_changed, reuse_of(await here.registry.state(), name)
+
+    has_changed, now = run(work())
+    if as_json:
+        say_json({"project": name, "changed": has_changed, "reuse": now})
+    else:
+        say("Done, from the next call on." if has_changed else "Nothing to change.")
+
+
+def _put_times(times: dict[str, Any], given: Iterable[str]) -> None:
+    for each in given:
+        endpoint, sign, time = each.partition("=")
+        if not sign:
+            raise typer.BadParameter(f"{each!r} is no ENDPOINT=TIME, such as user/info=6h")
+        if time:
+            times[endpoint] = time
+        else:
+            times.pop(endpoint, None)
+
+
+def _told(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _shown(what: str) -> list[dict[str, Any]]:

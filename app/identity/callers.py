@@ -98,6 +98,19 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReuseChoices:
+    """When held answers of a project may be used; times are seconds by endpoint, `default` standing for the others."""
+
+    obeys_cache_control: bool = True
+    """Whether `Cache-Control` of its callers counts."""
+    serves_stale: bool = False
+    """Whether what is held past its time is served while nothing can be fetched."""
+    lifetimes: Mapping[str, int] = field(default_factory=dict)
+    recent_lifetimes: Mapping[str, int] = field(default_factory=dict)
+    """For questions whose days were still filling when they were asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Freeze:
     """That an administrator stopped a person, a project or a credential; `ask` are addresses of who can lift it.
 
@@ -141,6 +154,7 @@ class Caller:
     revision: int
     roster: Roster | None = None
     policy: Policy = Policy()
+    reuse: ReuseChoices = ReuseChoices()
     freeze: Freeze | None = None
     """Of the person, else of the project, else of the credential."""
 

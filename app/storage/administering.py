@@ -15,6 +15,7 @@ from app.administration.key_files import ensure_data_dir, ensure_log_key, ensure
 from app.administration.keys import IssuedToken, issue_token
 from app.administration.minting import Mint
 from app.audit.notes import Signer
+from app.cache.lifetimes import UsualLifetimes
 from app.clock import SystemClock
 from app.errors import BadSetting, BursarError, NotReady, RollbackDetected
 from app.ids import CredentialId
@@ -330,6 +331,7 @@ async def _opened(url: str, settings: Settings, master: MasterKey) -> AsyncItera
                 places=SqlDirectory(database),
                 pages=SqlPages(database=database, master=master, clock=clock, max_memory_bytes=0),
                 tallies=SqlTallies(database),
+                usual=UsualLifetimes.set_by(settings),
                 accept_url=settings.public_url,
                 fetches_full_pages=settings.fetches_full_pages,
             ),

@@ -5,9 +5,9 @@ one, and make this forget. So a revocation counts for the first call that is log
 """
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -19,6 +19,7 @@ from app.identity.callers import (
     KeyRecord,
     Operator,
     Policy,
+    ReuseChoices,
     Roster,
     Terms,
     TermsVersion,
@@ -64,6 +65,7 @@ _OF_PROJECT = (
     _project.c.approved_until,
     _project.c.allow,
     _project.c.cache_scope,
+    _project.c.reuse,
     _credential.c.roster_limit,
 )
 _BY_KEY = (
@@ -273,6 +275,7 @@ def _caller(conn: Connection, row: sa.RowMapping) -> Caller:
         revision=conn.execute(_REVISION).scalar_one(),
         roster=_roster(conn, row["credential_id"], limit=row["roster_limit"]),
         policy=read_policy(conn),
+        reuse=_reuse(row["reuse"]),
         freeze=find_freeze(
             conn,
             ("person", row["person_id"], ""),
@@ -329,6 +332,15 @@ def _approval(row: sa.RowMapping) -> Approval:
         dates_from=_day(dates.get("from")),
         dates_until=_day(dates.get("until")),
         max_span_days=allow.get("max_span_days"),
+    )
+
+
+def _reuse(chosen: Mapping[str, Any]) -> ReuseChoices:
+    return ReuseChoices(
+        obeys_cache_control=chosen.get("cache_control") != "ignore",
+        serves_stale=chosen.get("stale") is True,
+        lifetimes=chosen.get("lifetimes", {}),
+        recent_lifetimes=chosen.get("recent_lifetimes", {}),
     )
 
 

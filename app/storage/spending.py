@@ -21,7 +21,7 @@ MOST_COUNTED: Final = 5_000
 SLOT_S: Final = 900
 """Spend is told by quarters of an hour."""
 _SLOT_US: Final = SLOT_S * 1_000_000
-_FREE: Final = ("hit", "collapsed")
+_FREE: Final = ("hit", "stale", "collapsed")
 _ENDS: Final = ("outcome", "decision")
 
 

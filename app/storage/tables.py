@@ -342,6 +342,8 @@ class ProjectRow(SQLModel, table=True):
     lead_id: str | None = Field(default=None, foreign_key="person.id", max_length=32)
     cache_scope: str = Field(max_length=16)
     allow: dict[str, Any] = _json()
+    reuse: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False, server_default="{}"))
+    """When held answers may be used, as far as that was chosen."""
     wrapped_data_key: bytes = _bytes()
     created_us: int = _big()
     retired_us: int | None = _big(nullable=True)

@@ -9,7 +9,7 @@ import orjson
 
 from app.audit.calls import versioned
 from app.calls import TurnedDown
-from app.errors import BursarError, Misconfigured, Refusal, Unavailable
+from app.errors import BursarError, Misconfigured, NotHeld, Refusal, Unavailable
 from app.provider.answers import Failure, FailureKind
 from app.provider.platform import NotDispatched, OutcomeUnknown, Paced
 
@@ -24,6 +24,7 @@ STATUS_OF_CODE: Mapping[str, int] = MappingProxyType(
         "not_permitted": 403,
         "not_found": 404,
         "conflict": 409,
+        "not_held": 504,
         "daily_quota_limit_exceeded": 429,
         "rate_limit_exceeded": 429,
         "internal_error": 500,
@@ -79,7 +80,7 @@ def of_error(error: BursarError) -> Spoken:
         case Refusal() | Paced():
             return Spoken(
                 status=STATUS_OF_CODE[error.code],
-                code=error.code,
+                code="internal_error" if isinstance(error, NotHeld) else error.code,
                 message=_with_rule(error),
                 retry_after_s=error.retry_after_s,
             )

@@ -161,7 +161,7 @@ class Metrics:
         self._registry.register(_History(boot, anchorer, clock))
 
     def answered(self, endpoint: str, *, status: int, cache: str, seconds: float) -> None:
-        """One research request was answered; `cache` is hit, miss, collapsed or none."""
+        """One research request was answered; `cache` is where its answer came from, or none."""
         self._count_of(endpoint, str(status), cache).inc()
         self._seconds_of(endpoint).observe(seconds)
 

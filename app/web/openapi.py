@@ -73,7 +73,7 @@ _REFUSALS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
             "audit_unavailable: the log cannot be written. Please try again later.",
         ),
         "504": (
-            "The platform did not answer in time. The call counts as spent.",
+            "The platform did not answer in time, and the call counts as spent; or `only-if-cached`, and nothing is held.",
             "internal_error",
             "The platform did not answer; the call counts as spent, since the platform may have counted it.",
         ),
@@ -169,10 +169,24 @@ def _operation(endpoint: Endpoint) -> Schema:
         "summary": f"The platform's {endpoint.name}",
         "description": " ".join(_facts(endpoint)),
         "security": [{"bearer": []}],
-        "parameters": [_fields(endpoint)] if endpoint.fields else [],
+        "parameters": [
+            *([_fields(endpoint)] if endpoint.fields else []),
+            *([_CACHE_CONTROL] if endpoint.may_be_held else []),
+        ],
         "requestBody": {"required": True, "content": {endpoint.sends.value: content}},
         "responses": {"200": _answer(endpoint), **_refusals(endpoint)},
     }
+
+
+_CACHE_CONTROL: Final[Schema] = {
+    "name": "Cache-Control",
+    "in": "header",
+    "required": False,
+    "description": "`no-cache`: fetched anew. `max-age=N`: nothing that left the platform more than N seconds ago. "
+    "`no-store`: the answer is not kept. `only-if-cached`: what is held, or 504. A project may have it ignored.",
+    "schema": STRING,
+    "example": "max-age=3600",
+}
 
 
 def _fields(endpoint: Endpoint) -> Schema:

@@ -4,6 +4,7 @@ A plain ASGI application, since the framework's work for each request costs as m
 answer is JSON in the platform's shape, whatever was asked, and carries the id of its entry in the log.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.audit.calls import Origin, Scribe
 from app.audit.entries import Receipt
+from app.cache.steering import UNSTEERED, Steering, read_cache_control
 from app.calls import Delivered, Request, TurnedDown
 from app.clock import Clock
 from app.errors import (
@@ -24,6 +26,7 @@ from app.errors import (
     InvalidParams,
     InvalidTokenRequest,
     NotFound,
+    NotHeld,
     QuotaExhausted,
     RateLimited,
     Refusal,
@@ -46,10 +49,12 @@ _JSON = (b"content-type", b"application/json; charset=utf-8")
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 _NO_STORE = (b"cache-control", b"no-store")
 _CACHE_STATUS = {
-    "miss": b"bursar; fwd=miss; stored",
+    "miss": b"bursar; fwd=miss",
+    "request": b"bursar; fwd=request",
     "bypass": b"bursar; fwd=bypass",
     "collapsed": b"bursar; fwd=miss; collapsed",
 }
+_KEPT = frozenset({"miss", "request"})
 _MAX_TOKEN_BODY_BYTES = 16_384
 _MOST_TOLD = 256
 """Callers whose limit headers of this second are kept."""
@@ -130,6 +135,7 @@ class ResearchApi:
             body=body,
             authorization=authorization,
             origin=origin,
+            steering=_steering(scope) if b"cache-control" in headers else UNSTEERED,
         )
         started_s = self._clock.monotonic_s()
         answer = await self._gateway.research(request)
@@ -153,7 +159,7 @@ class ResearchApi:
             case TurnedDown():
                 spoken = in_platform_words(answer)
                 self._count(endpoint, spoken.status, "none", answer.cost, started_s)
-                await self._patience.hold(authorization, _sameness(answer, spoken))
+                await self._patience.hold(authorization, _sameness(answer, spoken, request))
                 return _error_reply(spoken, answer.receipt.id, common)
 
     def _count(self, endpoint: Endpoint, status: int, cache: str, cost: Charge, started_s: float) -> None:
@@ -321,9 +327,23 @@ def _warning_headers(warned: Sequence[Objection]) -> Headers:
 
 def _cache_status(answer: Delivered) -> bytes:
     """What was reused (RFC 9211)."""
+    late, detail = answer.overdue, b"detail=%b" % answer.detail.encode()
+    if late is not None:
+        told = b"%b; ttl=%d" % (detail, late.ttl_s)
+        if not late.is_asked:
+            return b"bursar; hit; " + told
+        status = b"" if late.status is None else b"; fwd-status=%d" % late.status
+        return b"bursar; fwd=stale%b; %b" % (status, told)
     if answer.how == "hit":
-        return b"bursar; hit; detail=%b" % answer.detail.encode()
-    return _CACHE_STATUS[answer.how]
+        return b"bursar; hit; " + detail
+    is_stored = answer.is_kept and answer.how in _KEPT
+    return _CACHE_STATUS[answer.how] + (b"; stored" if is_stored else b"")
+
+
+def _steering(scope: Scope) -> Steering:
+    """What the request's `Cache-Control` asks for, however many lines it has."""
+    lines = [value for name, value in scope["headers"] if name == b"cache-control"]
+    return read_cache_control(b",".join(lines))
 
 
 def _cost_header(cost: Charge) -> tuple[bytes, bytes]:
@@ -342,12 +362,15 @@ def _broken_reply(path: str, spoken: Spoken, log_id: str) -> _Reply:
     return _reply(spoken.status, orjson.dumps(body), [_NO_STORE, *wait])
 
 
-def _sameness(turned_down: TurnedDown, spoken: Spoken) -> str:
+def _sameness(turned_down: TurnedDown, spoken: Spoken, request: Request) -> str:
     """What two refusals of one caller must share to count as the same one.
 
-    Not the message where a limit ran out, since it tells what is left elsewhere at this moment.
+    Not the message where a limit ran out, since it tells what is left elsewhere at this moment; and the question
+    where somebody goes through many to see which are held.
     """
     error = turned_down.error
+    if isinstance(error, NotHeld):
+        return hashlib.sha256(request.endpoint.name.encode() + request.body).hexdigest()
     told = error.rule if isinstance(error, QuotaExhausted | RateLimited) else spoken.message
     return f"{spoken.code} {told}"
 

@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.cache.containment import is_settled, narrowed, narrowing
-
-DAY_US = 86_400 * 1_000_000
+from app.cache.containment import narrowed, narrowing
 
 
 def question(*conditions: tuple[str, str, list[str]], days: str = "20261001-20261010", not_: Any = ()) -> str:
@@ -96,12 +94,3 @@ def test_an_earlier_last_day_is_answered_only_where_last_days_are_seen_to_count(
     assert by is not None
     found = narrowed([video(day) for day in days], by)
     assert found == ([video(day) for day in days if day <= 5] if is_told else None)
-
-
-@pytest.mark.parametrize(
-    ("fetched", "hours", "is_so"), [(20, 200, True), (13, 200, True), (12, 2, False), (12, 0.5, True)]
-)
-def test_what_reaches_into_the_latest_days_is_soon_over(fetched: int, hours: float, is_so: bool) -> None:
-    fetched_us = int(datetime(2026, 10, fetched, 12, tzinfo=UTC).timestamp()) * 1_000_000
-    now_us = fetched_us + int(hours * 3_600 * 1_000_000)
-    assert is_settled(question(TAG), fetched_us=fetched_us, now_us=now_us) is is_so

@@ -328,7 +328,7 @@ async def test_a_wider_search_that_is_held_in_full_answers_a_narrower_one(
     spent, expected, found = library.platform.requests(), await _directly(library, **changes), list[int]()
     asked: dict[str, Any] = {"max_count": 30, "fields": "id", **changes}
     answer, data = await ask(library, "ben", **asked)
-    assert answer.age_s == 0
+    assert answer.age_s < 300
     while True:
         assert (answer.how, answer.detail, cost(answer)) == ("hit", "contained", (0, 0))
         found += [video["id"] for video in data["videos"]]

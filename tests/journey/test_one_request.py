@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections import Counter
 
 import pytest
@@ -14,14 +15,18 @@ pytestmark = pytest.mark.anyio
 
 
 def ask(
-    installation: Installation, key: str, path: str = VIDEO_QUERY, body: bytes | None = None
+    installation: Installation,
+    key: str,
+    path: str = VIDEO_QUERY,
+    body: bytes | None = None,
+    *,
+    cache_control: str = "",
 ) -> tuple[int, dict[str, str], dict[str, object]]:
+    headers = {"Authorization": f"Bearer {key}"}
+    if cache_control:
+        headers["Cache-Control"] = cache_control
     status, headers, answer = call(
-        installation.port,
-        "POST",
-        path,
-        body=video_query() if body is None else body,
-        headers={"Authorization": f"Bearer {key}"},
+        installation.port, "POST", path, body=video_query() if body is None else body, headers=headers
     )
     return status, headers, json.loads(answer)
 
@@ -177,6 +182,45 @@ async def test_many_callers_with_a_rejected_token_renew_it_once(installation: In
     assert status == 200
     tokens = [each for each in json.loads(journal)["requests"] if each["endpoint"] == "oauth/token"]
     assert len(tokens) == 1
+
+
+async def test_cache_control_says_how_an_answer_is_come_by(installation: Installation, key: str) -> None:
+    body = video_query(max_count=46, example=46)
+    asked = [
+        ("only-if-cached", 504, None),
+        ("no-store", 200, "bursar; fwd=miss"),
+        ("no-cache", 200, "bursar; fwd=miss; stored"),
+        ("max-age=3600, only-if-cached", 200, "bursar; hit; detail=exact"),
+        ("no-cache", 200, "bursar; fwd=request; stored"),
+        ("no-cache, no-store", 200, "bursar; fwd=request"),
+        ("max-age=soon", 200, "bursar; hit; detail=exact"),
+    ]
+    for cache_control, status, told in asked:
+        found = ask(installation, key, body=body, cache_control=cache_control)
+        assert (found[0], found[1].get("cache-status")) == (status, told), cache_control
+    assert installation.upstream()["requests"] == 4
+
+
+async def test_what_is_past_its_time_is_labelled_while_the_platform_fails(installation: Installation) -> None:
+    key = installation.key("cleo@example.edu", "climate")["api_key"]
+    body = video_query(max_count=47, example=47)
+    # Past its time at once, so that nobody has to wait for that.
+    installation.bursar("project", "set", "climate", "--stale", "--lifetime", "video/query=0")
+    records = ask(installation, key, body=body)[2]["data"]
+    installation.control("POST", "faults", endpoint="video/query", status=500, next=1)
+    status, headers, stale = ask(installation, key, body=body)
+    assert (status, stale["data"]) == (200, records)
+    assert re.fullmatch(
+        r"bursar; fwd=stale; fwd-status=500; detail=exact; ttl=-[0-9]+", headers["cache-status"]
+    )
+    assert headers["bursar-cost"] == "requests=1, records=0"
+    assert int(headers["age"]) >= 0
+    installation.bursar("limit", "set", "project:climate", "requests/day", "0")
+    status, headers, stale = ask(installation, key, body=body)
+    assert (status, stale["data"]) == (200, records)
+    assert re.fullmatch(r"bursar; hit; detail=exact; ttl=-[0-9]+", headers["cache-status"])
+    installation.bursar("project", "set", "climate", "--no-stale")
+    assert ask(installation, key, body=body)[0] == 429
 
 
 async def test_revoked_is_revoked_at_once(installation: Installation) -> None:

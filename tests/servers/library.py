@@ -131,7 +131,10 @@ class Library:
 
 
 def _state(
-    projects: Mapping[str, Sequence[str]], limits: Mapping[str, int], allow: Mapping[str, Any]
+    projects: Mapping[str, Sequence[str]],
+    limits: Mapping[str, int],
+    allow: Mapping[str, Any],
+    reuse: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     people = sorted({person for members in projects.values() for person in members})
     return {
@@ -156,6 +159,7 @@ def _state(
                 "approval": {"reference": "R-1", "from": "2026-01-01", "until": "2036-06-30"},
                 "limits": dict(limits),
                 **({"allow": dict(allow)} if allow else {}),
+                **({"reuse": dict(reuse[name])} if name in reuse else {}),
             }
             for name, members in projects.items()
         ],
@@ -170,6 +174,7 @@ async def opened_library(
     platform: Platform | None = None,
     limits: Mapping[str, int] | None = None,
     allow: Mapping[str, Any] | None = None,
+    reuse: Mapping[str, Mapping[str, Any]] | None = None,
     database_url: str = "",
     **settings: Any,
 ) -> AsyncIterator[Library]:
@@ -190,7 +195,9 @@ async def opened_library(
     plenty = dict.fromkeys(
         ("requests/day", "records/day", "follower_calls/day", "follower_records/day"), _PLENTY
     )
-    (home / "state.yaml").write_text(yaml.safe_dump(_state(projects, limits or plenty, allow or {})))
+    (home / "state.yaml").write_text(
+        yaml.safe_dump(_state(projects, limits or plenty, allow or {}, reuse or {}))
+    )
     elsewhere = open_database(chosen.database_url)
     try:
         office = SqlRegistry(

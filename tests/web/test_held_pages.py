@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from app import exact_json
 from app.administration.held_pages import held_of
+from app.cache.lifetimes import UsualLifetimes
 from app.cache.pages import HeldPage
 from app.identity.callers import Caller
 from app.ids import KeyId, new_search_id
@@ -81,7 +82,12 @@ class Shelf:
 
     async def held(self) -> Held:
         return await held_of(
-            self.house.installation.pages, VIDEOS, self.query, self.caller, now_us=self.now_us
+            self.house.installation.pages,
+            VIDEOS,
+            self.query,
+            self.caller,
+            usual=UsualLifetimes.set_by(self.house.installation.settings),
+            now_us=self.now_us,
         )
 
     async def _insert(self, statement: sa.Insert) -> None:

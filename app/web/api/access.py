@@ -58,6 +58,7 @@ ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
         "refuse_proposal": _DECIDE,
         "list_rules": _SELF,
         "set_rule": Access(acts=frozenset({Act.MANAGE_RULES})),
+        "set_project_reuse": Access(acts=frozenset({Act.MANAGE_DIRECTORY})),
         "list_keys": _OWN_PART,
         "issue_key": _KEYS,
         "rotate_key": _KEYS,

@@ -11,6 +11,7 @@ from app.administration.estimating import Estimator
 from app.administration.minting import Mint
 from app.administration.registry import Registry
 from app.bootstrap import Installation
+from app.cache.lifetimes import UsualLifetimes
 from app.sealing import MasterKey
 from app.storage.registry import SqlRegistry
 from app.storage.seal_files import SealKeyFile
@@ -68,6 +69,7 @@ def open_desk(installation: Installation) -> Desk:
             places=installation.directory,
             pages=installation.pages,
             tallies=SqlTallies(installation.database),
+            usual=UsualLifetimes.set_by(installation.settings),
             accept_url=installation.settings.public_url,
             fetches_full_pages=installation.settings.fetches_full_pages,
         ),

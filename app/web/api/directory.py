@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
+from app.administration.reusing import reuse_of, set_reuse
 from app.administration.usage import usage
 from app.errors import InvalidParams, NotFound
 from app.web.api.desk import AtDesk, Who
@@ -18,6 +19,7 @@ from app.web.api.shapes import (
     People,
     Projects,
     ProjectShape,
+    ReuseShape,
     TermsList,
     TermsTextShape,
     UsageShape,
@@ -27,6 +29,7 @@ from app.web.api.sight import Sight
 
 router = APIRouter(prefix="/api/v1", route_class=GuardedRoute)
 ProjectName = Annotated[str, Query(max_length=100, description="Only of this project.")]
+NameInPath = Annotated[str, Path(max_length=100, examples=["elections"])]
 PersonEmail = Annotated[str, Query(max_length=320, description="Only of the person of this address.")]
 _FIRST_DAY = dt.date(2000, 1, 1)
 
@@ -48,12 +51,23 @@ async def list_projects(desk: AtDesk, who: Who, parts: InParts) -> Projects:
 
 
 @router.get("/projects/{name}", tags=["projects"], summary="One project", responses=refusals(404))
-async def get_project(
-    desk: AtDesk, who: Who, name: Annotated[str, Path(max_length=100, examples=["elections"])]
-) -> ProjectShape:
+async def get_project(desk: AtDesk, who: Who, name: NameInPath) -> ProjectShape:
     """One project with its approval and its members; only a lead sees the other members."""
     sight = await desk.sight(who)
     return project_shape(sight, sight.project(name))
+
+
+@router.put(
+    "/projects/{name}/reuse",
+    tags=["projects"],
+    summary="Set when held answers may be used",
+    responses=refusals(404, 413),
+)
+async def set_project_reuse(desk: AtDesk, who: Who, name: NameInPath, wanted: ReuseShape) -> ReuseShape:
+    """Have a project's held answers be used so from the next call on; what is left out is as usual. It is logged."""
+    await set_reuse(desk.registry, who.actor, project=name, reuse=wanted.model_dump())
+    desk.forget()
+    return ReuseShape.model_validate(reuse_of(await desk.registry.state(), name))
 
 
 @router.get("/limits", tags=["limits"], summary="Limits", responses=refusals())

@@ -41,7 +41,7 @@ def sought(
     verdict: Annotated[Literal["allowed", "refused"] | None, Query()] = None,
     rule: Annotated[str | None, Query(max_length=100, description="Such as `date-span/1`.")] = None,
     code: Text = None,
-    cache: Annotated[str | None, Query(max_length=32, description="hit or collapsed.")] = None,
+    cache: Annotated[str | None, Query(max_length=32, description="hit, stale or collapsed.")] = None,
     log_id: Annotated[str | None, Query(max_length=200, description="The platform's log id.")] = None,
     since: Annotated[str | None, Query(max_length=40, description="A UTC day, or a moment.")] = None,
     until: Annotated[

@@ -51,6 +51,27 @@ class ApprovalShape(BaseModel):
     until_day: Annotated[dt.date, Field(serialization_alias="until")]
 
 
+class ReuseShape(BaseModel):
+    """When held answers of a project may be used; times such as `6h` by endpoint, or under `default`."""
+
+    model_config = example(
+        cache_control="honour",
+        stale=True,
+        lifetimes={"user/info": "6h", "default": "2d"},
+        recent_lifetimes={"video/query": "1h"},
+    )
+    cache_control: Annotated[
+        Literal["honour", "ignore"], Field(description="Whether `Cache-Control` of its callers counts.")
+    ] = "honour"
+    stale: Annotated[
+        bool, Field(description="Whether what is past its time is served while nothing can be fetched.")
+    ] = False
+    lifetimes: dict[str, str] = {}
+    recent_lifetimes: Annotated[
+        dict[str, str], Field(description="For questions whose days were still filling.")
+    ] = {}
+
+
 class ProjectShape(BaseModel):
     """A project; `members` are those that the asker may see, `allow` is what its approval covers."""
 
@@ -62,6 +83,12 @@ class ProjectShape(BaseModel):
         members=[{"person": "ada@example.edu", "from": None, "until": None}],
         cache_scope="project",
         allow={"endpoints": ["video/query"]},
+        reuse={
+            "cache_control": "honour",
+            "stale": False,
+            "lifetimes": {"user/info": "6h"},
+            "recent_lifetimes": {},
+        },
     )
     name: str
     credential: str
@@ -70,6 +97,7 @@ class ProjectShape(BaseModel):
     members: list[MemberShape]
     cache_scope: str
     allow: dict[str, Any]
+    reuse: ReuseShape
 
 
 class Projects(BaseModel):

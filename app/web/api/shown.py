@@ -3,6 +3,7 @@
 import datetime as dt
 
 from app.administration.keys import IssuedKey, ShownKey
+from app.administration.reusing import spelled_out
 from app.administration.state import Membership, Person, Project, TermsVersion
 from app.web.api.shapes import (
     AcceptedShape,
@@ -13,6 +14,7 @@ from app.web.api.shapes import (
     OwnProjectShape,
     PersonShape,
     ProjectShape,
+    ReuseShape,
     TermsShape,
     TermsStateShape,
 )
@@ -41,6 +43,7 @@ def project_shape(sight: Sight, project: Project) -> ProjectShape:
         members=sorted(members, key=lambda each: each.person),
         cache_scope=project.cache_scope,
         allow=dict(project.allow),
+        reuse=ReuseShape.model_validate(spelled_out(project)),
     )
 
 

@@ -8,6 +8,7 @@ from app.administration.drafting import project_as_it_is, wanted_of
 from app.administration.ending import retire, what_ends
 from app.administration.freezing import Freezable, freeze, unfreeze
 from app.administration.keys import shown_keys
+from app.administration.reusing import spelled_out
 from app.administration.state import Project
 from app.administration.usage import usage
 from app.errors import Conflict, InvalidParams, NotFound
@@ -67,6 +68,7 @@ async def show_project(turn: Turn) -> Response:
     return turn.render(
         "project.html",
         project=project,
+        reuse=spelled_out(project),
         credential=next(each.name for each in state.credentials if each.id == project.credential_id),
         lead=emails.get(project.lead_id or "", ""),
         members=sorted(members, key=lambda each: str(each["person"].email)),
@@ -190,7 +192,26 @@ def _content(turn: Turn, now: dict[str, Any]) -> dict[str, Any]:
         "members": members,
         "cache_scope": given.get("cache_scope", "project"),
         "allow": allow,
+        "reuse": {
+            "cache_control": given.get("cache_control", "honour"),
+            "stale": given.get("stale") == "yes",
+            "lifetimes": _times(given.get("lifetimes")),
+            "recent_lifetimes": _times(given.get("recent_lifetimes")),
+        },
     }
+
+
+def _times(text: str) -> dict[str, str]:
+    """Times by endpoint, a line each. Good: `user/info 6h`. Raises InvalidParams for a line that is none."""
+    found: dict[str, str] = {}
+    for line in text.split("\n"):
+        endpoint, _, time = " ".join(line.split()).partition(" ")
+        if not endpoint:
+            continue
+        if endpoint in found:
+            raise InvalidParams(f"{endpoint} has two times; give it one.", rule="request")
+        found[endpoint] = time
+    return found
 
 
 def _frozen(turn: Turn) -> tuple[Freezable, str]:

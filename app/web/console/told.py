@@ -288,9 +288,8 @@ def _cache(cache: Mapping[str, Any]) -> str:
         return ""
     age_s = cache.get("age_s")
     age = f", {age_s} seconds old" if isinstance(age_s, int) else ""
-    return {"hit": "what is held", "collapsed": "another call's fetch"}.get(
-        str(cache.get("state")), "what is held"
-    ) + age
+    told = {"collapsed": "another call's fetch", "stale": "what is held past its time"}
+    return told.get(str(cache.get("state")), "what is held") + age
 
 
 def _upstream(upstream: Mapping[str, Any]) -> str:

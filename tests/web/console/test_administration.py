@@ -134,6 +134,44 @@ async def test_changing_a_project_keeps_its_limits_and_days(fresh_house: House, 
     }
 
 
+async def test_a_form_chooses_when_held_answers_may_be_used(fresh_house: House, browser: Opened) -> None:
+    it = await signed_in(browser, fresh_house, "it")
+    path = f"/projects/{project_id(await fresh_house.office.state(), 'elections')}"
+    fields = {
+        "credential": "main",
+        "reference": "R-2026-014",
+        "from": "2026-01-01",
+        "until": "2036-06-30",
+        "members": "ada@example.edu\r\nbob@example.edu",
+        "lead": "ada@example.edu",
+        "cache_scope": "project",
+        "all_endpoints": "yes",
+        "cache_control": "ignore",
+        "stale": "yes",
+        "lifetimes": "user/info  2h\r\n\r\ndefault 7d\r\n",
+        "recent_lifetimes": "video/query 1h",
+    }
+    refused = await it.send(f"{path}/form", **{**fields, "lifetimes": "user/info soon"})
+    assert refused.status_code == 400
+    assert "is no time" in text_of(refused)
+    assert "user/info soon" in refused.text
+    told = await look_then_save(it, f"{path}/form", **fields)
+    assert "7d" in told
+    chosen = (await fresh_house.get("it", "/api/v1/projects/elections")).json()["reuse"]
+    assert chosen == {
+        "cache_control": "ignore",
+        "stale": True,
+        "lifetimes": {"default": "7d", "user/info": "2h"},
+        "recent_lifetimes": {"video/query": "1h"},
+    }
+    form = (await it.get(f"{path}/form")).text
+    assert "user/info 2h" in form
+    assert re.search(r'name="stale" value="yes" checked', form)
+    page = text_of(await it.get(path))
+    assert "past their time too while nothing can be fetched" in page
+    assert "ignored" in page
+
+
 async def test_a_list_of_people_is_looked_at_and_then_saved(fresh_house: House, browser: Opened) -> None:
     it = await signed_in(browser, fresh_house, "it")
     lines = "email,name,roles\r\nzoe@example.edu,Zoe Q,researcher lead\nbob@example.edu,Bob Renamed\n"
