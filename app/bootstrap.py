@@ -12,7 +12,7 @@ from app import RELEASE
 from app.administration.doctor import Finding
 from app.administration.key_files import read_log_key
 from app.administration.minting import PEPPER_PURPOSE
-from app.audit.calls import Scribe
+from app.audit.calls import TAG_PURPOSE, Scribe
 from app.audit.notes import Signer
 from app.cache.lifetimes import UsualLifetimes
 from app.cache.shelf import Shelf, Step
@@ -23,7 +23,7 @@ from app.fetching import WARM_UP_WAITS_S, Upstream
 from app.gateway import Gateway
 from app.identity.attempts import Attempts
 from app.identity.bearers import Bearers
-from app.identity.keys import AccessTokens
+from app.identity.keys import access_tokens_of
 from app.ids import CredentialId
 from app.provider.platform import NotDispatched
 from app.quota.pacing import CALLS_PER_SECOND, Pacer
@@ -141,7 +141,7 @@ async def open_installation(settings: Settings, *, processes: int = 1) -> AsyncI
 @asynccontextmanager
 async def _checked(settings: Settings, *, processes: int) -> AsyncIterator[Installation]:
     """The parts, of which none has started to work, once log and settings have been found sound."""
-    master = MasterKey.from_file(settings.master_key_path)
+    master = MasterKey.installed(settings.master_key_path)
     signer = read_log_key(settings.log_key_path)
     await require_current_schema(settings.database_url)
     database = open_database(
@@ -268,7 +268,7 @@ def _compose(
     shelf = Shelf(pages, without=_steps_left_out(settings))
     bearers = Bearers(
         directory=directory,
-        access_tokens=AccessTokens(derive(master, "access tokens")),
+        access_tokens=access_tokens_of(master),
         pepper=derive(master, PEPPER_PURPOSE),
         clock=clock,
         attempts=Attempts(clock=clock, per_minute=settings.failed_sign_ins_per_minute),
@@ -281,7 +281,7 @@ def _compose(
     vault = SqlVault(database=prompt, master=master)
     platform = _platform(settings, vault, clock)
     watched = WatchedPlatform(platform, clock)
-    scribe = Scribe(derive(master, "tags in entries"))
+    scribe = Scribe(derive(master, TAG_PURPOSE))
     bounds = Bounds(
         usual=UsualLifetimes.set_by(settings),
         search_ttl_s=settings.search_ttl_s,

@@ -6,12 +6,14 @@ a key. Whoever holds a sealed value and the database, but not the master key, le
 
 import base64
 import binascii
+import contextlib
 import hmac
 import os
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Self
 
 from cryptography.exceptions import InvalidTag
@@ -28,7 +30,7 @@ _NONCE_BYTES: Final = 12
 _TAG_BYTES: Final = 16
 _OVERHEAD_BYTES: Final = len(_VERSION) + _NONCE_BYTES + _TAG_BYTES
 _HEX_DIGITS: Final = 2 * KEY_BYTES
-_MAX_KEY_FILE_BYTES: Final = 1024
+_MAX_KEY_FILE_BYTES: Final = 4096
 _WRAPPING: Final = "wrap data keys"
 # 32 random bytes hold fewer than 8 different values with a probability below 2^-150: a placeholder.
 _FEWEST_DIFFERENT_BYTES: Final = 8
@@ -42,11 +44,17 @@ class SealBroken(Misconfigured):
 
 
 class MasterKey:
-    """The 32 bytes from which every other key comes; shown nowhere, compared with nothing."""
+    """The 32 bytes from which every other key comes; shown nowhere, compared with nothing.
 
-    __slots__ = ("_raw",)
+    A key that took another's place keeps some that came of that one, by their purposes: what was made with them
+    cannot be made anew. One that is `installed` knows its file, and follows when another takes its place there.
+    """
 
-    def __init__(self, raw: bytes) -> None:
+    __slots__ = ("_file", "_kept", "_raw")
+
+    def __init__(
+        self, raw: bytes, *, kept: Mapping[str, bytes] = MappingProxyType({}), file: Path | None = None
+    ) -> None:
         if len(raw) != KEY_BYTES:
             raise BadSetting(f"A master key has {KEY_BYTES} bytes, not {len(raw)}.")
         if len(set(raw)) < _FEWEST_DIFFERENT_BYTES:
@@ -54,6 +62,8 @@ class MasterKey:
                 "The master key is a placeholder, not random bytes; make one with `bursar init`."
             )
         self._raw = raw
+        self._kept = dict(kept)
+        self._file = file
 
     def __repr__(self) -> str:
         return "MasterKey(hidden)"
@@ -66,11 +76,38 @@ class MasterKey:
         """16 hexadecimal digits that name this key in rows and logs and tell nothing about it."""
         return derive(self, "fingerprint")[:8].hex()
 
+    @property
+    def kept(self) -> Mapping[str, bytes]:
+        """Keys by purpose that came of an earlier master key."""
+        return MappingProxyType(self._kept)
+
     @classmethod
-    def from_file(cls, path: Path) -> Self:
+    def installed(cls, path: Path) -> Self:
+        """The key in `path`, and whichever takes its place there later. Raises what `from_file` does."""
+        return cls.from_file(where_it_lies(path), follows=True)
+
+    def others(self) -> list["MasterKey"]:
+        """The keys that now stand in its file and in the one beside it, other than this one."""
+        if self._file is None:
+            return []
+        # Once more at the end, since the second may have taken the place of the first meanwhile.
+        found = (_read_or_none(path) for path in (self._file, following(self._file), self._file))
+        return [each for each in found if each is not None and each._raw != self._raw]  # noqa: SLF001
+
+    def newest(self) -> "MasterKey":
+        """The key that its file holds now; this one where that cannot be read."""
+        found = None if self._file is None else _read_or_none(self._file)
+        return self if found is None or found._raw == self._raw else found  # noqa: SLF001
+
+    def stamps(self) -> tuple[object, ...]:
+        """What is another whenever another key stands in its file, or in the one beside it."""
+        return () if self._file is None else (_stamp(self._file), _stamp(following(self._file)))
+
+    @classmethod
+    def from_file(cls, path: Path, *, follows: bool = False) -> Self:
         """The key in `path`: 32 bytes as base64 (either alphabet) or as 64 hexadecimal digits.
 
-        Raises BadSetting if the file is missing, readable by others, or holds anything else.
+        Keys that it keeps may follow, a purpose, an equals sign and base64 on each line. Raises BadSetting if the file is missing, readable by others, or holds anything else.
         """
         try:
             with path.open("rb") as file:
@@ -83,22 +120,55 @@ class MasterKey:
             raise BadSetting(
                 f"The key file {path} is open to others (mode {mode:04o}); run chmod 0400 on it."
             )
-        return cls(_key_bytes(text.strip(), path))
+        first, *rest = text.strip().splitlines() or [b""]
+        pairs = [line.decode("utf-8", "replace").partition("=") for line in rest]
+        kept = {purpose: _key_bytes(value.strip().encode(), path) for purpose, _, value in pairs}
+        return cls(_key_bytes(first.strip(), path), kept=kept, file=path if follows else None)
 
     @classmethod
-    def write_new(cls, path: Path) -> Self:
-        """A fresh random key, durable in `path` (base64, mode 0400) when this returns.
+    def write_new(cls, path: Path, *, kept: Mapping[str, bytes] = MappingProxyType({})) -> Self:
+        """A fresh random key, durable in `path` (base64, mode 0400) when this returns, with those that it keeps.
 
         Raises BadSetting if the file is there already, since overwriting it would lose all sealed data.
         """
         raw = secrets.token_bytes(KEY_BYTES)
         try:
-            _write_once(path, base64.b64encode(raw) + b"\n")
+            lines = [base64.b64encode(raw)]
+            lines += (f"{purpose}=".encode() + base64.b64encode(key) for purpose, key in kept.items())
+            _write_once(path, b"\n".join(lines) + b"\n")
         except FileExistsError as error:
             raise BadSetting(f"The key file {path} exists; it is never overwritten.") from error
         except OSError as error:
             raise BadSetting(f"The key file {path} cannot be written: {error.strerror}.") from error
-        return cls(raw)
+        return cls(raw, kept=kept)
+
+
+def where_it_lies(path: Path) -> Path:
+    """The key file behind a link, as a mounted secret is linked to; a key that is renewed has to be renewed there.
+
+    One link is followed and no more: what a mounted secret's own links lead to changes with each of its versions.
+    """
+    return path.parent / path.readlink() if path.is_symlink() else path
+
+
+def following(path: Path) -> Path:
+    """Where the key lies that is to take the place of the one in `path`."""
+    return path.with_name(path.name + ".next")
+
+
+def _stamp(path: Path) -> object:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _read_or_none(path: Path) -> MasterKey | None:
+    try:
+        return MasterKey.from_file(path, follows=True)
+    except BadSetting:
+        return None
 
 
 def is_exposed(mode: int, *, owner: int, reader: int) -> bool:
@@ -113,9 +183,44 @@ def is_exposed(mode: int, *, owner: int, reader: int) -> bool:
 
 
 def derive(master: MasterKey, purpose: str) -> bytes:
-    """32 bytes for one purpose, the same each time: HKDF-SHA256 (RFC 5869), the purpose as its info."""
+    """32 bytes for one purpose, the same each time: HKDF-SHA256 (RFC 5869), the purpose as its info.
+
+    Of a purpose for which the key keeps an earlier one, that one.
+    """
+    kept = master.kept.get(purpose)
+    if kept is not None:
+        return kept
     info = b"bursar/1/" + purpose.encode()
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(master._raw)  # noqa: SLF001
+
+
+class Succession:
+    """The keys of one purpose that count at a moment: the first makes, each of them is accepted."""
+
+    def __init__(self, master: MasterKey, purpose: str) -> None:
+        self._master = master
+        self._purpose = purpose
+        self._seen: tuple[object, ...] = ()
+        self._holders: list[MasterKey] = [master]
+
+    def __call__(self, now_s: int) -> list[bytes]:
+        """Those of the key in force, of one that is about to follow it, and of those before whose time is not over."""
+        seen = self._master.stamps()
+        if seen != self._seen:
+            newest = self._master.newest()
+            self._holders = [newest, *(each for each in newest.others() if each is not newest)]
+            self._seen = seen
+        found = [derive(each, self._purpose) for each in self._holders]
+        for each in self._holders:
+            for name, key in each.kept.items():
+                purpose, _, until_s = name.partition(UNTIL)
+                if purpose == self._purpose and until_s and now_s < int(until_s):
+                    found.append(key)
+        return found
+
+
+UNTIL: Final = " until "
+"""Between a purpose and the second up to which a former key of it counts."""
 
 
 def new_data_key() -> bytes:
@@ -124,13 +229,19 @@ def new_data_key() -> bytes:
 
 
 def wrap(master: MasterKey, data_key: bytes, aad: bytes) -> bytes:
-    """The data key, sealed by the master key; `aad` names the row and column it is stored in."""
-    return seal(derive(master, _WRAPPING), data_key, aad)
+    """The data key, sealed by the master key as it now stands; `aad` names the row and column it is stored in."""
+    return seal(derive(master.newest(), _WRAPPING), data_key, aad)
 
 
 def unwrap(master: MasterKey, wrapped: bytes, aad: bytes) -> bytes:
-    """The data key again. Raises SealBroken."""
-    return open_sealed(derive(master, _WRAPPING), wrapped, aad)
+    """The data key again, also where another master key has taken this one's place. Raises SealBroken."""
+    try:
+        return open_sealed(derive(master, _WRAPPING), wrapped, aad)
+    except SealBroken:
+        for other in master.others():
+            with contextlib.suppress(SealBroken):
+                return open_sealed(derive(other, _WRAPPING), wrapped, aad)
+        raise
 
 
 def seal(key: bytes, plaintext: bytes, aad: bytes) -> bytes:

@@ -14,8 +14,10 @@ from app.errors import BadSetting
 from app.sealing import (
     MasterKey,
     SealBroken,
+    Succession,
     aad,
     derive,
+    following,
     is_exposed,
     new_data_key,
     open_sealed,
@@ -202,3 +204,46 @@ def test_the_fingerprint_is_not_a_hash_of_the_key_alone() -> None:
 def test_short_long_and_placeholder_master_keys_are_refused(raw: bytes) -> None:
     with pytest.raises(BadSetting):
         MasterKey(raw)
+
+
+def test_a_key_file_holds_the_keys_that_came_of_an_earlier_one(tmp_path: Path) -> None:
+    kept = {"digests of keys": KEY, "access tokens until 1790000000": bytes(range(7, 39))}
+    written = MasterKey.write_new(tmp_path / "master.key", kept=kept)
+    read = MasterKey.from_file(tmp_path / "master.key")
+    assert read.kept == written.kept == kept
+    assert derive(read, "digests of keys") == KEY
+    assert derive(read, "another purpose") == derive(written, "another purpose")
+    assert read.fingerprint == written.fingerprint
+
+
+def test_an_installed_key_follows_its_file_and_another_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "master.key"
+    MasterKey.write_new(path)
+    installed, apart = MasterKey.installed(path), MasterKey.from_file(path)
+    new = MasterKey.write_new(following(path))
+    wrapped = wrap(new, KEY, PLACE)
+    assert unwrap(installed, wrapped, PLACE) == KEY
+    assert unwrap(apart, wrap(installed, KEY, PLACE), PLACE) == KEY, "it is not in force yet"
+    following(path).rename(path)
+    assert unwrap(installed, wrapped, PLACE) == KEY
+    assert unwrap(new, wrap(installed, KEY, PLACE), PLACE) == KEY
+    for sealed, where in ((wrapped, PLACE + b"x"), (wrap(MasterKey(RAW), KEY, PLACE), PLACE)):
+        with pytest.raises(SealBroken):
+            unwrap(installed, sealed, where)
+    with pytest.raises(SealBroken):
+        unwrap(apart, wrapped, PLACE)
+
+
+def test_a_former_key_of_a_purpose_counts_until_its_time_is_over(tmp_path: Path) -> None:
+    path = tmp_path / "master.key"
+    MasterKey.write_new(path)
+    succession = Succession(MasterKey.installed(path), "access tokens")
+    old = derive(MasterKey.from_file(path), "access tokens")
+    assert succession(100) == [old]
+    new = MasterKey.write_new(following(path), kept={"access tokens until 200": old})
+    fresh = derive(new, "access tokens")
+    assert set(succession(100)) == {old, fresh}
+    assert succession(100)[0] == old
+    following(path).rename(path)
+    assert succession(199) == [fresh, old]
+    assert succession(200) == [fresh]

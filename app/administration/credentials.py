@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from app.sealing import MasterKey, aad, derive, new_data_key, open_sealed, seal, unwrap, wrap
 
-_DIGEST_PURPOSE: Final = "digest of upstream secrets"
+DIGEST_PURPOSE: Final = "digest of upstream secrets"
+"""What the key of digests of upstream secrets is derived for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,7 @@ def open_credential(
 
 def secret_digest(master: MasterKey, client_key: str, client_secret: str) -> bytes:
     """32 bytes by which a changed key or secret is noticed without opening the one that is kept."""
-    return hmac.digest(derive(master, _DIGEST_PURPOSE), aad(client_key, client_secret), "sha256")
+    return hmac.digest(derive(master, DIGEST_PURPOSE), aad(client_key, client_secret), "sha256")
 
 
 def check_base_url(text: str) -> str:

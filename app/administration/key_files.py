@@ -34,7 +34,7 @@ def ensure_data_dir(path: Path) -> None:
 def ensure_master_key(path: Path, *, may_create: bool) -> MasterKey:
     """The master key in `path`, made there if it is missing and may be. Raises BadSetting."""
     if path.exists() or not may_create:
-        return MasterKey.from_file(path)
+        return MasterKey.installed(path)
     _make_parent(path)
     return MasterKey.write_new(path)
 

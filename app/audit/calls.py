@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import assert_never
+from typing import Final, assert_never
 
 from app.audit.entries import Draft, Value
 from app.audit.questions import QuestionKeys
@@ -53,6 +53,10 @@ class Visit:
     reads: Mapping[str, Value] | None = None
     op: str | None = None
     rule: str | None = None
+
+
+TAG_PURPOSE: Final = "tags in entries"
+"""What the key of tags is derived for."""
 
 
 class Scribe:

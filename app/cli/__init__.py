@@ -24,6 +24,7 @@ from app.cli import (
     keys,
     proposals,
     quota,
+    rotating,
     rules,
     running,
     setting_up,
@@ -62,6 +63,8 @@ for name, group in (
     ("freeze", freezing.freezes),
     ("unfreeze", freezing.unfreezes),
     ("audit", audit.audits),
+    ("master-key", rotating.master_keys),
+    ("seal-key", rotating.seal_keys),
 ):
     app.add_typer(group, name=name)
 

@@ -10,11 +10,13 @@ import re
 import secrets
 import string
 import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, get_args
 
 from app.ids import KeyId
+from app.sealing import MasterKey, Succession, derive
 
 Mode = Literal["live", "test"]
 
@@ -107,6 +109,10 @@ class Expired:
     key_id: KeyId
 
 
+SIGNING_PURPOSE: Final = "access tokens"
+"""What the key that signs them is derived for."""
+
+
 class AccessTokens:
     """Bearer tokens that carry their own proof, so any number live at once and none is stored.
 
@@ -117,12 +123,15 @@ class AccessTokens:
     since 1970 (6 bytes), a nonce (12 bytes) and the first 144 bits of an HMAC-SHA256 over the three.
     """
 
-    __slots__ = ("_key",)
+    __slots__ = ("_keys", "_looked_s", "_renewed")
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, *, renewed: Callable[[int], Sequence[bytes]] | None = None) -> None:
+        """With `renewed`, the keys of a moment (seconds since 1970): the first signs, each of them is accepted."""
         if len(key) < _LEAST_SIGNING_KEY_BYTES:
             raise ValueError(f"A signing key has at least {_LEAST_SIGNING_KEY_BYTES} bytes.")
-        self._key = key
+        self._keys: Sequence[bytes] = (key,)
+        self._renewed = renewed
+        self._looked_s = 0
 
     def __repr__(self) -> str:
         return "AccessTokens(hidden)"
@@ -131,9 +140,10 @@ class AccessTokens:
         """A fresh token for that key, good for `life_s` seconds from `now` (the platform gives 7200)."""
         if _KEY_ID.fullmatch(key_id) is None:
             raise ValueError(f"A key id has {_KEY_ID_CHARS} base-62 characters.")
+        self._look(_epoch_s(now))
         expires_at_s = _epoch_s(now) + life_s
         said = key_id.encode() + expires_at_s.to_bytes(6, "big") + secrets.token_bytes(12)
-        text = binascii.b2a_base64(said + self._proof(said), newline=False)
+        text = binascii.b2a_base64(said + _proof(self._keys[0], said), newline=False)
         return _TOKEN_PREFIX + text.translate(_TO_URL_SAFE).decode()
 
     def read(self, token: str, *, now: datetime) -> KeyId | Expired | None:
@@ -149,14 +159,29 @@ class AccessTokens:
         except binascii.Error:
             return None
         said, proof = packed[:_SAID_BYTES], packed[_SAID_BYTES:]
-        if not hmac.compare_digest(self._proof(said), proof):
-            return None
+        now_s = _epoch_s(now)
+        if now_s != self._looked_s:
+            self._look(now_s)
+        if not self._proves(said, proof):
+            # Another process may have signed with a key that has come in this very second.
+            self._look(now_s)
+            if not self._proves(said, proof):
+                return None
         key_id = KeyId(said[:_KEY_ID_CHARS].decode())
         expires_at_s = int.from_bytes(said[_KEY_ID_CHARS : _KEY_ID_CHARS + 6], "big")
-        return key_id if _epoch_s(now) < expires_at_s else Expired(key_id=key_id)
+        return key_id if now_s < expires_at_s else Expired(key_id=key_id)
 
-    def _proof(self, said: bytes) -> bytes:
-        return hmac.digest(self._key, said, "sha256")[:_PROOF_BYTES]
+    def _look(self, now_s: int) -> None:
+        if self._renewed is not None:
+            self._keys = self._renewed(now_s) or self._keys
+        self._looked_s = now_s
+
+    def _proves(self, said: bytes, proof: bytes) -> bool:
+        return any(hmac.compare_digest(_proof(key, said), proof) for key in self._keys)
+
+
+def _proof(key: bytes, said: bytes) -> bytes:
+    return hmac.digest(key, said, "sha256")[:_PROOF_BYTES]
 
 
 _TOKEN_PREFIX: Final = "clt."  # noqa: S105 - how the platform's own tokens begin, no secret
@@ -168,6 +193,11 @@ _TO_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _FROM_URL_SAFE: Final = bytes.maketrans(
     b"-_+/=", b"+/!!!"
 )  # the standard alphabet would be a second spelling
+
+
+def access_tokens_of(master: MasterKey) -> AccessTokens:
+    """Those of an installation, which follow when its master key is renewed."""
+    return AccessTokens(derive(master, SIGNING_PURPOSE), renewed=Succession(master, SIGNING_PURPOSE))
 
 
 def _epoch_s(moment: datetime) -> int:

@@ -19,7 +19,7 @@ from app.cache.lifetimes import UsualLifetimes
 from app.clock import SystemClock
 from app.errors import BadSetting, BursarError, NotReady, RollbackDetected
 from app.ids import CredentialId
-from app.sealing import MasterKey
+from app.sealing import MasterKey, following, where_it_lies
 from app.settings import Settings
 from app.storage.anchoring import read_anchors
 from app.storage.directory import SqlDirectory
@@ -77,7 +77,7 @@ class Report:
 @asynccontextmanager
 async def open_administration(settings: Settings) -> AsyncIterator[Administration]:
     """The directory, ready to be read and changed; closed afterwards. Raises BadSetting and NotReady."""
-    master = MasterKey.from_file(settings.master_key_path)
+    master = MasterKey.installed(settings.master_key_path)
     await require_current_schema(settings.database_url)
     async with _opened(settings.database_url, settings, master) as administration:
         yield administration
@@ -196,6 +196,11 @@ def _of_files(settings: Settings) -> list[Finding]:
         read_log_key(settings.log_key_path)
     except BursarError as error:
         found.append(_problem("log_key", error.message, "make it with `bursar init`, or restore it"))
+    target = following(where_it_lies(settings.master_key_path))
+    if target.exists():
+        what = f"{target} holds a master key that is not in force yet, or a renewal that was not ended"
+        mend = "run `bursar master-key rotate`, which ends it"
+        found.append(Finding(severity="warning", code="master_key_next", what=what, mend=mend))
     if settings.data_dir.is_dir() and settings.data_dir.stat().st_mode & 0o077:
         what = f"the data directory {settings.data_dir} is open to other users"
         found.append(

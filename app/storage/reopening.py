@@ -12,7 +12,7 @@ from app.clock import SystemClock
 from app.errors import InvalidParams, LogBroken, NotPermitted
 from app.identity.attempts import Attempts
 from app.identity.bearers import Bearers
-from app.identity.keys import AccessTokens
+from app.identity.keys import access_tokens_of
 from app.identity.roles import Role
 from app.sealing import MasterKey, derive
 from app.settings import Settings
@@ -75,12 +75,12 @@ async def _approver(settings: Settings, office: Administration, token: str | Non
             )
         return {}
     master, clock = (
-        MasterKey.from_file(settings.master_key_path),
+        MasterKey.installed(settings.master_key_path),
         SystemClock(offset_s=settings.clock_offset_s),
     )
     bearers = Bearers(
         directory=SqlDirectory(office.database),
-        access_tokens=AccessTokens(derive(master, "access tokens")),
+        access_tokens=access_tokens_of(master),
         pepper=derive(master, PEPPER_PURPOSE),
         clock=clock,
         attempts=Attempts(clock=clock, per_minute=settings.failed_sign_ins_per_minute),

@@ -13,14 +13,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from app.errors import AuditUnavailable, BadSetting
-from app.sealing import MasterKey
+from app.errors import AuditUnavailable, BadSetting, Conflict
+from app.sealing import MasterKey, where_it_lies
 
 
 class SealKeyFile:
     """The file, and the keys that were read from it."""
 
     def __init__(self, path: Path) -> None:
+        path = where_it_lies(path)
         self._path = path
         self._next = path.with_name(path.name + ".next")
         self._old = path.with_name(path.name + ".old")
@@ -60,8 +61,14 @@ class SealKeyFile:
             return found
 
     def prepare(self) -> MasterKey:
-        """A new key, durable in `seal.key.next`."""
-        _destroy(self._next)
+        """A new key, durable in `seal.key.next`. Raises Conflict where the file cannot be replaced."""
+        if not os.access(self._path.parent, os.W_OK):
+            # A new key that could be kept in no place but this process's own would go with it, and all questions too.
+            raise Conflict(
+                f"{self._path} is read-only here, so its key cannot be replaced: do this with a command on the machine "
+                "where the key files are kept."
+            )
+        destroy(self._next)
         return MasterKey.write_new(self._next)
 
     def prepare_wrapped(self, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -81,13 +88,14 @@ class SealKeyFile:
             if self._path.exists() and not self._old.exists():
                 self._old.hardlink_to(self._path)
             self._next.rename(self._path)
-            _sync(self._path.parent)
+            sync_directory(self._path.parent)
         else:
-            _destroy(self._next)
-            self._next_wrapped.unlink(missing_ok=True)
+            destroy(self._next)
+            if self._next_wrapped.exists():  # what is mounted read-only refuses even to remove nothing
+                self._next_wrapped.unlink(missing_ok=True)
         if self._old.exists() and self._path.exists() and self._old.samefile(self._path):
             self._old.unlink()
-        _destroy(self._old)
+        destroy(self._old)
         self._kept.clear()
 
     def kept_wrapped(self) -> list[dict[str, Any]]:
@@ -112,7 +120,7 @@ def _read(path: Path) -> MasterKey | None:
         return None  # it was moved in this moment
 
 
-def _destroy(path: Path) -> None:
+def destroy(path: Path) -> None:
     """Overwrite the file where it lies, and remove it."""
     if not path.exists():
         return
@@ -122,7 +130,7 @@ def _destroy(path: Path) -> None:
         file.write(os.urandom(size))
         os.fsync(file.fileno())
     path.unlink()
-    _sync(path.parent)
+    sync_directory(path.parent)
 
 
 def _write(path: Path, text: str) -> None:
@@ -133,10 +141,11 @@ def _write(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.rename(path)
-    _sync(path.parent)
+    sync_directory(path.parent)
 
 
-def _sync(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Have what was renamed or removed there be so after a power loss, too."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

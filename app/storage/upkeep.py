@@ -113,6 +113,19 @@ def _first_with_content(conn: Connection, end: int) -> int:
     return low
 
 
+def wrap_anew(
+    conn: Connection, *, file: SealKeyFile, old: MasterKey, keys: Sequence[dict[str, Any]], now_us: int
+) -> MasterKey:
+    """Have these keys and no others, under a new key of the file, which is returned; `seals.settle` follows the commit."""
+    # One that was destroyed a moment ago may have left its files as they were when it was committed.
+    file.settle(old.fingerprint)
+    new = file.prepare()
+    wrapped = [rewrapped(row, old, new) for row in keys]
+    file.prepare_wrapped(wrapped)
+    replace_keys(conn, wrapped, kek=new.fingerprint, now_us=now_us)
+    return new
+
+
 def _destroy(
     conn: Connection,
     head: LockedHead,
@@ -126,12 +139,8 @@ def _destroy(
     """Wrap all keys but the doomed anew, and say in the log which these were."""
     if not doomed:
         return
-    # One that was destroyed a moment ago may have left its files as they were when it was committed.
-    file.settle(old.fingerprint)
-    new = file.prepare()
-    left = [rewrapped(row, old, new) for row in keys if row not in doomed]
-    file.prepare_wrapped(left)
-    replace_keys(conn, left, kek=new.fingerprint, now_us=head.now_us)
+    left = [row for row in keys if row not in doomed]
+    new = wrap_anew(conn, file=file, old=old, keys=left, now_us=head.now_us)
     kids = sorted(row["kid"] for row in doomed if "kid" in row)
     months = sorted(row["month"] for row in doomed if "kid" not in row)
     for start in range(0, max(len(kids), 1), _KIDS_AN_ENTRY):

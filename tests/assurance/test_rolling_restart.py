@@ -56,6 +56,10 @@ class Gateway:
         self.process = self._start()
         return code
 
+    def start_again(self) -> None:
+        """Start where it was killed."""
+        self.process = self._start()
+
     def _start(self) -> Process:
         command = [*_BURSAR, "serve", "--port", str(self.port)]
         log = self._home / "gateway.log"

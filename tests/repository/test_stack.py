@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from app.clock import SystemClock
+from app.sealing import where_it_lies
 from app.settings import load_settings
 from app.storage.sharing import Sharing
 from app.storage.short_windows import ProcessWindows
@@ -266,11 +267,15 @@ def test_keys_that_a_secret_holds_come_to_where_bursar_reads_them(tmp_path: Path
         for name in ("master.key", "log.key", "seal.key", "seal.keys"):
             (tmp_path / "keys" / name).write_text(name)
         (tmp_path / "keys" / "..data").write_text("of Kubernetes")
+        assert {"name": "keys", "mountPath": "/keys", "readOnly": True} in pod["containers"][0][
+            "volumeMounts"
+        ]
         here = re.sub(r"(?<=\s)/(keys|data)/", rf"{tmp_path}/\1/", script)
         for _ in range(2):  # a pod that starts again finds the files of the last time
             assert run(shell, option, here).returncode == 0
-        found = {each.name: each.stat().st_mode & 0o777 for each in (tmp_path / "data").iterdir()}
-        assert found == dict.fromkeys(("master.key", "log.key", "seal.key", "seal.keys"), 0o400)
+        found = {each.name: where_it_lies(each) for each in (tmp_path / "data").iterdir()}
+        names = ("master.key", "log.key", "seal.key", "seal.keys")
+        assert found == {name: tmp_path / "keys" / name for name in names}
 
 
 def test_kubernetes_waits_longer_than_a_gateway_takes_to_leave() -> None:

@@ -51,12 +51,12 @@ def whole(*sites: str, home: Path) -> Path:
 
 def check(configuration: Path) -> "subprocess.CompletedProcess[str]":
     """What `nginx -t` says of it."""
-    return subprocess.run(_command(configuration, "-t"), capture_output=True, text=True, check=False)
+    return subprocess.run(command(configuration, "-t"), capture_output=True, text=True, check=False)
 
 
 def start(configuration: Path) -> "subprocess.Popen[bytes]":
     """nginx, listening on return; raises RuntimeError with its log when it does not."""
-    process = subprocess.Popen(_command(configuration), stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command(configuration), stderr=subprocess.DEVNULL)
     pid_file = configuration.parent / "nginx.pid"
     deadline = time.monotonic() + 30
     # nginx writes its process id once its sockets listen.
@@ -67,7 +67,8 @@ def start(configuration: Path) -> "subprocess.Popen[bytes]":
     return process
 
 
-def _command(configuration: Path, *options: str) -> list[str]:
+def command(configuration: Path, *options: str) -> list[str]:
+    """What starts nginx with that configuration."""
     home = configuration.parent
     return [
         *(str(find_program("nginx")), "-q", "-p", str(home), "-c", str(configuration)),

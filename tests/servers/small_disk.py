@@ -42,6 +42,10 @@ class SmallDisk:
     ) -> None:
         subprocess.run(["umount", "--lazy", str(self.path)], check=True)
 
+    def freeze(self) -> None:
+        """Let nothing be written from now on, as on a mounted secret."""
+        subprocess.run(["mount", "-o", "remount,ro", str(self.path)], check=True)
+
     def fill(self, *, leave_bytes: int = 0) -> None:
         """Use up all that there is but `leave_bytes`."""
         (self.path / "kept-free").write_bytes(b"\xff" * leave_bytes)

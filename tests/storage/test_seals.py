@@ -15,13 +15,15 @@ from app.audit.questions import tag
 from app.errors import AuditUnavailable, BadSetting, Conflict, NotFound
 from app.ids import new_entry_id
 from app.query import Page, ResearchQuery
-from app.sealing import MasterKey
+from app.sealing import MasterKey, following
 from app.storage.engines import Database, open_database
 from app.storage.log import append
 from app.storage.seal_files import SealKeyFile
 from app.storage.seals import SqlSeals, all_keys
 from app.storage.searching import find_places
 from app.storage.tables import SealKeyRow, table
+from tests.conftest import require
+from tests.servers.small_disk import SmallDisk
 from tests.signing import boot
 
 pytestmark = pytest.mark.anyio
@@ -160,3 +162,21 @@ async def test_another_wrapping_key_is_refused_and_none_is_made_in_its_place(
 
 def test_tags_differ_by_kind_and_key() -> None:
     assert len({tag(key, kind, "12") for key in (b"a", b"b") for kind in ("video_id", "user_id")}) == 4
+
+
+async def test_a_linked_file_is_followed_and_never_replaced_where_it_is_read_only(
+    database: Database, clock: Calendar, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    mounted, link = tmp_path / "keys", tmp_path / "data" / "seal.key"
+    require(SmallDisk.may_be_mounted(mounted), "the right to mount")
+    with SmallDisk(mounted, megabytes=1) as disk:
+        link.symlink_to(mounted / "seal.key")
+        await opened(database, mounted, clock)
+        disk.freeze()
+        seals = await opened(database, tmp_path / "data", clock)
+        assert (await seals.keys_for("p1")).month == "2026-05"
+        with pytest.raises(Conflict, match="read-only"):
+            SealKeyFile(link).prepare()
+        assert link.is_symlink()
+        assert not following(link).exists()

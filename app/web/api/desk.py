@@ -53,7 +53,7 @@ class Desk:
 
 def open_desk(installation: Installation) -> Desk:
     """The desk of an installation; raises BadSetting when the master key cannot be read."""
-    master = MasterKey.from_file(installation.settings.master_key_path)
+    master = MasterKey.installed(installation.settings.master_key_path)
     registry = SqlRegistry(
         database=installation.database,
         boot=installation.boot,
