@@ -4,8 +4,6 @@ import csv
 import http.client
 import json
 import re
-import subprocess
-import sys
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 
 from app.audit.sheets import cell
 from tests.servers.bursar import VIDEO_QUERY, Installation, call, state, video_query
+from tests.servers.commands import run_command
 
 CORPUS = (
     "=cmd|' /C calc'!A0",
@@ -156,12 +155,7 @@ def test_numbers_stay_numbers_only_where_a_spreadsheet_can_hold_them() -> None:
 def test_nothing_that_a_command_prints_moves_the_terminal(
     attacked: Installation, command: tuple[str, ...]
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "from app.cli import main; main()", *command],
-        env=attacked.environ,
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
-    for printed in (done.stdout.decode(), done.stderr.decode()):
+    done = run_command(command, environ=attacked.environ, cwd=attacked.home)
+    for printed in (done.out, done.err):
+        assert "\ufffd" not in printed
         assert {char for char in printed if unicodedata.category(char) in UNSAFE} <= {"\n"}

@@ -13,7 +13,7 @@ import yaml
 from tests.assurance.ledgers import read_ledger
 from tests.conftest import require
 from tests.repository.committed import ROOT
-from tests.servers.bursar import _BURSAR, Installation, Process
+from tests.servers.bursar import Installation, Process
 from tests.servers.load import ask_all, lookups
 from tests.servers.programs import find_program, free_port
 
@@ -61,9 +61,14 @@ class Gateway:
         self.process = self._start()
 
     def _start(self) -> Process:
-        command = [*_BURSAR, "serve", "--port", str(self.port)]
-        log = self._home / "gateway.log"
-        return Process(command, port=self.port, ready="/readyz", environ=self._environ, log=log)
+        return Process(
+            ["serve", "--port", str(self.port)],
+            port=self.port,
+            ready="/readyz",
+            environ=self._environ,
+            log=self._home / "gateway.log",
+            is_forked=True,
+        )
 
 
 def front_server(ports: Sequence[int], *, home: Path, port: int) -> Process:

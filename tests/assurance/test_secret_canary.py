@@ -123,7 +123,9 @@ async def look_everywhere(installation: Installation, *, dump: bytes) -> None:
 async def test_the_secret_comes_out_nowhere_on_sqlite(tmp_path: Path) -> None:
     path = tmp_path / "bursar.db"
     url = f"sqlite+aiosqlite:///{path}"
-    with Installation(tmp_path, database_url=url, settings=channels(tmp_path)) as installation:
+    with Installation(
+        tmp_path, database_url=url, settings=channels(tmp_path), is_forked=False
+    ) as installation:
         with sqlite3.connect(path) as database:
             dump = "\n".join(database.iterdump()).encode()
         await look_everywhere(installation, dump=dump)
@@ -134,7 +136,9 @@ async def test_the_secret_comes_out_nowhere_on_sqlite(tmp_path: Path) -> None:
 async def test_the_secret_comes_out_nowhere_on_postgresql(
     tmp_path: Path, postgres_url: str, postgres_server: PrivatePostgres
 ) -> None:
-    with Installation(tmp_path, database_url=postgres_url, settings=channels(tmp_path)) as installation:
+    with Installation(
+        tmp_path, database_url=postgres_url, settings=channels(tmp_path), is_forked=False
+    ) as installation:
         dump = postgres_server.dump(postgres_url.rpartition("/")[2]).encode()
         await look_everywhere(installation, dump=dump)
         after = postgres_server.dump(postgres_url.rpartition("/")[2]).encode()

@@ -1,7 +1,6 @@
 """The switch on two replicas over one PostgreSQL: what one is told, the other obeys at the next call."""
 
 import json
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,8 +12,6 @@ import pytest
 from tests.servers.bursar import VIDEO_QUERY, Installation, Process, call, video_query
 from tests.servers.postgres import PrivatePostgres
 from tests.servers.programs import free_port
-
-_SERVE = (sys.executable, "-c", "from app.cli import main; main()", "serve", "--port")
 
 
 @dataclass
@@ -52,11 +49,12 @@ def pair(tmp_path_factory: pytest.TempPathFactory, postgres_server: PrivatePostg
         admin = installation.bursar("token", "issue", "--person", "admin@localhost")["token"]
         other = free_port()
         second = Process(
-            [*_SERVE, str(other)],
+            ["serve", "--port", str(other)],
             port=other,
             ready="/readyz",
             environ=installation.environ,
             log=home / "second.log",
+            is_forked=True,
         )
         try:
             yield Pair(installation, (installation.port, other), installation.key(), admin)

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.outsider import leaf_of, opened, parsed
-from tests.servers.bursar import _BURSAR, Installation, call, state
+from tests.servers.bursar import Installation, call, state
+from tests.servers.commands import Done, run_command
 from tests.servers.postgres import PrivatePostgres
 
 WITHIN_S = 30.0
@@ -54,18 +54,9 @@ class Site:
             json.loads(call(self.installation.port, "GET", "/api/v1/audit/key", headers=headers)[2])["vkey"]
         )
 
-    def ends(self, *arguments: str) -> tuple[int, str, str]:
+    def ends(self, *arguments: str) -> Done:
         """Exit code, output and errors of a command."""
-        done = subprocess.run(
-            [*_BURSAR, *arguments],
-            env=self.installation.environ,
-            cwd=self.installation.home,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        return done.returncode, done.stdout, done.stderr
+        return run_command(arguments, environ=self.installation.environ, cwd=self.installation.home)
 
     def stop(self) -> None:
         assert self.installation.gateway is not None

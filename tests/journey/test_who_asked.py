@@ -5,8 +5,6 @@ T55 of the catalogue: real calls over HTTP, and nothing of SQL.
 
 import datetime as dt
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +12,7 @@ import pytest
 
 from tests.outsider import leaf_of
 from tests.servers.bursar import Installation, call, state
+from tests.servers.commands import run_command
 from tests.servers.postgres import PrivatePostgres
 
 PATH = "/v2/research/user/info/?fields=bio_url"
@@ -81,18 +80,11 @@ def test_who_asked_about_whom_is_answered_with_proofs(installation: Installation
 def test_the_answer_is_a_table_for_people_and_the_look_is_logged(installation: Installation) -> None:
     ask(installation, installation.key(), "sim_user_3")
     month = f"{dt.datetime.now(dt.UTC):%Y-%m}"
-    command = [sys.executable, "-c", "from app.cli import main; main()", "audit", "about", "sim_user_3"]
-    done = subprocess.run(
-        [*command, "--month", month, "--to", "evidence"],
-        env=installation.environ,
-        cwd=installation.home,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    assert "ada@example.edu" in done.stdout
-    assert "R-2026-014" in done.stdout
+    command = ("audit", "about", "sim_user_3", "--month", month, "--to", "evidence")
+    done = run_command(command, environ=installation.environ, cwd=installation.home)
+    assert done.code == 0, done.err
+    assert "ada@example.edu" in done.out
+    assert "R-2026-014" in done.out
     (look,) = installation.bursar("audit", "search", "--endpoint", "audit.about", "--limit", "1")["items"]
     assert look["entry"]["type"] == "audit_read"
     assert "sim_user_3" not in json.dumps(look)

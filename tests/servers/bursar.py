@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 import yaml
 
-from tests.servers.commands import run_command
+from tests.servers.commands import Forked, run_command
 from tests.servers.programs import free_port
 
 _READY_WITHIN_S = 180.0
@@ -32,7 +32,7 @@ AS_ASKED = {"BURSAR_REUSE_WITHOUT": "full-pages,wide-fields,containment"}
 
 
 class Process:
-    """One program that serves HTTP, with its output kept."""
+    """One program that serves HTTP, with its output kept; where it `is_forked`, `command` is what follows `bursar`."""
 
     def __init__(
         self,
@@ -43,16 +43,16 @@ class Process:
         environ: Mapping[str, str],
         log: Path,
         within_s: float = _READY_WITHIN_S,
+        is_forked: bool = False,
     ) -> None:
         self.port = port
         self._log = log
-        with log.open("ab") as output:
-            self.popen = subprocess.Popen(
-                command, env=dict(environ), stdout=output, stderr=output, start_new_session=True
-            )
+        start = Forked if is_forked else _spawned
+        self.popen = start(command, environ=environ, log=log)
         deadline = time.monotonic() + within_s
         while not self._answers(ready):
             if time.monotonic() > deadline or self.popen.poll() is not None:
+                self.kill()
                 raise RuntimeError(f"did not start: {self.output[-3000:]}")
             time.sleep(0.02)
 
@@ -78,6 +78,13 @@ class Process:
             return call(self.port, "GET", path)[0] == 200
         except OSError:
             return False
+
+
+def _spawned(command: Sequence[str], *, environ: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command, env=dict(environ), stdout=output, stderr=output, start_new_session=True
+        )
 
 
 def call(
@@ -135,7 +142,10 @@ def state(base_url: str, *, limits: Mapping[str, int]) -> dict[str, Any]:
 
 
 class Installation:
-    """Simulator and gateway on one machine; the gateway's data live in `home`."""
+    """Simulator and gateway on one machine; the gateway's data live in `home`.
+
+    Where it is not `is_forked`, the gateway is started as at a shell: then the kernel shows its own command line.
+    """
 
     def __init__(
         self,
@@ -148,6 +158,7 @@ class Installation:
         simulator: Sequence[str] = (),
         limits: Mapping[str, int] = LIMITS,
         upstream_url: str | None = None,
+        is_forked: bool = True,
         given: Callable[[str], Mapping[str, Any]] | None = None,
     ) -> None:
         self.home = home
@@ -155,6 +166,7 @@ class Installation:
         self._upstream_url = upstream_url
         self.port, self.simulator_port = free_port(), free_port()
         self._workers = workers
+        self._is_forked = is_forked
         self._simulator_options = simulator
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("BURSAR_")}
         self.environ |= {
@@ -231,21 +243,29 @@ class Installation:
 
     def start_simulator(self) -> None:
         """Start the stand-in for the platform."""
-        command = [sys.executable, "-m", "app.simulator", "--port", str(self.simulator_port)]
-        command += ["--client-key", CLIENT_KEY, "--client-secret", CLIENT_SECRET, *self._simulator_options]
+        command = ["simulator", "--port", str(self.simulator_port), *self._simulator_options]
+        command += ["--client-key", CLIENT_KEY, "--client-secret", CLIENT_SECRET]
         self.simulator = Process(
             command,
             port=self.simulator_port,
             ready="/_sim/stats",
             environ=self.environ,
             log=self.home / "simulator.log",
+            is_forked=True,
         )
 
     def start(self) -> Process:
         """Start the gateway."""
-        command = [*_BURSAR, "serve", "--port", str(self.port), "--workers", str(self._workers)]
+        command = ["serve", "--port", str(self.port), "--workers", str(self._workers)]
+        # Several workers are started by the program itself, and a library is preloaded into what is started.
+        is_forked = self._is_forked and self._workers == 1 and "LD_PRELOAD" not in self.environ
         self.gateway = Process(
-            command, port=self.port, ready="/readyz", environ=self.environ, log=self.home / "gateway.log"
+            command if is_forked else [*_BURSAR, *command],
+            port=self.port,
+            ready="/readyz",
+            environ=self.environ,
+            log=self.home / "gateway.log",
+            is_forked=is_forked,
         )
         return self.gateway
 
