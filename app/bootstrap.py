@@ -48,6 +48,7 @@ from app.storage.seal_files import SealKeyFile
 from app.storage.seals import SqlSeals
 from app.storage.sharing import REDIS_AWAY, Sharing, is_there, sharing
 from app.storage.vault import SqlVault
+from app.storage.verifying import Verifier
 from app.storage.watching import Watch
 from app.tracing import Tracing
 from app.upstream.addresses import find_loops
@@ -91,6 +92,7 @@ class Installation:
     retention: Retention
     notifier: Notifier
     watch: Watch
+    verifier: Verifier
     anchorer: Anchorer
     tracing: Tracing | None
     """Where spans go; None: nowhere, and none is made."""
@@ -128,6 +130,7 @@ async def open_installation(settings: Settings, *, processes: int = 1) -> AsyncI
         try:
             yield installation
         finally:
+            await installation.verifier.stop()
             await installation.notifier.stop()
             await installation.retention.stop()
             await installation.gateway.drain()
@@ -348,6 +351,9 @@ def _compose(
         gateway=gateway,
         retention=Retention(database=database, boot=boot),
         notifier=Notifier(database=database, boot=boot, clock=clock, channels=channels),
+        verifier=Verifier(
+            database=database, url=settings.database_url, signer=signer, lease_s=settings.longest_lease_s
+        ),
         watch=Watch(database=database, boot=boot, data_dir=settings.data_dir, anchor_dir=settings.anchor_dir),
         anchorer=Anchorer(
             database=database,

@@ -479,6 +479,31 @@ class SessionRow(SQLModel, table=True):
     seen_us: int = _big()
 
 
+class SavedSearchRow(SQLModel, table=True):
+    """A search of the log that somebody keeps; `query` is that of the page's address."""
+
+    __tablename__ = "saved_search"
+    id: str = Field(primary_key=True, max_length=32)
+    person_id: str = Field(foreign_key="person.id", index=True, max_length=32)
+    name: str = Field(max_length=100)
+    query: str = _text()
+    saved_us: int = _big()
+
+
+class VerificationRow(SQLModel, table=True):
+    """That somebody had the whole log verified: how far it is, and in the end the report, as JSON."""
+
+    __tablename__ = "verification"
+    id: str = Field(primary_key=True, max_length=32)
+    started_by: str = Field(max_length=32)
+    started_us: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
+    seen_us: int = _big()
+    done: int = _big()
+    whole: int = _big()
+    ended_us: int | None = _big(nullable=True)
+    report: str | None = _text(nullable=True)
+
+
 class LimitRow(SQLModel, table=True):
     """An amount for a scope, dimension and window.
 

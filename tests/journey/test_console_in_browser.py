@@ -24,7 +24,8 @@ _PAGES = {
     ),
     "dpo": (
         "/today",
-        "/audit",
+        "/audit?verdict=refused",
+        "/audit/verification",
         "ENTRY",
         "/compliance",
         "/compliance/report?since=2026-01-01&until=2027-01-01",

@@ -14,11 +14,13 @@ from app.bootstrap import Installation
 from app.cache.lifetimes import UsualLifetimes
 from app.sealing import MasterKey
 from app.storage.registry import SqlRegistry
+from app.storage.saved_searches import SqlSavedSearches
 from app.storage.seal_files import SealKeyFile
 from app.storage.sessions import SqlSessions
 from app.storage.sign_ins import SqlSignIns
 from app.storage.spending import Days
 from app.storage.tallies import SqlTallies
+from app.storage.verifying import Verifier
 from app.web.api.sight import Sight
 from app.web.api.visitors import Identification, Visitor, visitor
 from app.web.throttle import Throttle
@@ -38,6 +40,8 @@ class Desk:
     sessions: SqlSessions
     sign_ins: SqlSignIns
     days: Days
+    searches: SqlSavedSearches
+    verifier: Verifier
     throttle: Throttle
     hashing: asyncio.Semaphore
     """Held while a password is hashed, which takes 64 MiB."""
@@ -77,6 +81,8 @@ def open_desk(installation: Installation) -> Desk:
         sessions=SqlSessions(installation.database),
         sign_ins=SqlSignIns(installation.database),
         days=Days(),
+        searches=SqlSavedSearches(installation.database),
+        verifier=installation.verifier,
         throttle=Throttle(installation.clock),
         hashing=asyncio.Semaphore(_HASHED_AT_ONCE),
     )

@@ -32,7 +32,7 @@ _NAMED: Final = {
     "comment_id": "Comment id",
     "playlist_id": "Playlist id",
 }
-_TEXTS: Final = (
+TEXTS: Final = (
     "type",
     "person",
     "project",
@@ -89,7 +89,7 @@ async def show_log(turn: Turn) -> Response:
         entries=entries,
         onward=onward,
         is_first=before is None,
-        is_filtered=any(turn.asked(each) for each in (*_TEXTS, "named")),
+        is_filtered=any(turn.asked(each) for each in (*TEXTS, "named")),
         asked=turn.asked,
         types=TYPES,
         named=_NAMED,
@@ -97,7 +97,9 @@ async def show_log(turn: Turn) -> Response:
         projects=sorted(each.name for each in state.projects),
         checkpoint=await _checkpoint(turn),
         export=_export_address(turn),
-        problem=problem,
+        saved=await turn.desk.searches.of(turn.who.person),
+        query=str(turn.request.url.query) if turn.request.method == "GET" else turn.given.get("query"),
+        problem=problem or turn.problem,
     )
 
 
@@ -180,7 +182,7 @@ async def _checkpoint(turn: Turn) -> dict[str, Any] | None:
 
 
 def _sought(turn: Turn) -> Sought:
-    given: dict[str, Any] = {each: turn.asked(each).strip()[:320] or None for each in _TEXTS}
+    given: dict[str, Any] = {each: turn.asked(each).strip()[:320] or None for each in TEXTS}
     named, kind = turn.asked("named").strip()[:200], turn.asked("kind")
     if named and kind not in _NAMED:
         raise InvalidParams("Choose what it is that the question names.", rule="request")

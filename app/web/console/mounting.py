@@ -12,6 +12,7 @@ from app.web.api.access import LOG_ACTS
 from app.web.console import (
     compliance,
     institution,
+    log_desk,
     log_pages,
     me,
     people,
@@ -62,6 +63,7 @@ PAGES: Final[tuple[Page | OpenPage, ...]] = (
     *institution.PAGES,
     *me.PAGES,
     *log_pages.PAGES,
+    *log_desk.PAGES,
     *today.PAGES,
     *projects.PAGES,
     *people.PAGES,

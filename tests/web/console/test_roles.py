@@ -49,6 +49,10 @@ MATRIX: dict[str, tuple[int, ...]] = {
     "GET /audit": (401, 403, 403, 403, 403, 200, 200),
     "GET /audit/export": (401, 403, 403, 403, 403, 403, 200),
     "GET /audit/checkpoint": (401, 403, 403, 403, 403, 200, 200),
+    "POST /audit/searches": (401, 403, 403, 403, 403, 400, 400),
+    "POST /audit/searches/{id}/end": (401, 403, 403, 403, 403, 404, 404),
+    "GET /audit/verification": (401, 403, 403, 403, 403, 200, 200),
+    "POST /audit/verification": (401, 403, 403, 403, 403, 303, 303),
     "GET /today": (401, 403, 403, 403, 200, 200, 200),
     "GET /projects": (401, 403, 403, 403, 200, 200, 200),
     "GET /projects/{id}": (401, 403, 403, 403, 404, 404, 404),
@@ -109,8 +113,9 @@ CELLS = [
 
 
 @pytest.fixture(autouse=True)
-def nobody_has_to_wait(shared_house: House) -> None:
-    """The cells of signing in fail on purpose, all from one source."""
+async def nobody_has_to_wait(shared_house: House, anyio_backend: str) -> None:
+    """The cells of signing in fail on purpose, all from one source; and the log is verified once at a time."""
+    await shared_house.installation.verifier.finished()
     desk = getattr(shared_house.app.state, "desk", None)
     if desk is not None:
         desk.throttle._failures.clear()

@@ -1,0 +1,68 @@
+"""Beside the log: searches that are kept under a name, and verifying the whole of it now."""
+
+from typing import Final
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.responses import Response
+
+from app.administration.reading import reading
+from app.errors import InvalidParams, NotFound
+from app.identity.roles import Act
+from app.web.api.access import LOG_ACTS
+from app.web.console.cookies import PATH
+from app.web.console.doors import Page, Turn
+from app.web.console.log_pages import TEXTS, show_log
+from app.web.console.told import Names
+
+_VERIFY: Final = frozenset({Act.VERIFY_LOG})
+_HERE: Final = f"{PATH}/audit/verification"
+_KEPT: Final = frozenset({*TEXTS, "cost"})
+"""What of a search is kept: not what a question names, since that is sealed in the log."""
+
+
+async def save_search(turn: Turn) -> Response:
+    """Keep the search under a name."""
+    name = turn.given.text("name", "The name", most=100)
+    query = _query(turn.given.get("query"))
+    if not query:
+        raise InvalidParams("There is nothing in this search that could be kept.", rule="request")
+    await turn.desk.searches.save(turn.who.person, name=name, query=query)
+    return turn.go(f"{PATH}/audit?{query}", "search-saved")
+
+
+async def forget_search(turn: Turn) -> Response:
+    """Drop a search of one's own."""
+    if not await turn.desk.searches.forget(turn.who.person, turn.in_path("id")):
+        raise NotFound("There is no such search of yours.", rule="sight")
+    return turn.go(f"{PATH}/audit", "search-forgotten")
+
+
+async def show_verification(turn: Turn) -> Response:
+    """How far the newest verification is, or what it came to."""
+    newest = await turn.desk.verifier.newest()
+    names = Names(await turn.desk.registry.state())
+    return turn.render(
+        "verification.html", newest=newest, by="" if newest is None else names.person(newest.started_by)
+    )
+
+
+async def verify_now(turn: Turn) -> Response:
+    """Begin to verify the whole log; that it is read is an entry first."""
+    installation = turn.desk.installation
+    about = {"export": False, "receipts": False, "anchors": 0}
+    await installation.gateway.note(reading(turn.who.actor, "audit.verify", about, act=Act.VERIFY_LOG))
+    await turn.desk.verifier.start(turn.who.person)
+    return turn.go(_HERE)
+
+
+def _query(text: str) -> str:
+    kept = [(name, value) for name, value in parse_qsl(text[:4_000]) if name in _KEPT and value.strip()]
+    return urlencode(kept)
+
+
+PAGES: Final = (
+    Page(method="POST", path="/audit/searches", answer=save_search, acts=LOG_ACTS, back=show_log),
+    Page(method="POST", path="/audit/searches/{id}/end", answer=forget_search, acts=LOG_ACTS, back=show_log),
+    Page(method="GET", path="/audit/verification", answer=show_verification, acts=LOG_ACTS),
+    Page(method="POST", path="/audit/verification", answer=verify_now, acts=_VERIFY, back=show_verification),
+)
