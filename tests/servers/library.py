@@ -82,6 +82,11 @@ class Platform:
         """Have these videos vanish."""
         self.state.delete(videos=videos, comments=(), users=())
 
+    def restore(self) -> None:
+        """Have everything as at the start, and nobody signed in."""
+        self.state.reset()
+        self._tokens.clear()
+
     def requests(self, client: Client = INSTITUTION) -> int:
         """What the platform has counted for a client today, over all its quotas."""
         counted = self.state.quota.stats()["clients"].get(client.key, {})
