@@ -219,6 +219,7 @@ def test_records_are_those_of_a_direct_crawl(world: World, groups: list[list[Job
 
 
 @pytest.mark.long
+@pytest.mark.timeout(4 * 3_600)
 @given(groups=together)
 @settings(max_examples=5_000, suppress_health_check=list(HealthCheck), deadline=None)
 def test_records_are_those_of_a_direct_crawl_in_thousands_of_orders(

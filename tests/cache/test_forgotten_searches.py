@@ -130,6 +130,7 @@ def test_a_crawl_misses_nothing_that_is_there(world: World, size: int, happens: 
 
 
 @pytest.mark.long
+@pytest.mark.timeout(4 * 3_600)
 @given(size=_SIZES, happens=st.lists(troubles, max_size=16))
 @settings(max_examples=2_000, suppress_health_check=list(HealthCheck), deadline=None)
 def test_a_crawl_misses_nothing_that_is_there_in_thousands_of_troubles(
