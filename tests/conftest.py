@@ -24,6 +24,9 @@ settings.load_profile("bursar")
 if "TMPDIR" not in os.environ:
     os.environ["TMPDIR"] = tempfile.tempdir = str(scratch())
 
+_FIRST = ("tests/journey/test_wire", "tests/clients/", "tests/test_cli")
+"""The modules that take longest. None is to begin when every other worker has come to its end."""
+
 _NOT_RUN = pytest.StashKey[set[str]]()
 """What was left out, and why; one line each."""
 
@@ -36,9 +39,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_NOT_RUN] = set()
 
 
+def _put_in_order(items: list[pytest.Item]) -> None:
+    """The longest first; then a module of each directory in turn, so that those of one, which put a like load on the machine, do not meet."""
+    modules: dict[Path, dict[Path, int]] = {}
+    for item in items:
+        of_directory = modules.setdefault(item.path.parent, {})
+        of_directory.setdefault(item.path, len(of_directory))
+    items.sort(key=lambda item: (not item.nodeid.startswith(_FIRST), modules[item.path.parent][item.path]))
+
+
 # Last, so that tests which another choice has left out already are not counted.
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    _put_in_order(items)
     if config.getoption("--long"):
         return
     long = [item for item in items if item.get_closest_marker("long")]

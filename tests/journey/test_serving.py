@@ -4,8 +4,6 @@ import asyncio
 import json
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from pathlib import Path
 from urllib.parse import urlencode
@@ -14,24 +12,16 @@ import pytest
 
 from tests.assurance.ledgers import read_ledger
 from tests.servers.bursar import VIDEO_QUERY, Installation, call, video_query
+from tests.servers.commands import Done, run_command
 from tests.servers.load import ask_all, lookups
 from tests.servers.postgres import PrivatePostgres
 
 pytestmark = [pytest.mark.anyio, pytest.mark.serial]
 
-_SERVE = (sys.executable, "-c", "from app.cli import main; main()", "serve", "--port")
 
-
-def serve(installation: Installation, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*_SERVE, str(installation.port), *arguments],
-        env=installation.environ,
-        cwd=installation.home,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+def serve(installation: Installation, *arguments: str) -> Done:
+    command = ("serve", "--port", str(installation.port), *arguments)
+    return run_command(command, environ=installation.environ, cwd=installation.home)
 
 
 def test_it_refuses_to_start_where_it_must_not(tmp_path: Path) -> None:
@@ -40,26 +30,26 @@ def test_it_refuses_to_start_where_it_must_not(tmp_path: Path) -> None:
         key = tmp_path / "data" / "master.key"
         key.chmod(0o644)
         refused = serve(installation)
-        assert (refused.returncode, "chmod 0400" in refused.stderr) == (2, True)
+        assert (refused.code, "chmod 0400" in refused.err) == (2, True)
         key.chmod(0o400)
         refused = serve(installation, "--workers", "2")
-        assert (refused.returncode, "PostgreSQL" in refused.stderr) == (2, True)
+        assert (refused.code, "PostgreSQL" in refused.err) == (2, True)
         installation.environ["BURSAR_PORT_TYPO"] = "1"
-        assert serve(installation).returncode == 2
+        assert serve(installation).code == 2
         del installation.environ["BURSAR_PORT_TYPO"]
         installation.start()
         refused = serve(installation)
-        assert (refused.returncode, "Another `bursar serve`" in refused.stderr) == (2, True)
+        assert (refused.code, "Another `bursar serve`" in refused.err) == (2, True)
         assert installation.gateway is not None
         installation.gateway.stop()
         with sqlite3.connect(database) as tampered:
             tampered.execute("UPDATE head SET size = size + 1")
         refused = serve(installation)
-        assert (refused.returncode, "evidence" in refused.stderr) == (1, True)
+        assert (refused.code, "evidence" in refused.err) == (1, True)
         installation.environ["BURSAR_DATABASE_URL"] = f"sqlite+aiosqlite:///{tmp_path / 'other.db'}"
         refused = serve(installation)
-        assert (refused.returncode, "bursar init" in refused.stderr) == (3, True)
-        assert "Traceback" not in refused.stderr
+        assert (refused.code, "bursar init" in refused.err) == (3, True)
+        assert "Traceback" not in refused.err
 
 
 async def test_a_stop_under_load_drops_no_call_and_ends_well(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ _entry = table(EntryRow)
 
 
 async def test_after_ten_failures_the_next_is_turned_down_unseen_and_others_are_not(
-    tmp_path: Path, database_url: str
+    tmp_path: Path, migrated_url: str
 ) -> None:
     async with opened_house(
-        tmp_path, database_url, failed_sign_ins_per_minute=10, rejects_per_second=5
+        tmp_path, migrated_url, failed_sign_ins_per_minute=10, rejects_per_second=5
     ) as house:
 
         async def ask(token: str) -> tuple[int, str, str]:

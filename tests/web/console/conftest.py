@@ -40,9 +40,9 @@ class Browser:
 
 
 @pytest.fixture
-async def fresh_house(tmp_path: Path) -> AsyncIterator[House]:
+async def fresh_house(tmp_path: Path, migrated_sqlite_url: str) -> AsyncIterator[House]:
     """One that a test may turn upside down, where the kind of database makes no difference."""
-    async with opened_house(tmp_path, f"sqlite+aiosqlite:///{tmp_path / 'bursar.db'}") as opened:
+    async with opened_house(tmp_path, migrated_sqlite_url) as opened:
         yield opened
 
 
