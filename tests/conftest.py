@@ -90,8 +90,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def require(is_there: bool, what: str) -> None:
     """Go on where the machine has `what`; elsewhere skip, or fail where everything must run.
 
-    For whatever a machine can be given. What it may forbid (to mount, to trace) or not be (one that systemd runs)
-    is skipped by `pytest.skip` even there; the end of a run counts and names both.
+    For whatever can be installed. What a machine may forbid all the same (to mount, to trace) is skipped by
+    `pytest.skip` even there; the end of a run counts and names both.
     """
     if is_there:
         return

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.serial]
 
 _IN_FLIGHT = 32
 _LOAD_S = 0.6
-_UNDER_LOAD_WITHIN_S = 30.0
+_UNDER_LOAD_WITHIN_S = 120.0
 _SETTLED_WITHIN_S = 30.0
 _LIMITS = {"requests/day": 1_000_000, "records/day": 1_000_000}
 _GENEROUS = ("--requests-per-day", "1000000", "--records-per-day", "1000000")
@@ -33,11 +33,11 @@ async def kill_under_load(installation: Installation, *, loops: int) -> None:
         )
         await asyncio.sleep(_LOAD_S)
         deadline = time.monotonic() + _UNDER_LOAD_WITHIN_S
-        while len(held) - before < _IN_FLIGHT and time.monotonic() < deadline:
+        while sum(each.index >= 0 for each in held[before:]) < _IN_FLIGHT and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
         gateway.kill()
         await asyncio.wait_for(load, timeout=120)
-    assert len(held) >= loops * _IN_FLIGHT  # there was load
+    assert sum(each.index >= 0 for each in held) >= loops * _IN_FLIGHT  # there was load
     installation.start()
     ledger = await settled(installation)
     check(ledger, held, upstream=installation.upstream()["requests"], in_flight=loops * _IN_FLIGHT)
@@ -55,9 +55,16 @@ async def settled(installation: Installation) -> Ledger:
 
 
 def check(ledger: Ledger, held: list[Told], *, upstream: int, in_flight: int) -> None:
-    missing = [answer for answer in held if ledger.ids.get(answer.index) != answer.log_id]
+    # On a busy machine the log may miss its deadline; what is refused for that was not sent, and has no entry.
+    refused = [answer for answer in held if answer.index < 0]
+    assert all(each.status == 503 and b"audit_unavailable: " in each.body for each in refused)
+    logged = [answer for answer in held if answer.index >= 0]
+    print(
+        f"{len(logged)} answers with an entry, {len(refused)} refused; {ledger.requests_used} charged, {upstream} sent"
+    )
+    missing = [answer for answer in logged if ledger.ids.get(answer.index) != answer.log_id]
     assert missing == []
-    assert len({answer.index for answer in held}) == len(held)
+    assert len({answer.index for answer in logged}) == len(logged)
     assert (ledger.open_reservations, ledger.requests_reserved) == (0, 0)
     assert ledger.unclosed() == []
     assert upstream <= ledger.requests_used <= upstream + in_flight

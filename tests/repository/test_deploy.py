@@ -95,8 +95,7 @@ def test_the_image_listens_where_its_health_check_asks() -> None:
 
 
 def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
-    if shutil.which("systemd-analyze") is None:
-        pytest.skip("systemd-analyze is not installed")
+    require(shutil.which("systemd-analyze") is not None, "systemd-analyze")
     # The program stands elsewhere on this machine.
     unit = (ROOT / "deploy/bursar.service").read_text().replace("/opt/bursar/bin/bursar", "/bin/true")
     (tmp_path / "bursar.service").write_text(unit)
@@ -106,8 +105,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
 
 
 def test_systemd_rates_the_units_hardening_well() -> None:
-    if shutil.which("systemd-analyze") is None:
-        pytest.skip("systemd-analyze is not installed")
+    require(shutil.which("systemd-analyze") is not None, "systemd-analyze")
     # From 0, which nothing can reach, to 100; up to 20 it says OK.
     command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", "deploy/bursar.service"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
