@@ -1,7 +1,7 @@
 """What the database of a stopped or running installation says, read beside it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from app.audit.tree import leaf_hash
 from app.storage.engines import open_database
 from app.storage.log import check_log
 from app.storage.tables import CounterRow, EntryRow, ReservationRow, table
+from tests.servers.load import Told
 
 _entry, _counter, _reservation = table(EntryRow), table(CounterRow), table(ReservationRow)
 
@@ -65,3 +66,34 @@ async def read_ledger(database_url: str) -> Ledger:
         return await database.read(_read)
     finally:
         await database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many callers were told what the platform said, that the day is spent, and to try again later.
+
+    The last are few or none, but where too many share the machine: what takes too long is given up, the call's turn
+    at the platform as well as its entry in the log. Such a call may have been sent, when it was its outcome that
+    took too long to log.
+    """
+
+    sent: int
+    spent: int
+    unavailable: int
+
+
+def counted(answers: Sequence[Told]) -> Counted:
+    """What callers were told, which must be one of the three."""
+    sent = spent = unavailable = 0
+    for told in answers:
+        match told.status, told.code:
+            # Of the simulator's people some cannot be found, which costs a request all the same.
+            case (200, "ok") | (400, "invalid_params"):
+                sent += 1
+            case (429, "daily_quota_limit_exceeded"):
+                spent += 1
+            case _:
+                assert told.status in {503, 504}, told
+                unavailable += 1
+    print(f"{len(answers)} calls: {sent} sent, {spent} refused, {unavailable} told to try again later")
+    return Counted(sent, spent, unavailable)

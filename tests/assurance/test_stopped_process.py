@@ -66,13 +66,26 @@ def check(ledger: Ledger, answers: dict[int, Told], platform: NotingPlatform) ->
     for entry in ledger.entries:
         if entry["type"] == "intent":
             intents.setdefault(entry["params_hmac"], []).append(entry["ts_us"])
+    not_logged: list[int] = []
     for number, told in answers.items():
-        question = ledger.entries[place[told.log_id]]["params_hmac"]
-        granted = list(intents[question])
-        for came_us in sorted(platform.arrivals.get(f"user_{number}", [])):
-            alive = [ts_us for ts_us in granted if ts_us - 1_000 <= came_us < ts_us + _LEASE_S * 1_000_000]
-            assert alive, f"user_{number} came at {came_us}; granted at {granted}"
-            granted.remove(alive[0])
+        arrivals = platform.arrivals.get(f"user_{number}", [])
+        if told.log_id in place:
+            question = ledger.entries[place[told.log_id]]["params_hmac"]
+            check_leases(arrivals, intents.pop(question, []))
+        else:
+            # The log did not answer in time; its entry, if there is one, is among those that nobody was told of.
+            assert (told.status, b"audit_unavailable: " in told.body) == (503, True), told
+            not_logged += arrivals
+    check_leases(not_logged, [ts_us for each in intents.values() for ts_us in each])
+
+
+def check_leases(arrivals: list[int], granted: list[int]) -> None:
+    """Each arrival falls into a lease that no other has used."""
+    waiting = sorted(granted)
+    for came_us in sorted(arrivals):
+        alive = [ts_us for ts_us in waiting if ts_us - 1_000 <= came_us < ts_us + _LEASE_S * 1_000_000]
+        assert alive, f"a call came at {came_us}; granted at {granted}"
+        waiting.remove(alive[0])
 
 
 def too_late(ledger: Ledger) -> int:
