@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import json
+import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -295,3 +296,40 @@ async def test_what_is_past_its_time_serves_when_the_quota_is_spent(tmp_path: Pa
         assert answer.overdue is not None
         assert not answer.overdue.is_asked
         assert library.platform.requests() == 2
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_no_answer_is_older_than_it_may_be_and_none_has_what_vanished_before_it_was_fetched(
+    library: Library, seed: int
+) -> None:
+    rng, clock, state = random.Random(seed), library.installation.clock, library.platform.state
+    gone: dict[int, dt.datetime] = {}
+    today = clock.now().date()
+    spans = [("20261001", "20261007"), ("20261002", "20261004")]
+    spans.append((f"{today - dt.timedelta(days=4):%Y%m%d}", f"{today:%Y%m%d}"))
+    hows = set[str]()
+    for _ in range(60):
+        later(library, rng.choice([0, 0, 5 * MINUTE, 40 * MINUTE, 3 * HOUR, 13 * HOUR]))
+        who, (first, last) = rng.choice(["ada", "ben", "hal", "pia"]), rng.choice(spans)
+        wish = rng.choice(["", "", "", "no-cache", "max-age=600", "max-age=7200", "only-if-cached"])
+        asked_at = clock.now()
+        answer = await ask(
+            library, who, wish, start_date=first, end_date=last, max_count=rng.choice([20, 50, 100])
+        )
+        if isinstance(answer, TurnedDown):
+            assert wish == "only-if-cached"
+            continue
+        now, hows = clock.now(), hows | {answer.how}
+        fetched_at = now - dt.timedelta(seconds=answer.age_s)
+        is_recent = dt.date.fromisoformat(last) > fetched_at.date() - dt.timedelta(days=3)
+        lasts_s = (MINUTE if is_recent else HOUR) if who == "hal" else 6 * HOUR if is_recent else DAY
+        wished_s = {"max-age=600": 600, "max-age=7200": 7_200, "no-cache": 0}.get(wish, lasts_s)
+        assert fetched_at >= asked_at - dt.timedelta(seconds=min(lasts_s, wished_s) + 1)
+        found = videos(answer)
+        a_second_before = fetched_at - dt.timedelta(seconds=1)
+        assert not [each for each in found if each in gone and gone[each] < a_second_before]
+        if found and rng.random() < 0.5:
+            vanishing = rng.choice(found)
+            state.delete(videos=[vanishing], comments=(), users=())
+            gone.setdefault(vanishing, clock.now())
+    assert {"hit", "miss", "request"} <= hows
