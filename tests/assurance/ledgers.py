@@ -38,15 +38,29 @@ class Ledger:
         return [index for index in intents if index not in closed]
 
 
-def _read(conn: Connection) -> Ledger:
+def _read(conn: Connection) -> tuple[Sequence[Any], Sequence[Any], int]:
+    """Entries, counters of the credential, and how many reservations there are.
+
+    What takes time is done with them afterwards: a transaction in which nothing is asked for 5 s is ended.
+    """
     check_log(conn)
     rows = conn.execute(sa.select(_entry).order_by(_entry.c.ix)).all()
+    counted = conn.execute(sa.select(_counter).where(_counter.c.scope_kind == "credential")).all()
+    waiting = conn.execute(sa.select(sa.func.count()).select_from(_reservation)).scalar_one()
+    return rows, counted, int(waiting)
+
+
+async def read_ledger(database_url: str) -> Ledger:
+    """The ledger and the log as they are, once the log's tree has been checked."""
+    database = open_database(database_url)
+    try:
+        rows, counted, waiting = await database.read(_read)
+    finally:
+        await database.close()
     assert [row.ix for row in rows] == list(range(len(rows)))
     assert all(leaf_hash(row.leaf) == row.leaf_hash for row in rows)
-    counted = conn.execute(sa.select(_counter).where(_counter.c.scope_kind == "credential")).all()
     requests = [row for row in counted if row.dimension == "requests"]
     records = [row for row in counted if row.dimension == "records"]
-    waiting = conn.execute(sa.select(sa.func.count()).select_from(_reservation)).scalar_one()
     return Ledger(
         ids={row.ix: row.id for row in rows},
         entries=[json.loads(row.leaf) for row in rows],
@@ -55,17 +69,8 @@ def _read(conn: Connection) -> Ledger:
         records_used=sum(row.used for row in records),
         records_reserved=sum(row.reserved for row in records),
         used_of_day={row.day.isoformat(): row.used for row in requests},
-        open_reservations=int(waiting),
+        open_reservations=waiting,
     )
-
-
-async def read_ledger(database_url: str) -> Ledger:
-    """The ledger and the log as they are, once the log's tree has been checked."""
-    database = open_database(database_url)
-    try:
-        return await database.read(_read)
-    finally:
-        await database.close()
 
 
 @dataclass(frozen=True, slots=True)
