@@ -5,9 +5,10 @@ call that goes upstream: `open_call` (reservation and intent), the upstream call
 and outcome). Every other request is one `note`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Protocol
 
 from app.audit.entries import Draft, Receipt
@@ -105,11 +106,13 @@ class Books(Protocol):
         says: PlatformSays | None = None,
         delivered: int = 0,
         mark: Mark | None = None,
+        gone: Mapping[str, Sequence[bytes]] = MappingProxyType({}),
     ) -> Receipt:
         """Settle the reservation to what the call really cost and gave, and log its outcome.
 
         `says` is what the answer told of the platform's own budget or of the credential, None where it told
-        nothing; `mark` is what the call adds to the tally of its question.
+        nothing; `mark` is what the call adds to the tally of its question. `gone` are tags by scope (`Pages.about`): every
+        held page that has one of them goes, with an entry of its own.
         """
         ...
 

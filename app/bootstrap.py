@@ -263,11 +263,11 @@ def _compose(
     )
     seals = SqlSeals(database=prompt, file=SealKeyFile(settings.seal_key_path), clock=clock)
 
-    def forget_keys() -> None:
-        pages.forget_keys()
+    def forget() -> None:
+        pages.forget()
         seals.forget()
 
-    directory = SqlDirectory(prompt, also_forget=forget_keys)
+    directory = SqlDirectory(prompt, also_forget=forget)
     shelf = Shelf(pages, without=_steps_left_out(settings))
     bearers = Bearers(
         directory=directory,

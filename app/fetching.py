@@ -6,6 +6,7 @@
 import asyncio
 import contextlib
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.audit.calls import Scribe, upstream_facts
@@ -24,6 +25,7 @@ from app.cache.pages import (
 )
 from app.cache.proven import ProvenFields
 from app.cache.shelf import Lacking, Shelf, sent_for
+from app.cache.vanished import vanished
 from app.calls import (
     Bounds,
     Call,
@@ -43,6 +45,7 @@ from app.ids import new_entry_id, new_search_id
 from app.policy.values import REFRESH_INTERVAL_DAYS
 from app.provider.answers import Failure, FailureKind, Success, read_reply
 from app.provider.charge import Charge
+from app.provider.naming import names_in
 from app.provider.outgoing import outgoing
 from app.provider.platform import CredentialRefused, NotDispatched, OutcomeUnknown, Paced, Platform, TooLate
 from app.quota.arithmetic import Exhausted
@@ -62,6 +65,9 @@ _WARM_UP_S = 60
 """How long after it began a search may be refused for being too new; 5 s were met (facts 3.4, Q2)."""
 WARM_UP_WAITS_S = (5.0, 10.0)
 """How long a call waits before it names a new search again, as the platform's clients do (facts 3.4, Q2)."""
+
+_TELLING = frozenset({"id", "username"})
+"""Fields that say what a record is and whose, so that it can be found among what is held."""
 
 
 class Upstream:
@@ -153,8 +159,9 @@ class Upstream:
         topic: Topic | None,
     ) -> Landed:
         """The call's end: charge, outcome entry, the page to hold and its mark, in one transaction."""
+        since, gone = self._pages.round, await self._gone(call, outcome)
         if not isinstance(outcome, Success):
-            return await self._record_failure(call, opened, outcome, charge, topic)
+            return await self._record_failure(call, opened, outcome, charge, topic, gone=gone)
         skipped = await self._seen_first(call, outcome)
         if skipped is None:
             return await self._record_unjoined(call, opened, outcome, charge, topic)
@@ -170,8 +177,7 @@ class Upstream:
             calls=charge.requests,
             next_id=None if search is None else search.id,
         )
-        sealed = [await self._pages.seal(each) for each in kept.to_hold]
-        holdings = [each for each in sealed if each is not None]
+        holdings = await self._sealed(call, success=outcome, pages=kept.to_hold)
         receipt = await self._books.close_call(
             opened,
             charge,
@@ -181,10 +187,11 @@ class Upstream:
             says=PlatformSays.ROOM,
             delivered=0 if page is None else page.records,
             mark=mark,
+            gone=gone,
         )
         if holdings:
             for each in (*kept.to_hold, *kept.to_have_at_hand):
-                self._pages.remember(each)
+                self._pages.remember(each, since=since)
         await self._learn(call, good=frozenset(call.sent.fields))
         return Landed(
             outcome=Partial() if page is None else page,
@@ -200,6 +207,8 @@ class Upstream:
         outcome: Failure | NotDispatched | OutcomeUnknown,
         charge: Charge,
         topic: Topic | None,
+        *,
+        gone: Mapping[str, Sequence[bytes]],
     ) -> Landed:
         error = _in_clients_words(outcome, call.search)
         again = await self._instead(call, error)
@@ -210,7 +219,9 @@ class Upstream:
         is_over = again is None and (is_unjoined or _is_of_search(call, error))
         over = await self._over(call) if is_over else None
         says, holdings = _platform_said(outcome), [] if over is None else [over]
-        receipt = await self._books.close_call(opened, charge, draft, holdings=holdings, says=says, mark=mark)
+        receipt = await self._books.close_call(
+            opened, charge, draft, holdings=holdings, says=says, mark=mark, gone=gone
+        )
         if again is not None and isinstance(error, Failure) and again.sent.fields != call.sent.fields:
             added = frozenset(call.sent.fields) - frozenset(again.sent.fields)
             named = added.intersection(re.findall(r"\w+", error.message))
@@ -250,8 +261,18 @@ class Upstream:
         page = await self._shelf.ended(sought, call.part.listing, now_us=self._now_us())
         if page is None:
             return None
-        self._pages.remember(page)
+        self._pages.remember(page, since=self._pages.round)
         return await self._pages.seal(page)
+
+    async def _gone(self, call: Call, outcome: object) -> Mapping[str, Sequence[bytes]]:
+        """Tags, by scope, of what is held and the platform has no longer, as this outcome tells."""
+        names = vanished(call.request.endpoint, call.sent, outcome)
+        return await self._pages.about(names) if names else {}
+
+    async def _sealed(self, call: Call, *, success: Success, pages: Sequence[HeldPage]) -> list[Holding]:
+        names = names_in(call.request.endpoint, call.query.asked(), success.data) if pages else frozenset()
+        sealed = [await self._pages.seal(each, names if each.records else ()) for each in pages]
+        return [each for each in sealed if each is not None]
 
     async def prepare(self, call: Call, lacking: Lacking) -> Call:
         """The call that brings what is lacking: a full page, with the fields that have come before."""
@@ -266,7 +287,8 @@ class Upstream:
         wide = lacking.fields
         if self._shelf.widens() and endpoint.fields:
             proven = await self._fields.of(call.caller.credential, endpoint.name)
-            wide |= _approved(call, proven.good) - proven.refused
+            telling = _TELLING & endpoint.fields
+            wide |= _approved(call, proven.good | telling) - proven.refused
         return replace(
             call,
             search=search,

@@ -7,6 +7,7 @@ from typing import Final
 from app.administration.changes import Actor, Change, Plan
 from app.administration.registry import Registry
 from app.administration.state import Project, State
+from app.audit.entries import Draft, Value
 from app.policy.engine import Mode, mode_of
 from app.policy.rules import NothingAfterEnd
 
@@ -46,3 +47,19 @@ def keys_to_destroy(state: State) -> list[Project]:
 def is_over(project: Project, today: dt.date) -> bool:
     """Whether the last day of the approval has passed."""
     return project.approved_until < today
+
+
+def deleted(scope: str, *, rule: str, pages: int, records: int, **more: Value) -> Draft:
+    """The entry of held pages that a rule ended."""
+    return Draft(
+        type="admin",
+        fields={
+            "actor": {"kind": DUTY.kind, "principal": DUTY.principal, "roles": []},
+            "op": "held.deleted",
+            "object": {"kind": "held", "id": scope},
+            "decision": {"verdict": "allowed", "rule": rule},
+            "pages": pages,
+            "records": records,
+            **more,
+        },
+    )

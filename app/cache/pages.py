@@ -1,7 +1,7 @@
 """Held pages, and whether one may be served."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -84,6 +84,8 @@ class Holding:
     records: int
     fetched_us: int
     expires_us: int
+    tags: bytes = b""
+    """Keyed hashes of what the page is about, of `TAG_BYTES` each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,8 +158,15 @@ class Pages(Protocol):
         """The page as `find` gives it, without having it at hand afterwards: for a look at many of them."""
         ...
 
-    async def seal(self, page: HeldPage) -> Holding | None:
-        """The page in the form in which the books keep it; None where its scope's data key is destroyed."""
+    async def seal(self, page: HeldPage, names: Collection[str] = ()) -> Holding | None:
+        """The page in the form in which the books keep it; None where its scope's data key is destroyed.
+
+        `names` say whom and what it is about (`app.provider.naming`), so that it is found when one of them is gone.
+        """
+        ...
+
+    async def about(self, names: Collection[str]) -> Mapping[str, Sequence[bytes]]:
+        """The tags of these names in every scope that holds a page about one of them."""
         ...
 
     async def blinder(self, scope: str) -> Callable[[str], str] | None:
@@ -168,12 +177,29 @@ class Pages(Protocol):
         """
         ...
 
-    async def keep(self, pages: Sequence[HeldPage], search: SearchState) -> bool:
-        """Hold pages that were made of held ones, and the search id that they are continued by; false where none can be."""
+    async def keep(
+        self,
+        pages: Sequence[tuple[HeldPage, Collection[str]]],
+        search: SearchState,
+        *,
+        made_of: Collection[bytes],
+    ) -> bool:
+        """Hold pages, with the names in them, that were made of the held ones under the keys `made_of`.
+
+        `search` is what they are continued by. False where none can be held, as one of those is no longer.
+        """
         ...
 
-    def remember(self, page: HeldPage) -> None:
-        """Have the page, which is durable by now, at hand for the next `find`."""
+    @property
+    def round(self) -> int:
+        """Grows whenever what is at hand is forgotten, since a page may be held no longer."""
+        ...
+
+    def remember(self, page: HeldPage, *, since: int) -> None:
+        """Have the page, which is durable by now, at hand for the next `find`.
+
+        `since` is the `round` before what it is made of was read; if that is over, nothing is remembered.
+        """
         ...
 
     async def search(self, search_id: str, scope: str) -> SearchState | None:

@@ -27,6 +27,7 @@ from app.cache.listings import (
 from app.cache.pages import HeldPage, Pages, SearchState, is_reusable
 from app.ids import new_search_id
 from app.provider.endpoint import Endpoint
+from app.provider.naming import names_in
 from app.query import ResearchQuery, digest
 
 _MOST_PARTS = 50
@@ -132,6 +133,7 @@ class Shelf:
         return found if page is None else Ready(page, Detail.EXACT)
 
     async def _in_listing(self, sought: Sought, *, is_look: bool) -> Ready | Lacking | Apart:
+        since = self._pages.round
         listing = await self._listing(sought, is_look=is_look)
         if listing is None:
             start = start_of(sought.endpoint, sought.query.page.cursor)
@@ -144,7 +146,7 @@ class Shelf:
             return found
         page = made_of(sought, found)
         if not is_look:
-            self._pages.remember(page)
+            self._pages.remember(page, since=since)
         return Ready(page, _detail(sought, found))
 
     async def complete(self, sought: Sought, part: Part) -> HeldPage | None:
@@ -180,7 +182,9 @@ class Shelf:
                 continue
             items = [item for part in parts for item in part.items(sought.endpoint) if isinstance(item, dict)]
             records = narrowed(items, by)
-            if records is not None and await self._keep(sought, records, parts, fields, credential):
+            if records is not None and await self._keep(
+                sought, records, whole, parts, fields=fields, credential=credential
+            ):
                 return True
         return False
 
@@ -188,7 +192,9 @@ class Shelf:
         self,
         sought: Sought,
         records: Sequence[Mapping[str, object]],
+        whole: "_Whole",
         wider: Sequence[Part],
+        *,
         fields: frozenset[str],
         credential: str,
     ) -> bool:
@@ -196,9 +202,17 @@ class Shelf:
         listing = new_search_id()
         made = contained_parts(sought.endpoint, records, wider, listing=listing, fields=fields)
         query, scope = sought.query, sought.scope
+        asked, first = query.asked(), made[0]
+        head = head_page(listing, query, scope, fetched_us=first.fetched_us, expires_us=first.expires_us)
         pages = [
-            as_page(
-                part, key=part_key(query, scope, listing, part.start), scope=scope, endpoint=sought.endpoint
+            (
+                as_page(
+                    part,
+                    key=part_key(query, scope, listing, part.start),
+                    scope=scope,
+                    endpoint=sought.endpoint,
+                ),
+                names_in(sought.endpoint, asked, part.data),
             )
             for part in made
         ]
@@ -211,9 +225,9 @@ class Shelf:
             began_us=made[0].fetched_us,
             expires_us=made[0].expires_us,
         )
-        first = made[0]
-        head = head_page(listing, query, scope, fetched_us=first.fetched_us, expires_us=first.expires_us)
-        return await self._pages.keep([*pages, head], search)
+        wider_query = replace(query, question=whole.question)
+        sources = {part_key(wider_query, scope, whole.listing, part.start) for part in wider}
+        return await self._pages.keep([*pages, (head, ())], search, made_of=sources)
 
     async def whole_with(self, sought: Sought, last: Part) -> HeldPage | None:
         """The page that names the listing as held in full, now that its last part has come; None where it is not."""

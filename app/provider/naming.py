@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from app.provider.endpoint import Endpoint
+
 KINDS: Final = (
     "username",
     "user_id",
@@ -30,6 +32,10 @@ _IN_FILES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """What the lines of a file for batch compliance are, by its category."""
 
+_IDS_OF_RECORDS: Final = _KINDS | {"id", "parent_comment_id"}
+NO_RECORD: Final = "record:"
+NO_AUTHOR: Final = "author:"
+
 
 def named_in(asked: Mapping[str, object]) -> frozenset[tuple[str, str]]:
     """The kinds and values that a canonical question names; see `plain` for their spelling."""
@@ -43,6 +49,49 @@ def plain(kind: str, value: str) -> str:
     if kind == "username":
         return text.removeprefix("@").casefold()
     return str(int(text)) if text.isascii() and text.isdigit() and len(text) <= 40 else text
+
+
+def record(value: str) -> str:
+    """The name of a record by its id, whatever it is: no two kinds of record share one."""
+    return f"record:{plain('', value)}"
+
+
+def author(username: str) -> str:
+    """The name of an account."""
+    return f"author:{plain('username', username)}"
+
+
+def names_in(endpoint: Endpoint, asked: Mapping[str, object], data: Mapping[str, object]) -> frozenset[str]:
+    """Whom and what an answer to the question is about: its records, their authors, and what the question names.
+
+    Where a record has no id or no author although its endpoint knows such a field, `NO_RECORD` or `NO_AUTHOR` says so.
+    """
+    found = {_name(kind, value) for kind, value in named_in(asked)}
+    listed = data.get(endpoint.list_key) if endpoint.list_key is not None else [data]
+    for item in listed if isinstance(listed, list) else ():
+        if isinstance(item, Mapping):
+            of_item = set(_names_of(item))
+            if "id" in endpoint.fields and not item.keys() & {"id", "video_id"}:
+                found.add(NO_RECORD)
+            if "username" in endpoint.fields and "username" not in item:
+                found.add(NO_AUTHOR)
+            found |= of_item
+        elif isinstance(item, (str, int)):
+            found.add(record(str(item)))
+    return frozenset(found)
+
+
+def _names_of(item: Mapping[str, object]) -> Iterator[str]:
+    for key, value in item.items():
+        if isinstance(value, dict):
+            # Advertisements and their advertisers are objects inside a record.
+            yield from _names_of(value)
+        elif key in _IDS_OF_RECORDS and isinstance(value, (str, int)):
+            yield _name(key, str(value))
+
+
+def _name(kind: str, value: str) -> str:
+    return author(value) if kind == "username" else record(value)
 
 
 def _named(asked: Mapping[str, object]) -> Iterator[tuple[str, str]]:

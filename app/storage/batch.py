@@ -5,13 +5,15 @@ decided on and written without another process in between, whatever database it 
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.administration.notices import Notice, credential_refused, platform_spent
+from app.administration.retention import deleted
 from app.audit.entries import Draft, Receipt, Value
 from app.audit.questions import without_question
 from app.books import Intent, PlatformSays, PlatformSpent, Reservation, Served, Superseded
@@ -27,15 +29,15 @@ from app.storage.ledger import Ledger
 from app.storage.log import Boot, LockedHead, entry_id_exists, lock_any_head, lock_head
 from app.storage.mirrors import Mirrors
 from app.storage.notices import tell, threshold
-from app.storage.pages import HOLD, KEEP_SEARCH, page_row, search_row
+from app.storage.pages import KEEP_SEARCH, hold, search_row
 from app.storage.prepared import Prepared, PreparedForIds
-from app.storage.tables import (
-    ReservationRow,
-    table,
-)
+from app.storage.tables import ReservationRow, table
+from app.storage.tagged import delete_pages, tagged
 from app.storage.tallies import Tallies
 
 _MOST_REAPED = 200
+GONE_UPSTREAM: Final = "gone-upstream/1"
+"""The rule under which pages go that hold what the platform has no longer."""
 
 
 _reservation = table(ReservationRow)
@@ -83,6 +85,7 @@ class CloseCall:
     says: PlatformSays | None = None
     delivered: int = 0
     mark: Mark | None = None
+    gone: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +174,7 @@ class _Batch:
     _promises: dict[str, _Promise] = field(default_factory=dict)
     _settled: list[str] = field(default_factory=list)
     _new: list[dict[str, object]] = field(default_factory=list)
-    _pages: list[dict[str, object]] = field(default_factory=list)
+    _holdings: list[Holding] = field(default_factory=list)
     _searches: list[dict[str, object]] = field(default_factory=list)
     _due: list[str] = field(default_factory=list)
     _notices: list[Notice] = field(default_factory=list)
@@ -240,8 +243,7 @@ class _Batch:
             _FORGET_RESERVATIONS.run(self.conn, self._settled)
         if self._new:
             _PROMISE.run(self.conn, *self._new)
-        if self._pages:
-            HOLD[self.dialect].run(self.conn, *self._pages)
+        self._hold()
         if self._searches:
             KEEP_SEARCH[self.dialect].run(self.conn, *self._searches)
         self.head.write()
@@ -297,12 +299,31 @@ class _Batch:
             said = {} if operation.says is None else self._reflect(operation.says, promise)
             fields["quota"] = {"charged": charged, "days": days, **said}
         receipt = self.head.stage(Draft(type="outcome", fields=fields, id=operation.draft.id))
-        self._pages += [page_row(each) for each in operation.holdings]
+        self._holdings += operation.holdings
+        self._let_go(operation.gone, receipt)
         if operation.search is not None:
             self._searches.append(search_row(operation.search))
         if operation.mark is not None:
             self._tallies.add(operation.mark, now_us=self.head.now_us)
         return receipt
+
+    def _hold(self) -> None:
+        if self._holdings:
+            hold(self.conn, self._holdings)
+            self._holdings = []
+
+    def _let_go(self, gone: Mapping[str, Sequence[bytes]], told_by: Receipt) -> None:
+        """Delete every page about what the platform no longer has, this transaction's own included."""
+        if not gone:
+            return
+        self._hold()
+        for scope, tags in gone.items():
+            pages, records = delete_pages(self.conn, tagged(self.conn, scope, [tags]))
+            if pages:
+                told = {"pages": pages, "records": records, "outcome_ix": told_by.index}
+                self.head.stage(deleted(scope, rule=GONE_UPSTREAM, **told))
+                # Whatever is at hand in any process is read anew.
+                self.head.change_directory()
 
     def _reflect(self, says: PlatformSays, promise: _Promise) -> dict[str, Value]:
         """Keep what the platform says of budget or credential, and what of it the entry tells."""

@@ -8,8 +8,9 @@ be cancelled, its entry is not.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Unpack
 
 import structlog
@@ -179,6 +180,7 @@ class SqlBooks:
         says: PlatformSays | None = None,
         delivered: int = 0,
         mark: Mark | None = None,
+        gone: Mapping[str, Sequence[bytes]] = MappingProxyType({}),
     ) -> Receipt:
         """Settle the reservation to what the call really cost and gave, and log its outcome; see `Books`."""
         has_news = says is not PlatformSays.ROOM or reservation.is_probe
@@ -191,6 +193,7 @@ class SqlBooks:
             says=says if has_news else None,
             delivered=delivered,
             mark=mark,
+            gone=gone,
         )
         return await self._submit(operation, kept_until_s=reservation.ends_s)  # type: ignore[return-value]
 

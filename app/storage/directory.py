@@ -192,6 +192,7 @@ class SqlDirectory:
         self._also_forget = also_forget
         self._keys = _Memory[KeyRecord]()
         self._tokens = _Memory[TokenRecord]()
+        self._seen = -1
 
     async def by_key(self, key: KeyId) -> KeyRecord | None:
         """The key of that id, or None when there is none that could be used."""
@@ -199,6 +200,7 @@ class SqlDirectory:
         if record is None:
             record = await self._database.read(lambda conn: _load_key(conn, key))
             if record is not None:
+                self._see(record.caller.revision)
                 self._keys.keep(key, record, record.caller.revision)
         return record
 
@@ -217,6 +219,13 @@ class SqlDirectory:
         Without a person it is somebody whom no rule about persons touches.
         """
         return await self._database.read(lambda conn: _load_place(conn, project, person))
+
+    def _see(self, revision: int) -> None:
+        """Have the others forget what they know of an older directory: who is read now is judged on this one."""
+        if revision > self._seen:
+            if self._seen >= 0:
+                self._also_forget()
+            self._seen = revision
 
     def forget(self) -> None:
         """Read anew from now on: the directory has changed."""

@@ -1,7 +1,7 @@
 """Held pages and searches: sealed in the database, in the clear in this process's memory alone."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -13,13 +13,14 @@ from app.ids import SearchId
 from app.sealing import MasterKey, SealBroken, aad, blinder, open_sealed, seal, unwrap
 from app.storage.engines import Database
 from app.storage.prepared import DIALECTS, Prepared, upsert
-from app.storage.tables import CredentialRow, HeldPageRow, ProjectRow, SearchRow, table
+from app.storage.tables import CredentialRow, HeldPageRow, PageTagsRow, ProjectRow, SearchRow, table
+from app.storage.tagged import TAG_BYTES, scopes_with_tags, tagged
 
 _PER_PAGE_BYTES = 500
 """About what a page costs in memory beside its data."""
 
 
-_held, _search = table(HeldPageRow), table(SearchRow)
+_held, _search, _tags = table(HeldPageRow), table(SearchRow), table(PageTagsRow)
 _project, _credential = table(ProjectRow), table(CredentialRow)
 _FIND = Prepared(
     sa.select(
@@ -41,11 +42,23 @@ _SEARCH = Prepared(
         _search.c.expires_us > sa.bindparam("now_us"),
     )
 )
-HOLD = {dialect: Prepared(upsert(dialect, _held)) for dialect in DIALECTS}
+_HOLD = {dialect: Prepared(upsert(dialect, _held)) for dialect in DIALECTS}
+_TAG = {dialect: Prepared(upsert(dialect, _tags)) for dialect in DIALECTS}
 KEEP_SEARCH = {dialect: Prepared(upsert(dialect, _search)) for dialect in DIALECTS}
 
 
-def page_row(holding: Holding) -> dict[str, object]:
+def hold(conn: Connection, holdings: Sequence[Holding]) -> None:
+    """Keep the pages, each with its tags."""
+    dialect = conn.dialect.name
+    _HOLD[dialect].run(conn, *map(_page_row, holdings))
+    tagged_ones = [
+        {"key": each.key, "scope": each.scope, "tags": each.tags} for each in holdings if each.tags
+    ]
+    if tagged_ones:
+        _TAG[dialect].run(conn, *tagged_ones)
+
+
+def _page_row(holding: Holding) -> dict[str, object]:
     """A page as its table has it."""
     return {
         "key": holding.key,
@@ -84,15 +97,17 @@ class SqlPages:
         self._memory: OrderedDict[bytes, HeldPage] = OrderedDict()
         self._memory_bytes = 0
         self._data_keys: dict[str, bytes] = {}
+        self._round = 0
 
     async def find(self, key: bytes, scope: str) -> HeldPage | None:
         """The page under that key; one of another scope, or one whose seal is broken, counts as absent."""
         page = self.at_hand(key, scope)
         if page is not None:
             return page
+        since = self._round
         page = await self._load(key, scope)
         if page is not None:
-            self.remember(page)
+            self.remember(page, since=since)
         return page
 
     def at_hand(self, key: bytes, scope: str) -> HeldPage | None:
@@ -130,8 +145,8 @@ class SqlPages:
             expires_us=expires_us,
         )
 
-    async def seal(self, page: HeldPage) -> Holding | None:
-        """The page in the form in which the books keep it; None where its scope's data key is destroyed."""
+    async def seal(self, page: HeldPage, names: Collection[str] = ()) -> Holding | None:
+        """The page in the form in which the books keep it; see `Pages`."""
         try:
             data_key = await self._data_key(page.scope)
         except SealBroken:
@@ -145,7 +160,20 @@ class SqlPages:
             records=page.records,
             fetched_us=page.fetched_us,
             expires_us=page.expires_us,
+            tags=b"".join(sorted(_tags_of(names, blinder(data_key)))),
         )
+
+    async def about(self, names: Collection[str]) -> Mapping[str, Sequence[bytes]]:
+        """The tags of these names in every scope that holds a page about one of them."""
+        found: dict[str, Sequence[bytes]] = {}
+        for scope in await self._database.read(scopes_with_tags):
+            blind = await self.blinder(scope)
+            if blind is None:
+                continue
+            tags = _tags_of(names, blind)
+            if await self._database.read(lambda conn, scope=scope, tags=tags: tagged(conn, scope, [tags])):  # type: ignore[misc]
+                found[scope] = tags
+        return found
 
     async def blinder(self, scope: str) -> Callable[[str], str] | None:
         """Makes digests of texts that nobody can guess their way back from; see `Pages`."""
@@ -154,27 +182,44 @@ class SqlPages:
         except SealBroken:
             return None
 
-    async def keep(self, pages: Sequence[HeldPage], search: SearchState) -> bool:
+    async def keep(
+        self,
+        pages: Sequence[tuple[HeldPage, Collection[str]]],
+        search: SearchState,
+        *,
+        made_of: Collection[bytes],
+    ) -> bool:
         """Hold pages that were made of held ones, with their search; see `Pages`."""
-        sealed = [each for page in pages if (each := await self.seal(page)) is not None]
+        since = self._round
+        sealed = [each for page, names in pages if (each := await self.seal(page, names)) is not None]
         if len(sealed) < len(pages):
             return False
-        dialect = self._database.dialect
+        # With a lock, so that what is deleted at this moment is deleted before or after all of this.
+        sources = sa.select(_held.c.key).where(_held.c.key.in_(made_of)).with_for_update(key_share=True)
 
-        def write(conn: Connection) -> None:
-            HOLD[dialect].run(conn, *(page_row(each) for each in sealed))
-            KEEP_SEARCH[dialect].run(conn, search_row(search))
+        def write(conn: Connection) -> bool:
+            if len(conn.execute(sources).all()) < len(set(made_of)):
+                return False
+            hold(conn, sealed)
+            KEEP_SEARCH[self._database.dialect].run(conn, search_row(search))
+            return True
 
-        await self._database.write(write)
-        for page in pages:
-            self.remember(page)
+        if not await self._database.write(write):
+            return False
+        for page, _ in pages:
+            self.remember(page, since=since)
         return True
 
-    def remember(self, page: HeldPage) -> None:
-        """Have the page, which is durable by now, at hand for the next `find`."""
+    @property
+    def round(self) -> int:
+        """Grows whenever what is at hand is forgotten; see `Pages`."""
+        return self._round
+
+    def remember(self, page: HeldPage, *, since: int) -> None:
+        """Have the page, which is durable by now, at hand for the next `find`; see `Pages`."""
         self._drop(page.key)
         size = len(page.data) + _PER_PAGE_BYTES
-        if size > self._max_memory_bytes:
+        if size > self._max_memory_bytes or since != self._round:
             return
         self._memory[page.key] = page
         self._memory_bytes += size
@@ -201,9 +246,12 @@ class SqlPages:
             shift=shift,
         )
 
-    def forget_keys(self) -> None:
-        """Unwrap data keys anew: a project may have ended, and its key with it."""
+    def forget(self) -> None:
+        """Read pages and their keys anew: a project may have ended and its key with it, or pages been purged."""
+        self._round += 1
         self._data_keys.clear()
+        self._memory.clear()
+        self._memory_bytes = 0
 
     def _drop(self, key: bytes) -> None:
         page = self._memory.pop(key, None)
@@ -218,6 +266,10 @@ class SqlPages:
             data_key = unwrap(self._master, wrapped, data_key_aad(kind, object_id))
             self._data_keys[scope] = data_key
         return data_key
+
+
+def _tags_of(names: Collection[str], blind: Callable[[str], str]) -> list[bytes]:
+    return [bytes.fromhex(blind(f"held {name}")[: 2 * TAG_BYTES]) for name in names]
 
 
 def _page_aad(key: bytes, scope: str) -> bytes:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
-from app.administration.retention import DUTY, destroy_keys_of_ended, keys_to_destroy
+from app.administration.retention import deleted, destroy_keys_of_ended, keys_to_destroy
 from app.audit.entries import Draft
 from app.errors import Unavailable
 from app.policy.engine import Mode, mode_of
@@ -146,17 +146,12 @@ def _forget_tallies(conn: Connection, now_us: int) -> None:
 
 
 def _entry(rule: str, scope: str, pages: Sequence[sa.Row[Any, Any, Any, Any]]) -> Draft:
-    return Draft(
-        type="admin",
-        fields={
-            "actor": {"kind": DUTY.kind, "principal": DUTY.principal, "roles": []},
-            "op": "held.deleted",
-            "object": {"kind": "held", "id": scope},
-            "decision": {"verdict": "allowed", "rule": rule},
-            "pages": len(pages),
-            "records": sum(row.records for row in pages),
-            "oldest_us": min(row.fetched_us for row in pages),
-        },
+    return deleted(
+        scope,
+        rule=rule,
+        pages=len(pages),
+        records=sum(row.records for row in pages),
+        oldest_us=min(row.fetched_us for row in pages),
     )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ForeignKey,
     Index,
     Integer,
     LargeBinary,
@@ -531,6 +532,19 @@ class HeldPageRow(SQLModel, table=True):
     fetched_us: int = _big()
     expires_us: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
     __table_args__ = (Index("ix_held_page_age", "scope", "fetched_us", "records"),)
+
+
+class PageTagsRow(SQLModel, table=True):
+    """Whom and what a held page is about: keyed hashes, one after the other; gone with the page."""
+
+    __tablename__ = "held_page_tags"
+    key: bytes = Field(
+        sa_column=Column(
+            LargeBinary, ForeignKey("held_page.key", ondelete="CASCADE"), primary_key=True, nullable=False
+        )
+    )
+    scope: str = Field(index=True, max_length=64)
+    tags: bytes = _bytes()
 
 
 class ProvenFieldRow(SQLModel, table=True):

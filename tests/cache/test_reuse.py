@@ -85,7 +85,7 @@ async def test_fields_that_came_before_are_fetched_with_the_next_question(librar
 
 
 async def test_no_field_is_fetched_that_the_project_is_not_approved_for(tmp_path: Path) -> None:
-    allow = {"fields": {"video/query": ["id", "username", "view_count"]}}
+    allow = {"fields": {"video/query": ["id", "view_count"]}}
     async with opened_library(
         tmp_path, projects=PEOPLE, platform=Platform(videos=40_000), allow=allow
     ) as library:

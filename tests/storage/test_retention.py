@@ -62,7 +62,7 @@ class Store:
     async def apply(self) -> None:
         mint = Mint(master=self.master, pepper=b"p" * 32)
         await apply_state(self.registry, mint, ACTOR, read_state_file(self.scene.path, {}))
-        self.pages.forget_keys()
+        self.pages.forget()
 
     async def end_project(self, until: dt.date) -> None:
         old = (await self.registry.state()).projects[0].approved_until
@@ -92,7 +92,7 @@ class Store:
             "expires_us": holding.expires_us,
         }
         await self.database.write(lambda conn: conn.execute(sa.insert(table(HeldPageRow)), row).rowcount)
-        self.pages.remember(page)
+        self.pages.remember(page, since=self.pages.round)
         return page
 
     async def held(self) -> list[str]:
@@ -194,7 +194,7 @@ async def test_after_a_project_ends_its_key_is_destroyed_and_what_is_held_goes(s
     assert await store.sweep() == 1
     assert (await store.registry.state()).projects[0].wrapped_data_key == b""
     # This process still has the page in memory; once it learns that the directory changed, it has no key.
-    store.pages.forget_keys()
+    store.pages.forget()
     assert await store.pages.find(page.key, page.scope) is None
     assert await store.pages.seal(page) is None
     found = examine(await store.registry.state(), LogSize(0, 0))
@@ -255,7 +255,7 @@ async def test_a_thousand_pages_go_in_several_transactions(store: Store) -> None
 async def test_a_page_in_memory_is_found_again_after_the_directory_changed(store: Store) -> None:
     page = await store.hold("mine", scope=await store.scope(), age=DAY)
     assert await store.pages.find(page.key, page.scope) == page
-    store.pages.forget_keys()
+    store.pages.forget()
     assert await store.pages.find(page.key, page.scope) == page
     assert await store.pages.find(page.key, "project:another") is None
 
