@@ -66,7 +66,9 @@ def names_in(endpoint: Endpoint, asked: Mapping[str, object], data: Mapping[str,
 
     Where a record has no id or no author although its endpoint knows such a field, `NO_RECORD` or `NO_AUTHOR` says so.
     """
-    found = {_name(kind, value) for kind, value in named_in(asked)}
+    # The conditions of a search say whom its records are about, and these say so themselves.
+    outside = {name: value for name, value in asked.items() if name != "query"}
+    found = {_name(kind, value) for kind, value in named_in(outside)}
     listed = data.get(endpoint.list_key) if endpoint.list_key is not None else [data]
     for item in listed if isinstance(listed, list) else ():
         if isinstance(item, Mapping):

@@ -29,6 +29,7 @@ from app.storage.history import first_objection, read_history
 from app.storage.log import Boot, name_log
 from app.storage.notices import Untold
 from app.storage.pages import SqlPages
+from app.storage.purging import SqlHeld
 from app.storage.registry import SqlRegistry
 from app.storage.schema import Ahead, Behind, Current, Missing, migrate, schema_state
 from app.storage.seal_files import SealKeyFile
@@ -48,6 +49,7 @@ class Administration:
     mint: Mint
     vault: SqlVault
     estimator: Estimator
+    held: SqlHeld
     seals: SqlSeals
 
 
@@ -325,6 +327,7 @@ async def _opened(url: str, settings: Settings, master: MasterKey) -> AsyncItera
         watch = Watch(database=database, boot=boot, data_dir=settings.data_dir)
         await watch.look()
         clock = SystemClock(offset_s=settings.clock_offset_s)
+        pages = SqlPages(database=database, master=master, clock=clock, max_memory_bytes=0)
         yield Administration(
             database=database,
             boot=boot,
@@ -334,12 +337,13 @@ async def _opened(url: str, settings: Settings, master: MasterKey) -> AsyncItera
             estimator=Estimator(
                 registry=registry,
                 places=SqlDirectory(database),
-                pages=SqlPages(database=database, master=master, clock=clock, max_memory_bytes=0),
+                pages=pages,
                 tallies=SqlTallies(database),
                 usual=UsualLifetimes.set_by(settings),
                 accept_url=settings.public_url,
                 fetches_full_pages=settings.fetches_full_pages,
             ),
+            held=SqlHeld(database=database, boot=boot, pages=pages),
             seals=SqlSeals(database=database, file=SealKeyFile(settings.seal_key_path), clock=clock),
         )
         await watch.keep()

@@ -318,7 +318,11 @@ class _Batch:
             return
         self._hold()
         for scope, tags in gone.items():
-            pages, records = delete_pages(self.conn, tagged(self.conn, scope, [tags]))
+            pages = records = 0
+            # What is made of such a page at this moment is found once that is deleted.
+            while keys := tagged(self.conn, scope, [tags]):
+                deleted_now = delete_pages(self.conn, keys)
+                pages, records = pages + deleted_now[0], records + deleted_now[1]
             if pages:
                 told = {"pages": pages, "records": records, "outcome_ix": told_by.index}
                 self.head.stage(deleted(scope, rule=GONE_UPSTREAM, **told))

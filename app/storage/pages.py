@@ -165,15 +165,18 @@ class SqlPages:
 
     async def about(self, names: Collection[str]) -> Mapping[str, Sequence[bytes]]:
         """The tags of these names in every scope that holds a page about one of them."""
-        found: dict[str, Sequence[bytes]] = {}
-        for scope in await self._database.read(scopes_with_tags):
-            blind = await self.blinder(scope)
-            if blind is None:
-                continue
-            tags = _tags_of(names, blind)
-            if await self._database.read(lambda conn, scope=scope, tags=tags: tagged(conn, scope, [tags])):  # type: ignore[misc]
-                found[scope] = tags
-        return found
+        tags = {
+            scope: (await self.tags_of(scope, [names]))[0]
+            for scope in await self._database.read(scopes_with_tags)
+        }
+        return await self._database.read(
+            lambda conn: {scope: some for scope, some in tags.items() if tagged(conn, scope, [some])}
+        )
+
+    async def tags_of(self, scope: str, groups: Sequence[Collection[str]]) -> list[list[bytes]]:
+        """The tags of each group of names in the scope; none at all where its data key is destroyed."""
+        blind = await self.blinder(scope)
+        return [[] if blind is None else _tags_of(names, blind) for names in groups]
 
     async def blinder(self, scope: str) -> Callable[[str], str] | None:
         """Makes digests of texts that nobody can guess their way back from; see `Pages`."""
@@ -195,7 +198,9 @@ class SqlPages:
         if len(sealed) < len(pages):
             return False
         # With a lock, so that what is deleted at this moment is deleted before or after all of this.
-        sources = sa.select(_held.c.key).where(_held.c.key.in_(made_of)).with_for_update(key_share=True)
+        sources = (
+            sa.select(_held.c.key).where(_held.c.key.in_(made_of)).with_for_update(read=True, key_share=True)
+        )
 
         def write(conn: Connection) -> bool:
             if len(conn.execute(sources).all()) < len(set(made_of)):

@@ -64,6 +64,8 @@ MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "list_freezes": ("GET", "/freezes", (401, 403, 403, 403, 403, 403, 200, 200)),
     "freeze": ("PUT", "/freezes/person/nobody@example.edu", (401, 403, 403, 403, 403, 403, 200, 403)),
     "unfreeze": ("DELETE", "/freezes/person/nobody@example.edu", (401, 403, 403, 403, 403, 403, 204, 403)),
+    "get_cache": ("GET", "/cache", (401, 403, 403, 403, 403, 403, 200, 200)),
+    "purge_cache": ("POST", "/cache/purge", (401, 403, 403, 403, 403, 403, 200, 200)),
     "list_entries": ("GET", "/audit/entries", (401, 403, 403, 403, 403, 403, 200, 200)),
     "open_question": ("GET", "/audit/entries/ENTRY/question", (401, 403, 403, 403, 403, 403, 403, 404)),
     "get_entry": ("GET", "/audit/entries/ENTRY", (401, 403, 403, 404, 404, 404, 200, 200)),
@@ -87,6 +89,7 @@ BODIES = {
     "set_project_reuse": {"cache_control": "honour"},
     "set_limit": {"scope": "project:health", "key": "requests/day", "amount": 200},
     "freeze": {"reason": "a test"},
+    "purge_cache": {"project": "health"},
     "ask_for_more": MORE,
     "refuse_request": {"reason": "a test"},
 }

@@ -72,6 +72,8 @@ ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
         "list_freezes": Access(acts=frozenset({Act.SEE_FREEZES})),
         "freeze": Access(acts=frozenset({Act.FREEZE})),
         "unfreeze": Access(acts=frozenset({Act.FREEZE})),
+        "get_cache": Access(acts=frozenset({Act.PURGE_HELD})),
+        "purge_cache": Access(acts=frozenset({Act.PURGE_HELD})),
         "list_entries": Access(acts=LOG_ACTS),
         "get_entry": _SELF,
         "open_question": Access(acts=frozenset({Act.READ_LOG})),

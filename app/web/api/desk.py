@@ -13,6 +13,7 @@ from app.administration.registry import Registry
 from app.bootstrap import Installation
 from app.cache.lifetimes import UsualLifetimes
 from app.sealing import MasterKey
+from app.storage.purging import SqlHeld
 from app.storage.registry import SqlRegistry
 from app.storage.saved_searches import SqlSavedSearches
 from app.storage.seal_files import SealKeyFile
@@ -36,6 +37,7 @@ class Desk:
     registry: Registry
     mint: Mint
     estimator: Estimator
+    held: SqlHeld
     identify: Identification = field(repr=False)
     sessions: SqlSessions
     sign_ins: SqlSignIns
@@ -77,6 +79,7 @@ def open_desk(installation: Installation) -> Desk:
             accept_url=installation.settings.public_url,
             fetches_full_pages=installation.settings.fetches_full_pages,
         ),
+        held=SqlHeld(database=installation.database, boot=installation.boot, pages=installation.pages),
         identify=Identification(installation),
         sessions=SqlSessions(installation.database),
         sign_ins=SqlSignIns(installation.database),

@@ -7,7 +7,20 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.web.api import asking, directory, estimates, exports, freezes, keys, limits, log, me, receipts, rules
+from app.web.api import (
+    asking,
+    cache,
+    directory,
+    estimates,
+    exports,
+    freezes,
+    keys,
+    limits,
+    log,
+    me,
+    receipts,
+    rules,
+)
 from app.web.api.guard import GuardedRoute
 from app.web.problems import add_problem_handlers, problem_of
 
@@ -19,6 +32,7 @@ _ROUTERS: Final = (
     estimates.router,
     keys.router,
     freezes.router,
+    cache.router,
     asking.router,
     log.router,
     exports.router,

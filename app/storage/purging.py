@@ -1,0 +1,133 @@
+"""Held pages counted, and deleted because somebody asks for it."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from app.administration.changes import Actor
+from app.administration.purging import Doomed, HeldFigures, Purged, purged_entry
+from app.audit.entries import Value
+from app.storage.engines import Database
+from app.storage.log import Boot, LockedHead, lock_head
+from app.storage.pages import SqlPages
+from app.storage.tables import HeldPageRow, PageTagsRow, table
+from app.storage.tagged import delete_pages, tagged
+
+_MOST_AT_ONCE: Final = 500
+"""Pages in one transaction: the head of the log is locked meanwhile."""
+_held, _tags = table(HeldPageRow), table(PageTagsRow)
+_Tags = Sequence[Collection[bytes]]
+
+
+class SqlHeld:
+    """The port over SQL; `pages` know the keys that tags are made with."""
+
+    def __init__(self, *, database: Database, boot: Boot, pages: SqlPages) -> None:
+        self._database = database
+        self._boot = boot
+        self._pages = pages
+
+    async def figures(self) -> Sequence[HeldFigures]:
+        """What is held, by scope and endpoint."""
+        return await self._database.read(_figures)
+
+    async def purge(self, doomed: Doomed, actor: Actor, told: Mapping[str, Value]) -> Purged:
+        """Delete those pages in parts, each with its entries; see `Held`."""
+        tags: dict[str, _Tags] = {}
+        for scope in await self._database.read(_scopes):
+            if doomed.scopes is None or scope in doomed.scopes:
+                tags[scope] = await self._pages.tags_of(scope, doomed.names)
+        total = Purged(pages=0, records=0)
+        while True:
+            some = await self._purge_some(doomed, tags, actor, told, is_first=not total.pages)
+            if not some.pages:
+                return total
+            total = Purged(pages=total.pages + some.pages, records=total.records + some.records)
+
+    async def _purge_some(
+        self,
+        doomed: Doomed,
+        tags: Mapping[str, _Tags],
+        actor: Actor,
+        told: Mapping[str, Value],
+        *,
+        is_first: bool,
+    ) -> Purged:
+        """What one transaction deletes; if the first finds nothing, an entry says that as well."""
+
+        def work(conn: Connection) -> tuple[LockedHead, Purged]:
+            head = lock_head(conn, self._database, self._boot)
+            done = _delete_some(conn, doomed, tags)
+            if done:
+                # Whatever is at hand in any process is read anew.
+                head.change_directory()
+            elif is_first:
+                done = {"": Purged(pages=0, records=0)}
+            for scope, of_scope in done.items():
+                head.stage(purged_entry(actor, scope, told, of_scope))
+            if done:
+                head.write()
+            all_of_it = done.values()
+            return head, Purged(
+                pages=sum(each.pages for each in all_of_it), records=sum(each.records for each in all_of_it)
+            )
+
+        return (await self._database.write(work, committed=lambda each: each[0].committed()))[1]
+
+
+def _delete_some(conn: Connection, doomed: Doomed, tags: Mapping[str, _Tags]) -> dict[str, Purged]:
+    """What was deleted of each scope, in all at most what one transaction takes."""
+    done: dict[str, Purged] = {}
+    left = _MOST_AT_ONCE
+    for scope, groups in tags.items():
+        keys = _doomed_keys(conn, scope, doomed, groups)[:left]
+        if keys:
+            pages, records = delete_pages(conn, keys)
+            done[scope] = Purged(pages=pages, records=records)
+            left -= pages
+        if left <= 0:
+            break
+    return done
+
+
+def _doomed_keys(conn: Connection, scope: str, doomed: Doomed, groups: _Tags) -> list[bytes]:
+    of_scope = sa.select(_held.c.key).where(_held.c.scope == scope)
+    if doomed.endpoint is not None:
+        of_scope = of_scope.where(_held.c.endpoint == doomed.endpoint)
+    if not groups:
+        return list(conn.execute(of_scope.limit(_MOST_AT_ONCE)).scalars())
+    named = set(tagged(conn, scope, groups))
+    # A page without tags is of an older release: nobody can say whom it is about.
+    untagged = of_scope.where(_held.c.records > 0, _held.c.key.not_in(sa.select(_tags.c.key)))
+    found = list(conn.execute(untagged.limit(_MOST_AT_ONCE)).scalars())
+    if doomed.endpoint is None:
+        return [*found, *named]
+    return [*found, *(key for key in conn.execute(of_scope).scalars() if key in named)]
+
+
+def _scopes(conn: Connection) -> Sequence[str]:
+    return conn.execute(sa.select(_held.c.scope).distinct().order_by(_held.c.scope)).scalars().all()
+
+
+def _figures(conn: Connection) -> list[HeldFigures]:
+    asked = sa.select(
+        _held.c.scope,
+        _held.c.endpoint,
+        sa.func.count().label("pages"),
+        sa.func.sum(_held.c.records).label("records"),
+        sa.func.sum(sa.func.length(_held.c.sealed)).label("sealed_bytes"),
+        sa.func.min(_held.c.fetched_us).label("oldest_us"),
+    ).group_by(_held.c.scope, _held.c.endpoint)
+    return [
+        HeldFigures(
+            scope=row.scope,
+            endpoint=row.endpoint,
+            pages=row.pages,
+            records=int(row.records),
+            sealed_bytes=int(row.sealed_bytes),
+            oldest_us=row.oldest_us,
+        )
+        for row in conn.execute(asked)
+    ]
