@@ -45,8 +45,8 @@ OBLIGATIONS: Final[Sequence[Obligation]] = (
         sure=MEDIUM,
         rules=("refresh-interval/1",),
         records=("held.deleted", "outcome"),
-        people="Nothing is carried over when a page is fetched again. Copies are compared by whoever has them, "
-        "with the endpoints for batch compliance.",
+        people="A video that a look-up by id does not find, or an account that is refused, is let go of on every held "
+        "page at once. Copies are compared by whoever has them, with the endpoints for batch compliance.",
     ),
     Obligation(
         id="R3",
@@ -237,9 +237,9 @@ OBLIGATIONS: Final[Sequence[Obligation]] = (
         id="R27",
         what="Each controller answers requests of data subjects itself.",
         sure=HIGH,
-        records=("held.deleted",),
-        people="What is held is sealed and gone after the refresh interval; finding a person in copies is for "
-        "whoever has them.",
+        records=("held.deleted", "held.purged"),
+        people="What is held is sealed and gone after the refresh interval, or with `bursar cache purge --author`; "
+        "finding a person in copies is for whoever has them.",
     ),
     Obligation(
         id="R28",

@@ -5,7 +5,7 @@ a scope: a row more is all that holding a page costs, and looking is rare. Two n
 in 2^48; a page that goes for it is fetched again.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 import sqlalchemy as sa
@@ -32,10 +32,11 @@ def tagged(conn: Connection, scope: str, groups: Sequence[Collection[bytes]]) ->
         has = _has_in[conn.dialect.name]
         asked = of_scope.where(*(sa.or_(sa.false(), *map(has, group)) for group in groups))
         return [row.key for row in conn.execute(asked)]
+    wanted = [frozenset(group) for group in groups]
     return [
-        row.key
-        for row in conn.execute(of_scope)
-        if all(any(tag in row.tags for tag in group) for group in groups)
+        key
+        for key, tags in conn.execute(of_scope)
+        if all(not group.isdisjoint(_each(tags)) for group in wanted)
     ]
 
 
@@ -48,6 +49,10 @@ def delete_pages(conn: Connection, keys: Sequence[bytes]) -> tuple[int, int]:
         pages, records = pages + int(counted[0]), records + int(counted[1] or 0)
         conn.execute(sa.delete(_held).where(some))
     return pages, records
+
+
+def _each(tags: bytes) -> Iterator[bytes]:
+    return (tags[start : start + TAG_BYTES] for start in range(0, len(tags), TAG_BYTES))
 
 
 def _bytes(tag: bytes) -> sa.BindParameter[bytes]:
