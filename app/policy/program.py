@@ -40,6 +40,7 @@ PROGRAM_RULES: Final[Mapping[str, str]] = MappingProxyType(
         "own-request/1": "Nobody decides on their own request for more quota.",
         "local-operator/1": "Whoever runs commands on the machine that holds the master key administers it.",
         "duty/1": "The program does by itself what the terms ask of it.",
+        "gone-upstream/1": "What the platform reports gone is held no longer, on any page of any project.",
         "state-file/1": "A state file says what can be.",
         "rule-mode/1": "An administrator chose not to enforce the rule that would have refused.",
         "default/1": "Nothing is allowed that no rule allows.",

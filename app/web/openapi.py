@@ -22,6 +22,7 @@ TAGS: Final[Mapping[str, str]] = MappingProxyType(
         "rules": "What is checked before a call is sent, and how strictly.",
         "keys": "Client keys, secrets and API keys; secrets are shown once.",
         "freezes": "Credentials, projects and people that are stopped at this moment.",
+        "cache": "What is held, and purging it.",
         "requests": "What people ask administrators for.",
         "audit": "The log of everything.",
     }

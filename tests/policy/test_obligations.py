@@ -85,11 +85,14 @@ def test_every_rule_of_the_terms_serves_an_obligation() -> None:
 def test_an_obligation_names_records_that_the_program_writes() -> None:
     kinds = literals("kind") | first_arguments("differences", "retirement")
     verbs = {*WHOLE, "set"}
-    sweeps = {"held.deleted"}
+    sweeps = {"held.deleted", "held.purged"}
     for record in {record for each in OBLIGATIONS for record in each.records} - ENTRY_TYPES - sweeps:
         kind, _, verb = record.partition(".")
         assert (kind in kinds, verb in verbs) == (True, True), record
-    written = set((ROOT / "app" / "storage" / "retention.py").read_text().split('"'))
+    office = ROOT / "app" / "administration"
+    written = {
+        text for name in ("retention", "purging") for text in (office / f"{name}.py").read_text().split('"')
+    }
     assert sweeps <= written
     assert literals("type") | first_arguments("_with_question") >= ENTRY_TYPES
 
