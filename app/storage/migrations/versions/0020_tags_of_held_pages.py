@@ -1,13 +1,13 @@
 """Whom and what held pages are about.
 
-Revision 0018, after 0017. Pages that are held already have no tags, and go when anything is purged by name.
+Revision 0020, after 0019. Pages that are held already have no tags, and go when anything is purged by name.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0018"
-down_revision = "0017"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
