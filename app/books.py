@@ -30,6 +30,10 @@ class Intent:
     revision: int
     owners: Owners
     family: QuotaFamily
+    flight: str | None = None
+    """What the call fetches, as 64 hexadecimal digits; None where no other may share it."""
+    seen: int = -1
+    """Where the outcome of the newest such call stands that is known here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,17 @@ class PlatformSpent:
     """The platform itself has called the credential's day used up, so nothing was reserved."""
 
     mirror: Mirror
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """Another process asks the platform the same, or has just been answered, so nothing was reserved.
+
+    `landed_ix` is where the outcome stands, None while there is none.
+    """
+
+    flight: str
+    landed_ix: int | None
 
 
 class PlatformSays(StrEnum):
@@ -91,8 +106,12 @@ class Books(Protocol):
 
     async def open_call(
         self, wants: Sequence[Want], intent: Intent
-    ) -> Reservation | Exhausted | PlatformSpent | Superseded:
+    ) -> Reservation | Exhausted | PlatformSpent | Superseded | UnderWay:
         """Take every want in every limit of its scope and log the intent, or neither."""
+        ...
+
+    async def landing(self, flight: str) -> int | None:
+        """Where the outcome of a call that is under way elsewhere stands, once it does; None where its process died."""
         ...
 
     async def close_call(

@@ -132,6 +132,8 @@ class Call:
     """How often it has waited for its search to be known to the platform."""
     overlap: int | None = None
     """Records of the part before that are asked for again, where the platform has forgotten the search; else None."""
+    seen: int = -1
+    """Where the outcome of the newest such fetch stands that is known here."""
     fetches: int = 0
     spent: Charge = FREE
 
@@ -160,6 +162,13 @@ class Partial:
 @dataclass(frozen=True, slots=True)
 class Unjoined:
     """A page of a search that was begun anew, of which nobody can say that it follows what came before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Another process has fetched what a call wants: its outcome stands at `index`, None where that process died."""
+
+    index: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from app.audit.calls import Scribe, upstream_facts
 from app.audit.entries import Draft, Value
-from app.books import Books, Intent, PlatformSays, PlatformSpent, Reservation, Superseded
+from app.books import Books, Intent, PlatformSays, PlatformSpent, Reservation, Superseded, UnderWay
 from app.cache.listings import as_page, head_page, part_key, part_of, seen_first
 from app.cache.pages import (
     HeldPage,
@@ -100,7 +100,9 @@ class Upstream:
         """Why the call had better not be reserved for: too many wait for their turn. None: it may."""
         return self._pacer.outlook(call.caller.credential)
 
-    async def reserve(self, call: Call, hold: Hold) -> Reservation | NoRoom | PlatformSpent | Superseded:
+    async def reserve(
+        self, call: Call, hold: Hold
+    ) -> Reservation | NoRoom | PlatformSpent | Superseded | UnderWay:
         """All limits of all scopes and the intent's entry, or neither."""
         caller, reserved = call.caller, reserved_for(call)
         owners = owners_of(caller)
@@ -113,6 +115,8 @@ class Upstream:
             revision=caller.revision,
             owners=owners,
             family=family,
+            flight=call.flight.hex() if is_reusable(call.request.endpoint, call.query) else None,
+            seen=call.seen,
         )
         wants = wants_of(family, requests=reserved.requests, records=reserved.records, **owners)
         wants += own_wants(call.limits, calls=1, delivered=asked_for(call))

@@ -12,7 +12,7 @@ from typing import TypeVar, assert_never
 from app.audit.calls import Origin, Scribe
 from app.audit.entries import Draft, Receipt, Value
 from app.audit.questions import Seals
-from app.books import Books, PlatformSpent, Reservation, Served, Superseded
+from app.books import Books, PlatformSpent, Reservation, Served, Superseded, UnderWay
 from app.cache.flights import Flights
 from app.cache.lifetimes import lifetime_of
 from app.cache.pages import HeldPage, Pages, is_reusable
@@ -22,6 +22,7 @@ from app.calls import (
     Bounds,
     Call,
     Delivered,
+    Elsewhere,
     Landed,
     Late,
     NoRoom,
@@ -78,6 +79,8 @@ from app.quota.windows import NOT_HELD, Amounts, Busy, Hold, ShortWindows, expla
 
 T = TypeVar("T")
 
+_Fetched = Landed | Elsewhere | NoRoom | PlatformSpent | Superseded
+
 _DECISIONS = 5
 """How often a decision is taken anew because the directory changed meanwhile, before giving up."""
 
@@ -116,7 +119,7 @@ class Gateway:
         self._scribe = scribe
         self._clock = clock
         self._bounds = bounds
-        self._flights: Flights[Landed | NoRoom | PlatformSpent | Superseded] = Flights()
+        self._flights: Flights[_Fetched] = Flights()
 
     async def research(self, request: Request) -> Answer:
         """Records, or why there are none."""
@@ -154,7 +157,16 @@ class Gateway:
             case never:
                 assert_never(never)
 
-    async def _go_upstream(self, call: Call) -> Landed | NoRoom | PlatformSpent | Superseded:
+    async def _go_upstream(self, call: Call) -> "_Fetched":
+        """What one call to the platform brings, of this process or of another that asks the same at this moment."""
+        landed = await self._attempt_until_done(call)
+        if not isinstance(landed, UnderWay):
+            return landed
+        return Elsewhere(landed.landed_ix or await self._books.landing(landed.flight))
+
+    async def _attempt_until_done(
+        self, call: Call
+    ) -> Landed | NoRoom | PlatformSpent | Superseded | UnderWay:
         """One call to the platform; and another where that one was too late, too wide or of an old search."""
         landed = await self._attempt(call)
         if isinstance(landed, NoRoom) and call.part is not None:
@@ -164,10 +176,10 @@ class Gateway:
         while isinstance(landed, Landed) and landed.again is not None:
             again, cost = landed.again, cost + landed.cost
             await self._upstream.wait(again)
-            landed = await self._attempt(again)
+            landed = await self._attempt(replace(again, seen=landed.receipt.index))
         return replace(landed, cost=cost + landed.cost) if isinstance(landed, Landed) else landed
 
-    async def _attempt(self, call: Call) -> Landed | NoRoom | PlatformSpent | Superseded:
+    async def _attempt(self, call: Call) -> Landed | NoRoom | PlatformSpent | Superseded | UnderWay:
         """Reserve, fetch, settle, record."""
         topic = await self._upstream.topic(call)
         crowded = self._upstream.outlook(call)
@@ -366,10 +378,12 @@ class Gateway:
         match landed.result:
             case Superseded() as superseded:
                 return superseded
+            case Elsewhere(index=index):
+                return await self._from_elsewhere(call, index)
             case PlatformSpent() | NoRoom() as nothing:
                 raise await self._refusal(call, nothing)
-            case Landed(outcome=Partial(), cost=cost):
-                return await self._reuse_or_fetch(replace(call, spent=call.spent + cost))
+            case Landed(outcome=Partial(), cost=cost, receipt=receipt):
+                return await self._reuse_or_fetch(replace(call, spent=call.spent + cost, seen=receipt.index))
             case Landed(outcome=HeldPage() as page) as fetched:
                 return self._of_leader(call, page, fetched)
             case Landed(outcome=Unjoined(), cost=cost):
@@ -413,7 +427,20 @@ class Gateway:
             raise await self._refusal(call, result)
         if isinstance(result, PlatformSpent):
             raise await self._refusal(call, result)
+        if isinstance(result, Elsewhere):
+            return await self._from_elsewhere(call, result.index)
         # It has landed meanwhile, or brought another part, or was refused for what does not bind this caller.
+        return await self._reuse_or_fetch(call)
+
+    async def _from_elsewhere(self, call: Call, index: int | None) -> Answer | Superseded:
+        """The answer that a call of another process brought; where it brought none, this one goes on itself."""
+        if index is None:
+            return await self._reuse_or_fetch(call)
+        call = replace(call, seen=index)
+        found = await self._shelf.find(sought_by(call, self._clock.now()))
+        if isinstance(found, Ready) and (reusing := self._reusing(call, found.page)) is not None:
+            with await self._enter(reusing, amounts_at_door(delivered=found.page.records)) as hold:
+                return await self._deliver(reusing, found.page, hold, how="collapsed", coalesced_with=index)
         return await self._reuse_or_fetch(call)
 
     async def _refusal(self, call: Call, nothing: PlatformSpent | NoRoom) -> Refusal:

@@ -150,6 +150,10 @@ class Pages(Protocol):
         """The page under that key; one of another scope, or one whose seal is broken, counts as absent."""
         ...
 
+    async def reload(self, key: bytes, scope: str) -> HeldPage | None:
+        """The page as it is stored now: another process may have fetched it since this one had it at hand."""
+        ...
+
     def at_hand(self, key: bytes, scope: str) -> HeldPage | None:
         """The page as `find` gives it where that takes no look at the database; None elsewhere."""
         ...

@@ -318,15 +318,12 @@ class Shelf:
         self, sought: Sought, listing: str, new: Part | None, *, is_look: bool = False
     ) -> list[Part] | Lacking | Apart:
         """The parts that the asked page lies in."""
-        start = start_of(sought.endpoint, sought.query.page.cursor)
+        start, asked = start_of(sought.endpoint, sought.query.page.cursor), frozenset(sought.query.fields)
         parts: list[Part] = []
         while True:
             part = new if new is not None and new.start == start else None
             if part is None:
-                key = part_key(sought.query, sought.scope, listing, start)
-                page = await self._page(key, sought, is_look=is_look)
-                part = None if page is None else as_part(page)
-            asked = frozenset(sought.query.fields)
+                part = await self._part(sought, listing, start, asked, is_look=is_look)
             if part is None:
                 begins = sought.search is None and start == 0
                 return Lacking(listing=None if begins else listing, start=start, fields=asked)
@@ -339,9 +336,24 @@ class Shelf:
                 return parts
             start += part.size or 1
 
+    async def _part(
+        self, sought: Sought, listing: str, start: int, fields: frozenset[str], *, is_look: bool
+    ) -> Part | None:
+        key = part_key(sought.query, sought.scope, listing, start)
+        page = await self._page(key, sought, is_look=is_look)
+        part = None if page is None else as_part(page)
+        if part is None or fields <= part.fields or is_look:
+            return part
+        # Another process may have fetched it with more of them.
+        page = await self._pages.reload(key, sought.scope)
+        return as_part(page) if page is not None and sought.may_use(page) else part
+
     async def _page(self, key: bytes, sought: Sought, *, is_look: bool) -> HeldPage | None:
         found = self._pages.look if is_look else self._pages.find
         page = await found(key, sought.scope)
+        if page is not None and not sought.may_use(page) and not is_look:
+            # Another process may have fetched it anew.
+            page = await self._pages.reload(key, sought.scope)
         return page if page is not None and sought.may_use(page) else None
 
 

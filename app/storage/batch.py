@@ -16,7 +16,7 @@ from app.administration.notices import Notice, credential_refused, platform_spen
 from app.administration.retention import deleted
 from app.audit.entries import Draft, Receipt, Value
 from app.audit.questions import without_question
-from app.books import Intent, PlatformSays, PlatformSpent, Reservation, Served, Superseded
+from app.books import Intent, PlatformSays, PlatformSpent, Reservation, Served, Superseded, UnderWay
 from app.cache.pages import Holding, SearchState
 from app.ids import EntryId
 from app.provider.charge import FREE, Charge
@@ -25,6 +25,7 @@ from app.quota.limits import DIMENSIONS, Owners, owner_ids
 from app.quota.mirror import Closed, Probe
 from app.quota.tallies import Mark
 from app.storage.engines import Database
+from app.storage.flights import Flights
 from app.storage.ledger import Ledger
 from app.storage.log import Boot, LockedHead, entry_id_exists, lock_any_head, lock_head
 from app.storage.mirrors import Mirrors
@@ -117,7 +118,7 @@ class ReapLeases:
 
 
 Operation = OpenCall | CloseCall | ServeHeld | NoteEntry | ReapLeases
-Outcome = Reservation | Served | Exhausted | PlatformSpent | Superseded | Receipt | None
+Outcome = Reservation | Served | Exhausted | PlatformSpent | Superseded | UnderWay | Receipt | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,8 @@ class _Batch:
     _ledger: Ledger = field(init=False)
     _mirrors: Mirrors = field(init=False)
     _tallies: Tallies = field(init=False)
+    _flights: Flights | None = None
+    """Only where other processes may ask the same."""
 
     def load(self, operations: Sequence[Operation]) -> None:
         """Read, in a few statements, all that the operations will look at."""
@@ -209,6 +212,10 @@ class _Batch:
                 opening |= owner_ids(each.intent.owners)
             elif isinstance(each, ServeHeld):
                 serving |= owner_ids(each.owners)
+        if self.dialect == "postgresql":
+            self._flights = Flights(self.conn, self.head.now_us)
+            wanted = [each.intent.flight for each in operations if isinstance(each, OpenCall)]
+            self._flights.load([each for each in wanted if each is not None])
         deciding = opening | serving
         if scopes or deciding:
             self._ledger.load(scopes | deciding, limits_of=deciding, days=days)
@@ -237,6 +244,8 @@ class _Batch:
         self._ledger.flush(self.dialect)
         self._mirrors.flush()
         self._tallies.flush()
+        if self._flights is not None:
+            self._flights.flush(self.dialect)
         self._notices += [threshold(each) for each in self._ledger.crossings]
         tell(self.conn, self.dialect, self._notices, now_us=self.head.now_us)
         if self._settled:
@@ -252,6 +261,10 @@ class _Batch:
         intent = operation.intent
         if intent.revision != self.head.revision:
             return Superseded(revision=self.head.revision)
+        if self._flights is not None and intent.flight is not None:
+            under_way = self._flights.look(intent.flight, seen=intent.seen)
+            if under_way is not None:
+                return under_way
         seen = self._mirrors.look(intent.owners["credential"], intent.family)
         if isinstance(seen, Closed):
             return PlatformSpent(seen.mirror)
@@ -275,6 +288,8 @@ class _Batch:
                 "entry": without_question(intent.draft.fields),
             }
         )
+        if self._flights is not None and intent.flight is not None:
+            self._flights.begin(intent.flight, receipt.id)
         return Reservation(
             receipt=receipt,
             wants=operation.wants,
@@ -299,6 +314,8 @@ class _Batch:
             said = {} if operation.says is None else self._reflect(operation.says, promise)
             fields["quota"] = {"charged": charged, "days": days, **said}
         receipt = self.head.stage(Draft(type="outcome", fields=fields, id=operation.draft.id))
+        if self._flights is not None:
+            self._flights.land(operation.reservation, receipt.index)
         self._holdings += operation.holdings
         self._let_go(operation.gone, receipt)
         if operation.search is not None:

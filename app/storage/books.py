@@ -17,10 +17,11 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from app.audit.entries import Draft, Receipt
-from app.books import Intent, PlatformSays, PlatformSpent, Reservation, Served, Superseded
+from app.books import Intent, PlatformSays, PlatformSpent, Reservation, Served, Superseded, UnderWay
 from app.cache.pages import Holding, SearchState
 from app.clock import Clock
 from app.errors import AuditUnavailable, Unavailable
+from app.ids import EntryId
 from app.provider.charge import Charge
 from app.quota.arithmetic import Exhausted, Standing, Want
 from app.quota.limits import Owners
@@ -39,6 +40,7 @@ from app.storage.batch import (
 )
 from app.storage.disk import Disk, has_no_room
 from app.storage.engines import Database
+from app.storage.flights import RENEW_EVERY_S, landing, renew
 from app.storage.floods import Floods
 from app.storage.log import Boot
 from app.timings import Timings
@@ -55,6 +57,9 @@ _PAUSE_S = 0.25
 """Between a commit that failed and the next try for those of its operations that are not given up."""
 _LOOK_EVERY_S = 1.0
 _REAP_EVERY_S = 1.0
+_FIRST_LOOK_S = 0.02
+_LAST_LOOK_S = 0.25
+"""How soon, and at last how often, it is looked whether a call of another process has landed."""
 _STANDINGS_FOR_S = 1.0
 _MOST_STANDINGS = 10_000
 
@@ -111,6 +116,9 @@ class SqlBooks:
         self._standings: dict[str, tuple[float, tuple[Standing, ...]]] = {}
         self._failed_s: float | None = None
         self._doubt: _Doubt | None = None
+        self._flying: dict[EntryId, tuple[float, float]] = {}
+        """Calls under way that other processes may wait for: since when to say so, and until when at most."""
+        self._renew_at_s = 0.0
         self.waits = Timings()
         """From the moment in which something was to be logged to the commit that made it durable."""
         self.commits = Timings()
@@ -155,7 +163,7 @@ class SqlBooks:
 
     async def open_call(
         self, wants: Sequence[Want], intent: Intent
-    ) -> Reservation | Exhausted | PlatformSpent | Superseded:
+    ) -> Reservation | Exhausted | PlatformSpent | Superseded | UnderWay:
         """Take every want in every limit of its scope and log the intent, or neither."""
         if self._disk is not None and self._disk.level == "full":
             raise AuditUnavailable(
@@ -166,6 +174,8 @@ class SqlBooks:
         if not isinstance(outcome, Reservation):
             return outcome  # type: ignore[return-value]
         self._keep_standings(intent.owners["key"], outcome.standings)
+        if intent.flight is not None:
+            self._flying[outcome.receipt.id] = (asked_s + RENEW_EVERY_S / 2, asked_s + outcome.ends_s)
         # The batch counts from the grant. From before the queue, this process lets go earlier than the database.
         return replace(outcome, ends_s=asked_s + outcome.ends_s, days_end_s=asked_s + outcome.days_end_s)
 
@@ -183,6 +193,7 @@ class SqlBooks:
         gone: Mapping[str, Sequence[bytes]] = MappingProxyType({}),
     ) -> Receipt:
         """Settle the reservation to what the call really cost and gave, and log its outcome; see `Books`."""
+        self._flying.pop(reservation.receipt.id, None)
         has_news = says is not PlatformSays.ROOM or reservation.is_probe
         operation = CloseCall(
             reservation=reservation.receipt.id,
@@ -196,6 +207,16 @@ class SqlBooks:
             gone=gone,
         )
         return await self._submit(operation, kept_until_s=reservation.ends_s)  # type: ignore[return-value]
+
+    async def landing(self, flight: str) -> int | None:
+        """Where the outcome of a call that is under way elsewhere stands, once it does; see `Books`."""
+        pause_s = _FIRST_LOOK_S
+        while True:
+            is_over, landed_ix = await self._database.read(lambda conn: landing(conn, self._database, flight))
+            if is_over:
+                return landed_ix
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LAST_LOOK_S)
 
     async def note(self, decision: Draft, *, revision: int | None = None) -> Receipt | Superseded:
         """Log a request that did not go upstream; with `revision`, only if the directory is still that."""
@@ -427,11 +448,21 @@ class SqlBooks:
                 # Without it nobody would find out, once all requests go to other processes.
                 self._post(ReapLeases())
 
+    async def _renew(self) -> None:
+        """Say of calls that take long that they are still under way, for other processes that wait for them."""
+        now_s = self._clock.monotonic_s()
+        self._flying = {each: times for each, times in self._flying.items() if now_s < times[1]}
+        due = [each for each, (since_s, _) in self._flying.items() if since_s < now_s]
+        if due and self._database.dialect == "postgresql" and now_s >= self._renew_at_s:
+            self._renew_at_s = now_s + RENEW_EVERY_S
+            await self._database.write(lambda conn: renew(conn, self._database, due))
+
     async def _reap(self) -> None:
-        """End the leases of calls whose process died."""
+        """End the leases of calls whose process died, and say that this one lives."""
         while True:
             await asyncio.sleep(self._reap_every_s)
             try:
+                await self._renew()
                 await self.end_leases()
             except Unavailable:
                 continue

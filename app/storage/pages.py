@@ -102,8 +102,10 @@ class SqlPages:
     async def find(self, key: bytes, scope: str) -> HeldPage | None:
         """The page under that key; one of another scope, or one whose seal is broken, counts as absent."""
         page = self.at_hand(key, scope)
-        if page is not None:
-            return page
+        return await self.reload(key, scope) if page is None else page
+
+    async def reload(self, key: bytes, scope: str) -> HeldPage | None:
+        """The page as it is stored now; see `Pages`."""
         since = self._round
         page = await self._load(key, scope)
         if page is not None:

@@ -22,6 +22,7 @@ from app.policy.rules import NothingAfterEnd, RefreshInterval
 from app.policy.values import REFRESH_INTERVAL_DAYS
 from app.storage.directory import read_policy
 from app.storage.engines import Database
+from app.storage.flights import forget_flights
 from app.storage.log import Boot, LockedHead, lock_head
 from app.storage.registry import SqlRegistry
 from app.storage.tables import (
@@ -130,6 +131,7 @@ def _tidy(conn: Connection, now_us: int) -> None:
     about cannot come again.
     """
     _forget_tallies(conn, now_us)
+    forget_flights(conn, now_us)
     conn.execute(sa.delete(_search).where(_search.c.expires_us <= now_us))
     old = sa.select(_notice.c.id).where(
         _notice.c.taken_up_us.is_not(None), _notice.c.created_us < now_us - _NOTICES_LAST_US

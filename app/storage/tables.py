@@ -270,6 +270,19 @@ class ReservationRow(SQLModel, table=True):
     entry: dict[str, Any] = _json()
 
 
+class FlightRow(SQLModel, table=True):
+    """A call to the platform by what it fetches: under way until `until_us`, or landed then.
+
+    `reservation` is that of the call, `landed_ix` where its outcome stands.
+    """
+
+    __tablename__ = "flight"
+    key: str = Field(primary_key=True, max_length=64)
+    reservation: str = Field(index=True, max_length=32)
+    until_us: int = _big()
+    landed_ix: int | None = _big(nullable=True)
+
+
 class CredentialRow(SQLModel, table=True):
     """An upstream key and secret, sealed, and pinned to one host by the seal's associated data."""
 
