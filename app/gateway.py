@@ -162,7 +162,10 @@ class Gateway:
         landed = await self._attempt_until_done(call)
         if not isinstance(landed, UnderWay):
             return landed
-        return Elsewhere(landed.landed_ix or await self._books.landing(landed.flight))
+        index = landed.landed_ix or await self._books.landing(landed.flight)
+        # Looked up once before everybody who waits here looks for it.
+        await self._shelf.find(sought_by(call, self._clock.now()))
+        return Elsewhere(index)
 
     async def _attempt_until_done(
         self, call: Call
