@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.audit.entries import Draft
-from app.books import Intent, PlatformSays, PlatformSpent, Reservation, Superseded
+from app.books import Intent, PlatformSays, PlatformSpent, Reservation, Superseded, UnderWay
 from app.clock import SystemClock
 from app.provider.charge import Charge
 from app.provider.endpoint import QuotaFamily
@@ -95,7 +95,7 @@ async def rows(database: Database, kind: Any) -> list[dict[str, Any]]:
 
 async def ask(
     books: SqlBooks, project: str, *, records: int = 20, family: QuotaFamily = MAIN, credential: str = "c"
-) -> Reservation | Exhausted | PlatformSpent | Superseded:
+) -> Reservation | Exhausted | PlatformSpent | Superseded | UnderWay:
     whose = owners(project, credential=credential)
     draft = Draft(type="intent", fields={"op": "video/query"})
     intent = Intent(draft=draft, lease_s=30, revision=1, owners=whose, family=family)

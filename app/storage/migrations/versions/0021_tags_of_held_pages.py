@@ -1,13 +1,13 @@
 """Whom and what held pages are about.
 
-Revision 0020, after 0019. Pages that are held already have no tags, and go when anything is purged by name.
+Revision 0021, after 0020. Pages that are held already have no tags, and go when anything is purged by name.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0020"
-down_revision = "0019"
+revision = "0021"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 
