@@ -107,6 +107,7 @@ class Upstream:
         caller, reserved = call.caller, reserved_for(call)
         owners = owners_of(caller)
         family = call.request.endpoint.family
+        is_shared = is_reusable(call.request.endpoint, call.query) and not call.is_unheld
         intent = Intent(
             draft=self._intent_entry(call),
             lease_s=self._bounds.read_timeout_s(call.request.endpoint)
@@ -115,7 +116,7 @@ class Upstream:
             revision=caller.revision,
             owners=owners,
             family=family,
-            flight=call.flight.hex() if is_reusable(call.request.endpoint, call.query) else None,
+            flight=call.flight.hex() if is_shared else None,
             seen=call.seen,
         )
         wants = wants_of(family, requests=reserved.requests, records=reserved.records, **owners)

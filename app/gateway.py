@@ -430,10 +430,8 @@ class Gateway:
             raise await self._refusal(call, result)
         if isinstance(result, PlatformSpent):
             raise await self._refusal(call, result)
-        if isinstance(result, Elsewhere):
-            return await self._from_elsewhere(call, result.index)
-        # It has landed meanwhile, or brought another part, or was refused for what does not bind this caller.
-        return await self._reuse_or_fetch(call)
+        # Else it has landed meanwhile, or brought another part, or was refused for what does not bind this caller.
+        return await self._from_elsewhere(call, result.index if isinstance(result, Elsewhere) else None)
 
     async def _from_elsewhere(self, call: Call, index: int | None) -> Answer | Superseded:
         """The answer that a call of another process brought; where it brought none, this one goes on itself."""

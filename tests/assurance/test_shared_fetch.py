@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from tests.assurance.ledgers import read_ledger
-from tests.journey.test_freezing import _SERVE
 from tests.servers.bursar import VIDEO_QUERY, Installation, Process, call, video_query
 from tests.servers.load import Told, ask_all
 from tests.servers.postgres import PrivatePostgres
@@ -115,7 +114,11 @@ async def test_when_the_process_that_fetches_dies_another_goes_on(
     port = free_port()
     environ = {**installation.environ, "BURSAR_DATA_DIR": str(installation.home / "data")}
     doomed = Process(
-        (*_SERVE, str(port)), port=port, ready="/readyz", environ=environ, log=tmp_path / "doomed.log"
+        ["serve", "--port", str(port)],
+        port=port,
+        ready="/readyz",
+        environ=environ,
+        log=tmp_path / "doomed.log",
     )
     try:
         key, before = installation.key()["api_key"], installation.upstream()["requests"]

@@ -1,13 +1,13 @@
 """Whom and what held pages are about.
 
-Revision 0021, after 0020. Pages that are held already have no tags, and go when anything is purged by name.
+Revision 0023, after 0022. Pages that are held already have no tags, and go when anything is purged by name.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0021"
-down_revision = "0020"
+revision = "0023"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 
