@@ -119,6 +119,7 @@ async def test_when_the_process_that_fetches_dies_another_goes_on(
         ready="/readyz",
         environ=environ,
         log=tmp_path / "doomed.log",
+        is_forked=True,
     )
     try:
         key, before = installation.key()["api_key"], installation.upstream()["requests"]
