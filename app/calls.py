@@ -59,6 +59,7 @@ class Delivered:
     """
 
     data: bytes
+    records: int
     form: AnswerForm
     how: str
     detail: Detail = Detail.EXACT

@@ -172,7 +172,9 @@ class Upstream:
             return await self._record_unjoined(call, opened, outcome, charge, topic)
         kept = await self._kept(call, outcome, skipped=skipped)
         page, search = kept.answer, kept.search
-        told = {"partial": True} if page is None else {"resp_sha256": page.sha256}
+        told: dict[str, Value] = (
+            {"partial": True} if page is None else {"resp_sha256": page.sha256, "delivered": page.records}
+        )
         draft = self._outcome_entry(call, opened, outcome, **told)
         mark = mark_of(
             topic,

@@ -491,6 +491,7 @@ class Gateway:
             keys=call.seal,
             cache={"state": how, "detail": detail.value, "key": page.key.hex(), "age_s": age_s},
             resp_sha256=page.sha256,
+            delivered=page.records,
             **steered(call.steering),
             **more,
         )
@@ -499,6 +500,7 @@ class Gateway:
             return served
         return Delivered(
             data=page.data,
+            records=page.records,
             form=call.request.endpoint.answers,
             how=how,
             detail=detail,
@@ -617,6 +619,7 @@ class Gateway:
         how = "request" if call.is_passed_over else "miss"
         return Delivered(
             data=page.data,
+            records=page.records,
             form=call.request.endpoint.answers,
             how=how if is_reusable(call.request.endpoint, call.query) else "bypass",
             is_kept=not call.is_unheld,

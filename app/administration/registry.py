@@ -9,6 +9,7 @@ from app.administration.changes import Actor, Plan
 from app.administration.state import State
 from app.quota.arithmetic import Use
 from app.quota.mirror import Mirror
+from app.quota.reuse import Given
 
 T = TypeVar("T")
 
@@ -54,6 +55,10 @@ class Registry(Protocol):
         self, scope_ids: Collection[str], *, since: dt.date
     ) -> Mapping[CounterSlot, Mapping[dt.date, Use]]:
         """What these scopes used on each day from `since`, and at `EARLIER` the sum of all days before."""
+        ...
+
+    async def answers(self, project_ids: Collection[str], day: dt.date) -> Mapping[str, Mapping[str, Given]]:
+        """By project and kind, the answers that were given on that day."""
         ...
 
     async def mirrors(self) -> Sequence[tuple[str, str, Mirror]]:

@@ -3,14 +3,17 @@
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from app.administration.registry import CounterSlot, Registry
 from app.administration.state import Project, State
 from app.audit.entries import Value
+from app.audit.facts import REQUESTS
 from app.errors import NotFound
-from app.quota.arithmetic import Limit, Standing, Use, Window, standing, use_at
+from app.quota.arithmetic import Limit, ScopeKind, Standing, Use, Window, standing, use_at
 from app.quota.limits import effective_limits, raised_by
 from app.quota.mirror import Mirror
+from app.quota.reuse import Savings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,13 +24,16 @@ class Usage:
     limits: Sequence[tuple[str, Standing]]
     platform: Sequence[tuple[str, str, Mirror]] = ()
     """Credential, family and mirror of what the platform has called used up on that day."""
+    savings: Sequence[Savings] = ()
+    """What reuse saved each project on that day."""
 
-    def shown(self) -> dict[str, Value]:
+    def shown(self) -> dict[str, Any]:
         """As `bursar usage --json` and the API give it."""
         return {
             "day": self.day.isoformat(),
             "limits": [_shown(scope, each) for scope, each in self.limits],
             "platform": [_reflected(*each) for each in self.platform],
+            "reuse": [each.shown() for each in self.savings],
         }
 
 
@@ -54,7 +60,37 @@ async def usage(
         day=day,
         limits=[(label, standing(limit, _use(limit, uses, day), moment)) for label, limit in scoped],
         platform=await _platform(registry, state, {limit.scope.id for _, limit in scoped}, day),
+        savings=await _savings(registry, _projects(state, project=project, email=email), day),
     )
+
+
+async def _savings(registry: Registry, projects: Sequence[Project], day: dt.date) -> list[Savings]:
+    """By project, in the order of their names; requests are those that the ledger has charged."""
+    ids = {each.id for each in projects}
+    given, uses = await registry.answers(ids, day), await registry.uses(ids, since=day)
+    return [
+        Savings(
+            project=each.name,
+            given=given.get(each.id, {}),
+            requests=sum(
+                uses.get((ScopeKind.PROJECT.value, each.id, name), {}).get(day, Use()).used
+                for name in REQUESTS
+            ),
+        )
+        for each in sorted(projects, key=lambda one: one.name)
+    ]
+
+
+def _projects(state: State, *, project: str | None, email: str | None) -> list[Project]:
+    """Those that are asked about, or that the person is in."""
+    person = None if email is None else state.person(email)
+    return [
+        each
+        for each in state.projects
+        if each.retired_us is None
+        and project in {None, each.name}
+        and (person is None or state.membership(each, person) is not None)
+    ]
 
 
 async def _platform(

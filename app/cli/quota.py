@@ -60,6 +60,22 @@ def usage(
         ("scope", "what", "limit", "used", "reserved", "left", "resets"),
         rows,
     )
+    table(
+        f"Reuse on {found.day} (UTC)",
+        ("project", "answers", "bought", "requests", "saved", "records", "records a request"),
+        [
+            (
+                each.project,
+                each.answers,
+                each.given["miss"].answers if "miss" in each.given else 0,
+                each.requests,
+                each.saved,
+                each.records,
+                "" if each.records_per_request is None else f"{each.records_per_request:.1f}",
+            )
+            for each in found.savings
+        ],
+    )
 
 
 @limits.command("list")

@@ -32,6 +32,7 @@ from app.storage.mirrors import Mirrors
 from app.storage.notices import tell, threshold
 from app.storage.pages import KEEP_SEARCH, hold, search_row
 from app.storage.prepared import Prepared, PreparedForIds
+from app.storage.savings import Answers
 from app.storage.tables import ReservationRow, table
 from app.storage.tagged import delete_pages, tagged
 from app.storage.tallies import Tallies
@@ -182,6 +183,7 @@ class _Batch:
     _ledger: Ledger = field(init=False)
     _mirrors: Mirrors = field(init=False)
     _tallies: Tallies = field(init=False)
+    _answers: Answers = field(default_factory=Answers)
     _flights: Flights | None = None
     """Only where other processes may ask the same."""
 
@@ -232,8 +234,10 @@ class _Batch:
             case ServeHeld():
                 return self._serve(operation)
             case NoteEntry(draft=draft, revision=revision):
-                is_old = revision is not None and revision != self.head.revision
-                return Superseded(revision=self.head.revision) if is_old else self.head.stage(draft)
+                if revision is not None and revision != self.head.revision:
+                    return Superseded(revision=self.head.revision)
+                self._answers.count(draft.fields)
+                return self.head.stage(draft)
             case ReapLeases():
                 for reservation in self._due:
                     self._reap(reservation)
@@ -244,6 +248,7 @@ class _Batch:
         self._ledger.flush(self.dialect)
         self._mirrors.flush()
         self._tallies.flush()
+        self._answers.flush(self.conn, _moment(self.head.now_us).date())
         if self._flights is not None:
             self._flights.flush(self.dialect)
         self._notices += [threshold(each) for each in self._ledger.crossings]
@@ -314,6 +319,7 @@ class _Batch:
             said = {} if operation.says is None else self._reflect(operation.says, promise)
             fields["quota"] = {"charged": charged, "days": days, **said}
         receipt = self.head.stage(Draft(type="outcome", fields=fields, id=operation.draft.id))
+        self._answers.count(fields)
         if self._flights is not None:
             self._flights.land(operation.reservation, receipt.index)
         self._holdings += operation.holdings
@@ -381,6 +387,7 @@ class _Batch:
         charged: dict[str, Value] = {str(want.dimension): want.amount for want in operation.wants}
         quota: dict[str, Value] = {"charged": charged, "days": sorted(days)}
         draft = operation.draft
+        self._answers.count(draft.fields)
         receipt = self.head.stage(replace(draft, fields={**draft.fields, "quota": quota}))
         return Served(receipt=receipt, standings=self._ledger.standings(limits))
 

@@ -37,12 +37,14 @@ from app.errors import BadSetting, Conflict, NotReady
 from app.quota.arithmetic import Dimension, Use, Window
 from app.quota.limits import Raise, StoredLimit
 from app.quota.mirror import Mirror
+from app.quota.reuse import Given
 from app.storage.engines import Database
 from app.storage.ledger import USES_BEFORE, USES_SINCE
 from app.storage.log import Boot, LockedHead, lock_head
 from app.storage.mirrors import read_mirrors
 from app.storage.notices import Untold, tell, untold
 from app.storage.prepared import upsert
+from app.storage.savings import read_answers
 from app.storage.seal_files import SealKeyFile
 from app.storage.seals import settle
 from app.storage.tables import (
@@ -171,6 +173,10 @@ class SqlRegistry:
         """What these scopes used on each day from `since`, and at `EARLIER` the sum of all days before."""
         wanted = {"ids": sorted(scope_ids), "since": since}
         return await self._database.read(lambda conn: _uses(conn, wanted))
+
+    async def answers(self, project_ids: Collection[str], day: dt.date) -> Mapping[str, Mapping[str, Given]]:
+        """By project and kind, the answers that were given on that day."""
+        return await self._database.read(lambda conn: read_answers(conn, project_ids, day))
 
     async def mirrors(self) -> Sequence[tuple[str, str, Mirror]]:
         """What the platform has called used up; see `app.administration.registry`."""

@@ -256,6 +256,17 @@ class CounterRow(SQLModel, table=True):
     reserved: int = _big()
 
 
+class AnswersGivenRow(SQLModel, table=True):
+    """Answers with records of one UTC day, by how they were come by: added up from entries, in their transaction."""
+
+    __tablename__ = "answers_given"
+    project_id: str = Field(primary_key=True, max_length=64)
+    day: dt.date = Field(primary_key=True)
+    kind: str = Field(primary_key=True, max_length=16)
+    answers: int = _big()
+    records: int = _big()
+
+
 class ReservationRow(SQLModel, table=True):
     """Amounts promised to a call in flight; gone once it is settled, or reaped after its lease.
 

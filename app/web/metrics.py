@@ -136,8 +136,22 @@ class Metrics:
             ("endpoint", "dimension"),
             registry=self._registry,
         )
+        self._answers = Counter(
+            "bursar_answers",
+            "Answers with records; kind is how each was come by, miss where it was bought.",
+            ("endpoint", "kind"),
+            registry=self._registry,
+        )
+        self._delivered = Counter(
+            "bursar_delivered_records",
+            "Records handed out, from what is held or not.",
+            ("endpoint",),
+            registry=self._registry,
+        )
         # Looking a label up costs more than counting, and there are few combinations.
         self._count_of = lru_cache(maxsize=1_024)(self._requests.labels)
+        self._answers_of = lru_cache(maxsize=1_024)(self._answers.labels)
+        self._delivered_of = lru_cache(maxsize=64)(self._delivered.labels)
         self._seconds_of = lru_cache(maxsize=64)(self._seconds.labels)
 
     def watch(self, sharing: Sharing) -> None:
@@ -164,6 +178,11 @@ class Metrics:
         """One research request was answered; `cache` is where its answer came from, or none."""
         self._count_of(endpoint, str(status), cache).inc()
         self._seconds_of(endpoint).observe(seconds)
+
+    def given(self, endpoint: str, *, kind: str, records: int) -> None:
+        """One answer with records was given."""
+        self._answers_of(endpoint, kind).inc()
+        self._delivered_of(endpoint).inc(records)
 
     def charged(self, endpoint: str, *, requests: int, records: int) -> None:
         """One call upstream was settled."""

@@ -148,6 +148,8 @@ class ResearchApi:
         match answer:
             case Delivered():
                 self._count(endpoint, 200, answer.how, answer.cost, started_s)
+                kind = answer.detail.value if answer.how == "hit" else answer.how
+                self._metrics.given(endpoint.name, kind=kind, records=answer.records)
                 self._patience.forget(authorization)
                 common += [
                     (b"cache-status", _cache_status(answer)),

@@ -52,7 +52,7 @@ async def test_usage_shows_the_ledgers_figures_under_readable_names(office: Offi
         "reserved": 3,
         "left": 257,
         "resets_at": midnight,
-    } in shown["limits"]  # type: ignore[operator]
+    } in shown["limits"]
     assert (await figures(office))["member:elections/ada@example.edu", "requests/day"] == (120, 0, 0)
     yesterday = await figures(office, day=today - dt.timedelta(days=1))
     assert yesterday["project:elections", "requests/day"] == (7, 0, 293)

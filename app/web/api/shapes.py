@@ -216,12 +216,34 @@ class PlatformShape(BaseModel):
     next_probe_at: dt.datetime
 
 
+class SavingsShape(BaseModel):
+    """What reuse saved a project on that day; `by_kind` counts answers by how they were come by (`miss`: bought)."""
+
+    model_config = example(
+        project="elections",
+        answers=180,
+        by_kind={"collapsed": 4, "exact": 90, "miss": 30, "slice": 56},
+        records=9_400,
+        requests=31,
+        saved_requests=149,
+        records_per_request=303.2,
+    )
+    project: str
+    answers: int
+    by_kind: dict[str, int]
+    records: int
+    requests: int
+    saved_requests: int
+    records_per_request: float | None
+
+
 class UsageShape(BaseModel):
     """Every limit of days as it stood on `day`, the limits above the asker's own included."""
 
     day: dt.date
     limits: list[UsedShape]
     platform: list[PlatformShape] = []
+    reuse: list[SavingsShape] = []
 
 
 class KeyShape(BaseModel):
