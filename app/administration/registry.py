@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from app.administration.changes import Actor, Plan
+from app.administration.savings import Given
 from app.administration.state import State
 from app.quota.arithmetic import Use
 from app.quota.mirror import Mirror
-from app.quota.reuse import Given
 
 T = TypeVar("T")
 

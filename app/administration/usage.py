@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.administration.registry import CounterSlot, Registry
+from app.administration.savings import Savings
 from app.administration.state import Project, State
 from app.audit.entries import Value
 from app.audit.facts import REQUESTS
@@ -13,7 +14,6 @@ from app.errors import NotFound
 from app.quota.arithmetic import Limit, ScopeKind, Standing, Use, Window, standing, use_at
 from app.quota.limits import effective_limits, raised_by
 from app.quota.mirror import Mirror
-from app.quota.reuse import Savings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from sqlmodel import SQLModel
 
 from app.administration.changes import Actor, Plan
 from app.administration.registry import EARLIER, CounterSlot, LogSize
+from app.administration.savings import Given
 from app.administration.second_person import require_second_person
 from app.administration.state import (
     Acceptance,
@@ -37,7 +38,6 @@ from app.errors import BadSetting, Conflict, NotReady
 from app.quota.arithmetic import Dimension, Use, Window
 from app.quota.limits import Raise, StoredLimit
 from app.quota.mirror import Mirror
-from app.quota.reuse import Given
 from app.storage.engines import Database
 from app.storage.ledger import USES_BEFORE, USES_SINCE
 from app.storage.log import Boot, LockedHead, lock_head

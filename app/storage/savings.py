@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from app.administration.savings import Given, answer_of
 from app.audit.entries import Value
-from app.quota.reuse import Given, answer_of
 from app.storage.prepared import DIALECTS, Prepared
 from app.storage.tables import AnswersGivenRow, table
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from app.administration.savings import Given, Savings, answer_of
 from app.administration.usage import usage
 from app.calls import Delivered
-from app.quota.reuse import Given, Savings, answer_of
 from app.storage.registry import SqlRegistry
 from tests.servers.library import Library, Platform, opened_library
 
