@@ -504,6 +504,17 @@ class SessionRow(SQLModel, table=True):
     seen_us: int = _big()
 
 
+class RepeatRow(SQLModel, table=True):
+    """What a request with an idempotency key asked for, as a digest, and its answer, sealed."""
+
+    __tablename__ = "api_repeat"
+    id: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    request: bytes = _bytes()
+    began_us: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
+    status: int | None = _big(nullable=True)
+    sealed: bytes | None = _bytes(nullable=True)
+
+
 class SavedSearchRow(SQLModel, table=True):
     """A search of the log that somebody keeps; `query` is that of the page's address."""
 

@@ -15,6 +15,7 @@ from app.cache.lifetimes import UsualLifetimes
 from app.sealing import MasterKey
 from app.storage.purging import SqlHeld
 from app.storage.registry import SqlRegistry
+from app.storage.repeats import Repeats
 from app.storage.saved_searches import SqlSavedSearches
 from app.storage.seal_files import SealKeyFile
 from app.storage.sessions import SqlSessions
@@ -43,6 +44,7 @@ class Desk:
     sign_ins: SqlSignIns
     days: Days
     searches: SqlSavedSearches
+    repeats: Repeats
     verifier: Verifier
     throttle: Throttle
     hashing: asyncio.Semaphore
@@ -85,6 +87,7 @@ def open_desk(installation: Installation) -> Desk:
         sign_ins=SqlSignIns(installation.database),
         days=Days(),
         searches=SqlSavedSearches(installation.database),
+        repeats=Repeats(database=installation.database, master=master),
         verifier=installation.verifier,
         throttle=Throttle(installation.clock),
         hashing=asyncio.Semaphore(_HASHED_AT_ONCE),

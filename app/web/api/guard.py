@@ -1,24 +1,40 @@
 """Lets a request in, or answers it as a problem, before any part of it is parsed."""
 
-from collections.abc import Callable, Coroutine, Iterator
+import hashlib
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from http import HTTPStatus
+from typing import Any, Final
 
 from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
 
-from app.errors import InvalidParams, NotPermitted
+from app.errors import InvalidParams, NotPermitted, Refusal
 from app.identity.callers import Caller
 from app.policy.rules import NOT_FROZEN
 from app.query import BodyLimits, parse_body
+from app.storage.repeats import Attempt
 from app.web.api.access import ACCESS, Access
 from app.web.api.desk import desk_of
 from app.web.api.visitors import HOW_TO_SAY_WHO, roles_with_key
 from app.web.problems import PRIVATE, problem_of, visit_of
+
+_KEY: Final = "Idempotency-Key"
+_MOST_KEY_CHARS: Final = 200
+_KEY_PARAMETER: Final[Mapping[str, Any]] = {
+    "name": _KEY,
+    "in": "header",
+    "required": False,
+    "description": "Of your choosing, new for each thing that is to be created. Within a day, the same request with the "
+    "same key creates nothing more and is answered as the first was, with `Idempotency-Replayed: true`.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": _MOST_KEY_CHARS},
+    "example": "0d8f3b0e-6a64-4a0f-9d0c-3f7a6f1d2c55",
+}
 
 
 class GuardedRoute(APIRoute):
@@ -27,6 +43,12 @@ class GuardedRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         self.access = ACCESS[endpoint.__name__]
         options["operation_id"] = endpoint.__name__
+        self._creates = options.get("status_code") == HTTPStatus.CREATED
+        if self._creates:
+            options["openapi_extra"] = {
+                "parameters": [_KEY_PARAMETER],
+                **(options.get("openapi_extra") or {}),
+            }
         options["openapi_extra"] = {
             "security": [{"bearer": []}],
             "x-bursar-acts": sorted(self.access.acts),
@@ -42,7 +64,8 @@ class GuardedRoute(APIRoute):
             try:
                 await _admit(request, self.access)
                 self._refuse_unknown_parameters(request)
-                response = await handler(await _with_body(request, self.access.body))
+                whole = await _with_body(request, self.access.body)
+                response = await _once(whole, handler) if self._creates else await handler(whole)
             except Exception as error:  # noqa: BLE001 - a bug must not answer in the framework's shape
                 return problem_of(request, error)
             response.headers.update(PRIVATE)
@@ -60,6 +83,33 @@ class GuardedRoute(APIRoute):
         twice = sorted(name for name in known if given.count(name) > 1)
         if twice:
             raise InvalidParams(f"The parameter {twice[0]} is given twice.", rule="request")
+
+
+async def _once(request: Request, handler: Callable[[Request], Coroutine[Any, Any, Response]]) -> Response:
+    """What the handler answers; for an idempotency key that came before, what it answered then."""
+    key = request.headers.get(_KEY)
+    if key is None:
+        return await handler(request)
+    if not 1 <= len(key) <= _MOST_KEY_CHARS or not key.isascii() or not key.isprintable():
+        raise InvalidParams(
+            f"An {_KEY} has 1 to {_MOST_KEY_CHARS} printable ASCII characters.", rule="request"
+        )
+    who, repeats = visit_of(request).who, desk_of(request).repeats
+    asked = f"{request.method} {request.url.path}\n".encode() + await request.body()
+    attempt = Attempt(
+        person=who.person if who is not None else "", key=key, request=hashlib.sha256(asked).digest()
+    )
+    kept = await repeats.claim(attempt)
+    if kept is not None:
+        headers = {"idempotency-replayed": "true"}
+        return Response(kept.body, status_code=kept.status, media_type="application/json", headers=headers)
+    try:
+        response = await handler(request)
+    except (Refusal, RequestValidationError, HTTPException):
+        await repeats.give_up(attempt)
+        raise
+    await repeats.keep(attempt, status=response.status_code, body=bytes(response.body))
+    return response
 
 
 def _parameters(dependant: Dependant) -> Iterator[str]:

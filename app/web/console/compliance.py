@@ -116,7 +116,8 @@ async def show_report(turn: Turn) -> Response:
             for (rule, code), count in Counter(seen.refused).most_common()
         ],
         endpoints={name: count for name, count in seen.by_act.items() if _is_call(name)},
-        changes={name: count for name, count in seen.by_act.items() if "." in name},
+        changes={name: count for name, count in seen.by_act.items() if "." in name and not _is_look(name)},
+        looks={name: count for name, count in seen.by_act.items() if _is_look(name)},
         sign_ins={name: count for name, count in seen.by_act.items() if _is_sign_in(name)},
         accepted=_accepted(state, names, period),
         outstanding=_outstanding(state),
@@ -272,6 +273,10 @@ def _is_within(day: dt.date, period: Period) -> bool:
 
 def _is_call(name: str) -> bool:
     return "." not in name and not _is_sign_in(name)
+
+
+def _is_look(name: str) -> bool:
+    return name.startswith("audit.")
 
 
 def _is_sign_in(name: str) -> bool:
