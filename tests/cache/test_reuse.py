@@ -1,6 +1,7 @@
 """What each step of reuse saves, and that it changes nothing else: counted by the platform itself."""
 
 import json
+from asyncio import sleep
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.calls import Delivered, SearchOver, TurnedDown
+from app.fetching import WARM_UP_WAITS_S
 from app.provider.answers import Failure
 from app.simulator.dataset import MUSIC_IDS, username
 from tests.servers.library import Library, Platform, opened_library
@@ -240,14 +242,17 @@ async def test_a_search_that_the_platform_does_not_know_yet_is_asked_for_again(
     platform, waited = Platform(videos=40_000), list[float]()
     searches = platform.state.searches
 
-    async def sleep(seconds: float) -> None:
-        waited.append(seconds)
-        searches.warmup_s = 0.0
+    async def wait(seconds: float) -> None:
+        if seconds in WARM_UP_WAITS_S:
+            waited.append(seconds)
+            searches.warmup_s = 0.0
+        else:
+            await sleep(seconds)
 
     async with opened_library(tmp_path, projects=PEOPLE, platform=platform) as library:
         _, data = await ask(library, max_count=100)
         searches.warmup_s = 3_600.0
-        monkeypatch.setattr("app.fetching.asyncio.sleep", sleep)
+        monkeypatch.setattr("app.fetching.asyncio.sleep", wait)
         answer, onward = await ask(library, max_count=100, cursor=100, search_id=data["search_id"])
         assert (cost(answer), waited) == ((2, 100), [5.0])
         assert [video["id"] for video in onward["videos"]] == (await _directly(library))[100:200]
