@@ -11,7 +11,7 @@ from typing import Final
 from app.provider import spelling
 from app.provider.answers import Failure, FailureKind, Success
 from app.provider.endpoint import Endpoint
-from app.provider.naming import author, record
+from app.provider.naming import author, plain, record
 from app.query import ResearchQuery
 
 _NO_ACCOUNT: Final = ("cannot find the user", "cannot return this user's information", "is private")
@@ -28,9 +28,9 @@ def vanished(endpoint: Endpoint, sent: ResearchQuery, outcome: object) -> frozen
         case Failure(kind=FailureKind.INVALID, message=message):
             username = sent.asked().get("username") if "username" in endpoint.body_keys else None
             is_kept_back = any(words in message for words in _NO_ACCOUNT)
-            return (
-                frozenset({author(username)}) if is_kept_back and isinstance(username, str) else frozenset()
-            )
+            # The platform knows nobody by a name with an @ or in capitals, whoever has it otherwise.
+            is_plain = isinstance(username, str) and plain("username", username) == username
+            return frozenset({author(str(username))}) if is_kept_back and is_plain else frozenset()
         case _:
             return frozenset()
 
