@@ -164,6 +164,23 @@ class Upstream:
         topic: Topic | None,
     ) -> Landed:
         """The call's end: charge, outcome entry, the page to hold and its mark, in one transaction."""
+        try:
+            return await self._record(call, opened, outcome, charge, topic)
+        except StoreUnavailable:
+            # What would be kept beside it cannot be made now. The end itself must not wait for its lease.
+            draft = self._outcome_entry(call, opened, outcome)
+            says = PlatformSays.ROOM if isinstance(outcome, Success) else _platform_said(outcome)
+            await self._books.close_call(opened, charge, draft, says=says)
+            raise
+
+    async def _record(
+        self,
+        call: Call,
+        opened: Reservation,
+        outcome: Success | Failure | NotDispatched | OutcomeUnknown,
+        charge: Charge,
+        topic: Topic | None,
+    ) -> Landed:
         since, gone = self._pages.round, await self._gone(call, outcome)
         if not isinstance(outcome, Success):
             return await self._record_failure(call, opened, outcome, charge, topic, gone=gone)
