@@ -9,11 +9,10 @@ from app.administration.facing import differences, person_face
 from app.administration.registry import Registry
 from app.administration.state import Identity, Person, State
 from app.errors import Conflict, InvalidParams, NotFound, SignInRefused
-from app.identity.institution import Proven, roles_now
+from app.identity.institution import MOST_SUBJECT_CHARS, Proven, is_subject, roles_now
 from app.identity.roles import Act
 
 PROVIDER: Final = Actor(kind="provider", principal="oidc")
-_MOST_SUBJECT_CHARS: Final = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +38,8 @@ async def link_identity(registry: Registry, actor: Actor, *, email: str, issuer:
     Raises NotFound, InvalidParams, NotPermitted, and Conflict where the subject is somebody else.
     """
     actor.require(Act.MANAGE_KEYS)
-    if not 0 < len(subject) <= _MOST_SUBJECT_CHARS or not subject.isprintable():
-        raise InvalidParams(f"A subject has 1 to {_MOST_SUBJECT_CHARS} printable characters.")
+    if not is_subject(subject):
+        raise InvalidParams(f"A subject has 1 to {MOST_SUBJECT_CHARS} printable characters.")
 
     def decide(state: State) -> tuple[Plan, bool]:
         person = _by_email(state, email)

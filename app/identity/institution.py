@@ -25,7 +25,7 @@ _LEEWAY_S: Final = 60
 """How far the provider's clock may be from ours."""
 _OLDEST_S: Final = 600
 """A token is made for the code that was just redeemed; one from before the sign-in began is another's."""
-_MOST_SUBJECT_CHARS: Final = 255
+MOST_SUBJECT_CHARS: Final = 255
 """Of the specification (OpenID Connect Core 1.0, section 2)."""
 _MOST_GROUPS: Final = 1_000
 
@@ -96,6 +96,11 @@ def is_state(secret: str, shown: str) -> bool:
     return hmac.compare_digest(state_of(secret).encode(), shown.encode(errors="replace"))
 
 
+def is_subject(shown: str) -> bool:
+    """Whether a provider can call somebody so."""
+    return 0 < len(shown) <= MOST_SUBJECT_CHARS and shown.isprintable()
+
+
 def proven_by(claims: Mapping[str, Any], expected: Expected, *, now: datetime) -> Proven:
     """Whom the claims of a token with a good signature are about; raises SignInRefused.
 
@@ -116,11 +121,7 @@ def proven_by(claims: Mapping[str, Any], expected: Expected, *, now: datetime) -
     if "nbf" in claims and _seconds(claims, "nbf") > now_s + _LEEWAY_S:
         raise refused("expired", "does not hold yet; the clocks of the two machines may differ")
     subject = claims.get("sub")
-    if (
-        not isinstance(subject, str)
-        or not 0 < len(subject) <= _MOST_SUBJECT_CHARS
-        or not subject.isprintable()
-    ):
+    if not isinstance(subject, str) or not is_subject(subject):
         raise refused("claims", "names nobody")
     return Proven(
         issuer=expected.issuer,
