@@ -4,6 +4,8 @@ import csv
 import http.client
 import json
 import re
+import shutil
+import subprocess
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from app.audit.sheets import cell
+from tests.conftest import require
 from tests.servers.bursar import VIDEO_QUERY, Installation, call, state, video_query
 from tests.servers.commands import run_command
 
@@ -123,6 +126,27 @@ def test_no_cell_of_the_table_is_run_or_holds_a_control(attacked: Installation, 
     assert len({len(row) for row in rows}) == 1
     assert len(rows) == text.count("\r\n") > 10 * len(CORPUS)
     assert [each for row in rows for each in row if each.startswith(FORMULA)] == []
+
+
+@pytest.mark.long
+def test_libreoffice_finds_no_formula_in_the_table(attacked: Installation, tmp_path: Path) -> None:
+    require(shutil.which("soffice") is not None, "soffice")
+    attacked.bursar("audit", "export", "--format", "csv", "--to", str(tmp_path / "out"))
+    (tmp_path / "raw.csv").write_text("a,=1+1\r\nb,=A1\r\n")
+    assert formulas_in(tmp_path / "raw.csv") == 2
+    assert formulas_in(tmp_path / "out/entries.csv") == 0
+
+
+def formulas_in(table: Path) -> int:
+    """How many cells of a table LibreOffice takes for formulas, by what it saves after it has opened it."""
+    home = table.parent / "office"
+    command = ["soffice", f"-env:UserInstallation={home.as_uri()}", "--headless", "--convert-to", "fods"]
+    command += ["--outdir", str(home), str(table)]
+    subprocess.run(command, check=True, capture_output=True, timeout=240)
+    saved = (home / table.with_suffix(".fods").name).read_text()
+    rows = table.read_text().count("\r\n")
+    assert saved.count("<table:table-row") >= rows
+    return saved.count("table:formula=")
 
 
 @pytest.mark.parametrize("text", CORPUS)
