@@ -109,10 +109,10 @@ async def is_off(clock: FakeTime, installation: Installation, off_s: float) -> b
     return False
 
 
-async def stall(pid: int, *, stalled_s: float) -> None:
+async def stall(pid: int, *, running_s: float, stalled_s: float) -> None:
     """The process stands still again and again."""
     while True:
-        await asyncio.sleep(_EVERY_S)
+        await asyncio.sleep(running_s)
         os.kill(pid, signal.SIGSTOP)
         try:
             await asyncio.sleep(stalled_s)
@@ -136,10 +136,13 @@ async def test_a_clock_of_the_gateway_that_jumps_by_an_hour_spends_nothing_twice
     await let_the_clock_jump(tmp_path, database_url, limit=300)
 
 
-async def let_the_process_stall(home: Path, database_url: str, *, limit: int, stalled_s: float) -> None:
+async def let_the_process_stall(
+    home: Path, database_url: str, *, limit: int, running_s: float, stalled_s: float
+) -> None:
     with at_noon(home, database_url, limit=limit, app=None) as installation:
         assert installation.gateway is not None
-        faults = asyncio.create_task(stall(installation.gateway.popen.pid, stalled_s=stalled_s))
+        pid = installation.gateway.popen.pid
+        faults = asyncio.create_task(stall(pid, running_s=running_s, stalled_s=stalled_s))
         await spend(installation, faults, calls=2 * limit, limit=limit)
 
 
@@ -185,7 +188,7 @@ async def test_ten_thousand_calls_while_the_clock_jumps(tmp_path: Path, database
 async def test_ten_thousand_calls_while_the_process_stalls_for_ten_seconds(
     tmp_path: Path, database_url: str
 ) -> None:
-    await let_the_process_stall(tmp_path, database_url, limit=5_000, stalled_s=10)
+    await let_the_process_stall(tmp_path, database_url, limit=5_000, running_s=2, stalled_s=10)
 
 
 @pytest.mark.long
