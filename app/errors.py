@@ -12,6 +12,7 @@
     │   ├── NotPermitted            a person's roles do not cover this act
     │   ├── NotFound                no such endpoint or object
     │   ├── Conflict                the object is not in a state that allows this
+    │   ├── ChangedMeanwhile        the object is not what whoever changes it has seen
     │   ├── NotHeld                 the caller wants what is held alone, and nothing is
     │   ├── QuotaExhausted          a daily or longer limit has no room
     │   └── RateLimited             a short window has no room
@@ -115,6 +116,12 @@ class Conflict(Refusal):
     """The object is not in a state that allows this."""
 
     code = "conflict"
+
+
+class ChangedMeanwhile(Refusal):
+    """The object is not what whoever changes it has seen, so their change is not made."""
+
+    code = "changed_meanwhile"
 
 
 class NotHeld(Refusal):

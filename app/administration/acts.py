@@ -3,7 +3,9 @@
 import dataclasses
 import datetime as dt
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NewType
 
 from app.administration.changes import Actor, Change, Plan
 from app.administration.credentials import check_base_url
@@ -21,7 +23,7 @@ from app.administration.registry import Registry
 from app.administration.second_person import HeldBack, hold_back
 from app.administration.state import Acceptance, Credential, Person, Project, Proposal, State, slot_of
 from app.administration.wanted import Wanted, WantedCredential, check_secret
-from app.errors import Conflict, InvalidParams, NotFound
+from app.errors import ChangedMeanwhile, Conflict, InvalidParams, NotFound
 from app.identity.roles import Act, Role
 from app.ids import new_object_id
 from app.quota.arithmetic import ScopeKind
@@ -31,11 +33,17 @@ DEFAULT_ADMIN = "admin@localhost"
 """Who administers an installation for which no address was given."""
 
 
+Sha256 = NewType("Sha256", str)
+"""Of a file, in hexadecimal, by whoever holds the file."""
+Wish = Callable[[State], Wanted]
+"""What shall be, given what is."""
+
+
 async def apply_state(
     registry: Registry,
     mint: Mint,
     actor: Actor,
-    wanted: Wanted,
+    wanted: Wanted | Wish,
     *,
     is_dry_run: bool = False,
     prune: bool = False,
@@ -43,12 +51,14 @@ async def apply_state(
 ) -> Difference:
     """Make the directory what `wanted` says, or with `is_dry_run` say what would change; as `difference` does.
 
-    Raises InvalidParams, naming the place in the file, and NotPermitted.
+    A wish is made of the very state that is changed, so it can keep whatever it does not speak about. Raises
+    InvalidParams, naming the place in the file, NotPermitted, and what the wish raises.
     """
     actor.require(Act.MANAGE_DIRECTORY)
 
     def compare(state: State) -> Difference:
-        found = difference(state, wanted, mint, prune=prune, prune_members=prune_members)
+        asked = wanted if isinstance(wanted, Wanted) else wanted(state)
+        found = difference(state, asked, mint, prune=prune, prune_members=prune_members)
         if not registry.needs_second_person:
             return found
         held = hold_back(state, found.plan, actor, new_id=mint.object_id)
@@ -173,6 +183,25 @@ async def set_limits(
     return await registry.change(actor, decide)
 
 
+def require_limits(state: State, *, scope: str, seen: Mapping[LimitKey, int | None]) -> None:
+    """Return if the limits of a scope are what somebody has seen, None being no limit; raises ChangedMeanwhile."""
+    kind, scope_id = find_scope(state, scope)
+    present = {slot_of(each): each.amount for each in state.limits}
+    for (dimension, window), amount in seen.items():
+        now = present.get((kind, scope_id, dimension, window))
+        if now != amount:
+            name = f"{dimension}/{window}" if window else str(dimension)
+            raise ChangedMeanwhile(
+                f"{name} of {scope} is {_spelled(now)} by now, not {_spelled(amount)} as you have seen it, so nothing was "
+                "changed. Look again, and set what you want then.",
+                rule="if-match",
+            )
+
+
+def _spelled(amount: int | None) -> str:
+    return "no limit" if amount is None else str(amount)
+
+
 async def add_credential(
     registry: Registry,
     mint: Mint,
@@ -182,8 +211,9 @@ async def add_credential(
     base_url: str,
     client_key: str,
     client_secret: str,
+    limits: Mapping[LimitKey, int] = MappingProxyType({}),
 ) -> None:
-    """Add one credential for at most ten people, without limits.
+    """Add one credential for at most ten people.
 
     Raises Conflict where there is one of that name, InvalidParams for a host or a secret that is none,
     NotPermitted.
@@ -199,7 +229,7 @@ async def add_credential(
         base_url=host,
         client_key=check_secret("client key", client_key, base_url=host),
         client_secret=check_secret("client secret", client_secret, base_url=host),
-        limits={},
+        limits=limits,
         roster_limit=MOST_PEOPLE_WITHOUT_PERMISSION,
         permission={},
     )
@@ -263,7 +293,7 @@ async def record_acceptance(
     email: str,
     version: str,
     evidence_name: str,
-    evidence: bytes,
+    evidence: bytes | Sha256,
     on: dt.date | None = None,
 ) -> bool:
     """Record that a person accepted a version, with the evidence's hash; False where that was known.
@@ -273,6 +303,7 @@ async def record_acceptance(
     actor.require(Act.RECORD_ACCEPTANCE)
     if not evidence:
         raise InvalidParams("The evidence is empty; give the file that shows the acceptance.")
+    digest = hashlib.sha256(evidence).hexdigest() if isinstance(evidence, bytes) else evidence
 
     def decide(state: State) -> tuple[Plan, bool]:
         person = state.person(email)
@@ -288,7 +319,7 @@ async def record_acceptance(
             accepted_us=int(midnight.timestamp()) * 1_000_000,
             how="recorded",
             evidence_name=evidence_name,
-            evidence_sha256=hashlib.sha256(evidence).hexdigest(),
+            evidence_sha256=digest,
         )
         return _accepting(state, acceptance, label=person.email, what="recorded")
 

@@ -79,6 +79,14 @@ def require_stated(name: str) -> None:
         raise ValueError(f"{name} is no value that can be stated; such values are {known}")
 
 
+def require_permission(roster_limit: int, *, is_given: bool) -> None:
+    """Return if so many people may use one credential; raises ValueError where that takes a permission."""
+    if roster_limit > MOST_PEOPLE_WITHOUT_PERMISSION and not is_given:
+        raise ValueError(
+            f"a roster_limit above {MOST_PEOPLE_WITHOUT_PERMISSION} needs permission: {{reference: ..., file: ...}}"
+        )
+
+
 def _read_limits(amounts: object) -> dict[LimitKey, int]:
     if not isinstance(amounts, Mapping):
         raise ValueError("limits are written {requests/day: 100, ...}")  # noqa: TRY004 - pydantic's way
@@ -144,11 +152,7 @@ class DesiredCredential(_Model):
     def _one_secret(self) -> "DesiredCredential":
         if (self.client_secret_file is None) == (self.client_secret_env is None):
             raise ValueError("give either client_secret_file or client_secret_env")
-        if self.roster_limit > MOST_PEOPLE_WITHOUT_PERMISSION and self.permission is None:
-            raise ValueError(
-                f"a roster_limit above {MOST_PEOPLE_WITHOUT_PERMISSION} needs "
-                "permission: {reference: ..., file: ...}"
-            )
+        require_permission(self.roster_limit, is_given=self.permission is not None)
         return self
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from app.administration.desired import checked
 from app.administration.difference import limit_key
 from app.administration.facing import reuse_as_written
-from app.administration.state import Project, State, TermsVersion
+from app.administration.state import Person, Project, State, TermsVersion
 from app.administration.wanted import Wanted, WantedTerms, gather
 from app.errors import InvalidParams
 from app.identity.roles import Role
@@ -27,6 +27,11 @@ def wanted_of(content: Mapping[str, Any]) -> Wanted:
         raise InvalidParams(f"{place}: a form cannot name files.", rule="request")
 
     return gather(checked(content), read, {})
+
+
+def person_as_it_is(person: Person) -> dict[str, Any]:
+    """A person as the state file would say it now, without what they accepted, which stays."""
+    return {"email": person.email, "name": person.name, "roles": list(person.roles)}
 
 
 def project_as_it_is(state: State, project: Project) -> dict[str, Any]:

@@ -1,17 +1,18 @@
-"""Ending one person, project or version of the terms, without a state file."""
+"""Ending one person, project, credential or version of the terms, without a state file."""
 
 from app.administration.changes import Actor, Change, Draw, Plan
 from app.administration.registry import Registry
-from app.administration.retiring import retire_person, retire_project, retire_terms
-from app.administration.state import Person, Project, State, TermsVersion
+from app.administration.retiring import retire_credential, retire_person, retire_project, retire_terms
+from app.administration.state import Credential, Person, Project, State, TermsVersion
 from app.errors import Conflict, NotFound
 from app.identity.roles import Act, Role
 
 
 async def retire(registry: Registry, actor: Actor, *, kind: str, object_id: str) -> None:
-    """End a `person`, a `project` or a version of the `terms`, by id, with everything that must end with it.
+    """End a `person`, `project`, `credential` or version of the `terms`, by id, with everything that must end with it.
 
-    Raises NotFound, Conflict for oneself, for the last administrator and for whoever leads a project, NotPermitted.
+    Raises NotFound, NotPermitted, and Conflict for oneself, for the last administrator, for whoever leads a project and
+    for a credential that a project uses.
     """
     actor.require(Act.MANAGE_DIRECTORY)
 
@@ -26,6 +27,9 @@ async def retire(registry: Registry, actor: Actor, *, kind: str, object_id: str)
                 retire_project(draw, state, project, state.now_us, emails=emails)
             case TermsVersion() as terms:
                 retire_terms(draw, terms, state.now_us)
+            case Credential() as credential:
+                _require_unused(state, credential)
+                retire_credential(draw, credential, state.now_us)
         return draw.plan(), None
 
     await registry.change(actor, decide)
@@ -42,11 +46,14 @@ def what_ends(state: State, kind: str, object_id: str) -> list[Change]:
             retire_project(draw, state, project, state.now_us, emails=emails)
         case TermsVersion() as terms:
             retire_terms(draw, terms, state.now_us)
+        case Credential() as credential:
+            retire_credential(draw, credential, state.now_us)
     return draw.changes
 
 
-def _find(state: State, kind: str, object_id: str) -> Person | Project | TermsVersion:
-    kinds: dict[str, dict[str, Person | Project | TermsVersion]] = {
+def _find(state: State, kind: str, object_id: str) -> Person | Project | TermsVersion | Credential:
+    kinds: dict[str, dict[str, Person | Project | TermsVersion | Credential]] = {
+        "credential": {each.id: each for each in state.credentials},
         "person": {each.id: each for each in state.people},
         "project": {each.id: each for each in state.projects},
         "terms": {each.version: each for each in state.terms},
@@ -66,3 +73,13 @@ def _require_others(state: State, actor: Actor, person: Person) -> None:
     admins = [each for each in state.people if Role.ADMIN in each.roles and each.retired_us is None]
     if admins == [person]:
         raise Conflict("This is the last administrator; make somebody else one first.")
+
+
+def _require_unused(state: State, credential: Credential) -> None:
+    used = [
+        each.name for each in state.projects if each.credential_id == credential.id and not each.retired_us
+    ]
+    if used:
+        raise Conflict(
+            f"{credential.name} is used by {', '.join(sorted(used))}; give them another, or retire them first."
+        )

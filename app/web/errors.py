@@ -24,6 +24,7 @@ STATUS_OF_CODE: Mapping[str, int] = MappingProxyType(
         "not_permitted": 403,
         "not_found": 404,
         "conflict": 409,
+        "changed_meanwhile": 412,
         "not_held": 504,
         "daily_quota_limit_exceeded": 429,
         "rate_limit_exceeded": 429,

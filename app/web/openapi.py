@@ -17,6 +17,7 @@ TAGS: Final[Mapping[str, str]] = MappingProxyType(
         "me": "Whoever asks: roles, projects, keys, terms, what is left.",
         "people": "Who there is.",
         "projects": "Approved proposals and their members.",
+        "credentials": "Keys and secrets that the platform issued; secrets go in and never come out.",
         "limits": "What may be spent, and what has been.",
         "terms": "The platform's terms, version by version.",
         "rules": "What is checked before a call is sent, and how strictly.",

@@ -23,14 +23,16 @@ COLUMNS = {
     "compliance": "dpo",
 }
 NONE = "0" * 20
+SOON = (dt.datetime.now(dt.UTC).date() + dt.timedelta(days=7)).isoformat()
+RAISE = {"amount": 5, "until": SOON, "reason": "a test"}
 MORE = {
     "limit": "requests/day",
     "amount": 5,
-    "until": (dt.datetime.now(dt.UTC).date() + dt.timedelta(days=7)).isoformat(),
+    "until": SOON,
     "reason": "a test",
 }
 # Grace leads project health, of which bob is no member; KEY is a fresh key of hers, ENTRY somebody else's,
-# MINE a fresh request of bob's.
+# MINE a fresh request of bob's, FRESH what is not there yet; PERSON, PROJECT with bob in it, and VERSION are fresh ones.
 #                     method, path                                     anon none  key  res lead quota admin compl
 MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "get_me": ("GET", "/me", (401, 403, 200, 200, 200, 200, 200, 200)),
@@ -41,17 +43,76 @@ MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "get_usage": ("GET", "/usage?project=health", (401, 403, 403, 404, 200, 200, 200, 200)),
     "estimate": ("POST", "/estimate", (401, 403, 404, 404, 200, 200, 200, 200)),
     "list_people": ("GET", "/people", (401, 403, 403, 200, 200, 200, 200, 200)),
+    "add_person": ("POST", "/people", (401, 403, 403, 403, 403, 403, 201, 403)),
+    "get_person": ("GET", "/people/grace@example.edu", (401, 403, 403, 404, 200, 200, 200, 200)),
+    "change_person": ("PATCH", "/people/grace@example.edu", (401, 403, 403, 403, 403, 403, 200, 403)),
+    "retire_person": ("DELETE", "/people/PERSON", (401, 403, 403, 403, 403, 403, 204, 403)),
+    "list_acceptances": (
+        "GET",
+        "/people/grace@example.edu/acceptances",
+        (401, 403, 403, 404, 200, 200, 200, 200),
+    ),
+    "record_terms": (
+        "POST",
+        "/people/grace@example.edu/acceptances",
+        (401, 403, 403, 403, 403, 403, 201, 201),
+    ),
+    "issue_code": (
+        "POST",
+        "/people/grace@example.edu/password-code",
+        (401, 403, 403, 403, 403, 403, 201, 403),
+    ),
     "list_projects": ("GET", "/projects", (401, 403, 403, 200, 200, 200, 200, 200)),
     "get_project": ("GET", "/projects/health", (401, 403, 403, 404, 200, 200, 200, 200)),
+    "add_project": ("POST", "/projects", (401, 403, 403, 403, 403, 403, 201, 403)),
+    "change_project": ("PATCH", "/projects/health", (401, 403, 403, 403, 403, 403, 200, 403)),
+    "retire_project": ("DELETE", "/projects/PROJECT", (401, 403, 403, 403, 403, 403, 204, 403)),
+    "list_members": ("GET", "/projects/health/members", (401, 403, 403, 404, 200, 200, 200, 200)),
+    "get_member": (
+        "GET",
+        "/projects/health/members/grace@example.edu",
+        (401, 403, 403, 404, 200, 200, 200, 200),
+    ),
+    "set_member": (
+        "PUT",
+        "/projects/health/members/grace@example.edu",
+        (401, 403, 403, 403, 403, 403, 200, 403),
+    ),
+    "end_membership": (
+        "DELETE",
+        "/projects/PROJECT/members/bob@example.edu",
+        (401, 403, 403, 403, 403, 403, 204, 403),
+    ),
+    "list_credentials": ("GET", "/credentials", (401, 403, 403, 403, 403, 200, 200, 200)),
+    "get_credential": ("GET", "/credentials/main", (401, 403, 403, 403, 403, 200, 200, 200)),
+    "add_credential": ("POST", "/credentials", (401, 403, 403, 403, 403, 403, 201, 403)),
+    "change_credential": ("PATCH", "/credentials/main", (401, 403, 403, 403, 403, 403, 200, 403)),
+    "rotate_secret": ("POST", "/credentials/main/rotation", (401, 403, 403, 403, 403, 403, 200, 403)),
+    "retire_credential": ("DELETE", "/credentials/main", (401, 403, 403, 403, 403, 403, 409, 403)),
+    "add_terms": ("POST", "/terms", (401, 403, 403, 403, 403, 403, 201, 403)),
+    "change_terms": ("PATCH", "/terms/2024-10", (401, 403, 403, 403, 403, 403, 200, 403)),
+    "withdraw_terms": ("DELETE", "/terms/VERSION", (401, 403, 403, 403, 403, 403, 204, 403)),
     "list_limits": ("GET", "/limits", (401, 403, 403, 200, 200, 200, 200, 200)),
     "set_limit": ("PUT", "/limits", (401, 403, 403, 403, 403, 200, 200, 403)),
+    "list_raises": ("GET", "/raises", (401, 403, 403, 403, 403, 200, 200, 200)),
+    "get_raise": ("GET", f"/raises/{NONE}", (401, 403, 403, 403, 403, 404, 404, 404)),
+    "add_raise": ("POST", "/raises", (401, 403, 403, 403, 403, 201, 201, 403)),
+    "end_raise": ("DELETE", f"/raises/{NONE}", (401, 403, 403, 403, 403, 404, 404, 403)),
     "list_proposals": ("GET", "/proposals", (401, 403, 403, 403, 403, 200, 200, 200)),
+    "get_proposal": ("GET", f"/proposals/{NONE}", (401, 403, 403, 403, 403, 404, 404, 404)),
     "confirm_proposal": ("POST", f"/proposals/{NONE}/confirmation", (401, 403, 403, 403, 403, 403, 404, 404)),
     "refuse_proposal": ("POST", f"/proposals/{NONE}/refusal", (401, 403, 403, 403, 403, 403, 404, 404)),
     "list_rules": ("GET", "/rules", (401, 403, 403, 200, 200, 200, 200, 200)),
+    "get_rule": ("GET", "/rules/date-span", (401, 403, 403, 200, 200, 200, 200, 200)),
+    "state_value": (
+        "PUT",
+        "/rules/values/refresh_interval_days/2026-03-01",
+        (401, 403, 403, 403, 403, 403, 200, 403),
+    ),
     "set_rule": ("PUT", "/rules/date-span/1", (401, 403, 403, 403, 403, 403, 200, 403)),
     "set_project_reuse": ("PUT", "/projects/health/reuse", (401, 403, 403, 403, 403, 403, 200, 403)),
     "list_keys": ("GET", "/keys", (401, 403, 403, 200, 200, 200, 200, 200)),
+    "get_key": ("GET", "/keys/KEY", (401, 403, 403, 404, 200, 200, 200, 200)),
     "issue_key": ("POST", "/keys", (401, 403, 403, 404, 201, 403, 201, 403)),
     "rotate_key": ("POST", "/keys/KEY/rotation", (401, 403, 403, 404, 200, 403, 200, 403)),
     "revoke_key": ("DELETE", "/keys/KEY", (401, 403, 403, 404, 204, 403, 204, 403)),
@@ -59,6 +120,7 @@ MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "ask_for_more": ("POST", "/me/requests", (401, 403, 201, 201, 201, 403, 403, 403)),
     "withdraw_request": ("DELETE", "/me/requests/MINE", (401, 403, 204, 204, 404, 403, 403, 403)),
     "list_requests": ("GET", "/requests", (401, 403, 403, 403, 403, 200, 200, 200)),
+    "get_request": ("GET", "/requests/MINE", (401, 403, 403, 403, 403, 200, 200, 200)),
     "grant_request": ("POST", "/requests/MINE/grant", (401, 403, 403, 403, 403, 200, 200, 403)),
     "refuse_request": ("POST", "/requests/MINE/refusal", (401, 403, 403, 403, 403, 200, 200, 403)),
     "list_freezes": ("GET", "/freezes", (401, 403, 403, 403, 403, 403, 200, 200)),
@@ -70,6 +132,8 @@ MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "open_question": ("GET", "/audit/entries/ENTRY/question", (401, 403, 403, 403, 403, 403, 403, 404)),
     "get_entry": ("GET", "/audit/entries/ENTRY", (401, 403, 403, 404, 404, 404, 200, 200)),
     "export_log": ("GET", "/audit/export", (401, 403, 403, 403, 403, 403, 403, 200)),
+    "get_verification": ("GET", "/audit/verification", (401, 403, 403, 403, 403, 403, 404, 404)),
+    "start_verification": ("POST", "/audit/verification", (401, 403, 403, 403, 403, 403, 202, 202)),
     "get_receipt": ("GET", "/audit/receipts/ENTRY", (401, 403, 404, 404, 404, 404, 404, 200)),
     "get_proof": ("GET", "/audit/receipts/ENTRY.tlog-proof", (401, 403, 404, 404, 404, 404, 404, 200)),
     "get_checkpoint": ("GET", "/audit/checkpoint", (401, 403, 200, 200, 200, 200, 200, 200)),
@@ -87,6 +151,32 @@ BODIES = {
     "rotate_key": {"overlap_s": 60},
     "set_rule": {"mode": "enforce"},
     "set_project_reuse": {"cache_control": "honour"},
+    "add_person": {"email": "FRESH@example.edu", "name": "Mary Somerville"},
+    "change_person": {"name": "Grace Hopper"},
+    "record_terms": {
+        "version": "2024-10",
+        "on": "2026-02-01",
+        "evidence_name": "grace.pdf",
+        "evidence_sha256": "0" * 64,
+    },
+    "add_project": {
+        "name": "FRESH",
+        "credential": "main",
+        "approval": {"reference": "R-1", "from": "2026-01-01", "until": "2036-06-30"},
+    },
+    "change_project": {"cache_scope": "project"},
+    "set_member": {},
+    "add_credential": {
+        "name": "FRESH",
+        "client_key": "aw111example",
+        "client_secret": "from-the-platform-9e1b",
+    },
+    "change_credential": {"roster_limit": 10},
+    "rotate_secret": {"client_secret": "from-the-platform-4c7a"},
+    "add_terms": {"version": "FRESH", "title": "Terms", "in_force_from": "2036-01-01", "text": "Be good."},
+    "change_terms": {"title": "Terms of 2024"},
+    "add_raise": {"scope": "project:health", "key": "requests/day", **RAISE},
+    "state_value": {"amount": 15, "source": "Agreement, section 4"},
     "set_limit": {"scope": "project:health", "key": "requests/day", "amount": 200},
     "freeze": {"reason": "a test"},
     "purge_cache": {"project": "health"},
@@ -121,6 +211,36 @@ CELLS = [
 ]
 
 
+CREATED = {"add_person": "id", "add_project": "name", "add_credential": "name", "add_terms": "version"}
+"""What the matrix makes by each of these, and takes away again by this name."""
+
+
+async def with_fresh(house: House, path: str) -> str:
+    """The path with what it names made, so that it can be ended."""
+    approval = {"reference": "R-1", "from": "2026-01-01", "until": "2036-06-30"}
+    bodies: dict[str, tuple[str, dict[str, object]]] = {
+        "PERSON": ("/people", {"email": "person@example.edu", "name": "A Person"}),
+        "PROJECT": (
+            "/projects",
+            {
+                "name": "PROJECT",
+                "credential": "main",
+                "approval": approval,
+                "members": [{"person": "bob@example.edu"}],
+            },
+        ),
+        "VERSION": (
+            "/terms",
+            {"version": "VERSION", "title": "Terms", "in_force_from": "2036-01-01", "text": "x"},
+        ),
+    }
+    for name, (where, body) in bodies.items():
+        if name in path:
+            made = await house.ask("it", "POST", f"/api/v1{where}", json=body)
+            assert made.status_code == 201, made.text
+    return path.replace("PERSON", "person@example.edu")
+
+
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 async def test_a_role_is_answered_what_the_matrix_says(shared_house: House, cell: Cell) -> None:
     house, (method, path, _) = shared_house, MATRIX[cell.route]
@@ -130,6 +250,7 @@ async def test_a_role_is_answered_what_the_matrix_says(shared_house: House, cell
     if "ENTRY" in path:
         first = await house.get("dpo", "/api/v1/audit/entries?before=1")
         path = path.replace("ENTRY", first.json()["items"][0]["entry"]["id"])
+    path = await with_fresh(house, path)
     mine = None
     if "MINE" in path:
         mine = (await house.ask("bob", "POST", "/api/v1/me/requests", json=MORE)).json()["id"]
@@ -141,6 +262,13 @@ async def test_a_role_is_answered_what_the_matrix_says(shared_house: House, cell
     if mine is not None:
         # Nobody may have many open, and the house is for all cells.
         await house.ask("bob", "DELETE", f"/api/v1/me/requests/{mine}")
+    if cell.route in CREATED and answer.status_code == 201:
+        made = answer.json()[CREATED[cell.route]]
+        assert (await house.ask("it", "DELETE", f"/api/v1{path}/{made}")).status_code == 204
+    if any(name in MATRIX[cell.route][1] for name in ("PERSON", "PROJECT", "VERSION")):
+        await house.ask("it", "DELETE", f"/api/v1{path.partition('/members')[0]}")
+    if cell.route == "start_verification":
+        await house.installation.verifier.finished()
     assert answer.status_code == cell.status, answer.text
     assert answer.headers["cache-control"] == "no-store"
     if cell.status >= 400:

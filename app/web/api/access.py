@@ -9,6 +9,8 @@ from app.identity.roles import Act, may
 from app.query import DEFAULT_LIMITS, BodyLimits
 
 SMALL_BODY: Final = BodyLimits(max_bytes=16_384, max_depth=8, max_nodes=200)
+_PROJECT_BODY: Final = BodyLimits(max_bytes=65_536, max_depth=8, max_nodes=2_000)
+"""An approval may name hundreds of fields and conditions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,8 @@ class Access:
 _SELF: Final = Access(acts=frozenset({Act.SEE_SELF}))
 _WITH_KEY: Final = Access(acts=frozenset({Act.SEE_SELF}), with_key=True)
 _OWN_PART: Final = Access(acts=frozenset({Act.SEE_OWN_PROJECTS}))
+_ALL: Final = Access(acts=frozenset({Act.SEE_ALL}))
+_DIRECTORY: Final = Access(acts=frozenset({Act.MANAGE_DIRECTORY}))
 _KEYS: Final = Access(acts=frozenset({Act.MANAGE_OWN_KEYS, Act.MANAGE_KEYS}))
 _DECIDE: Final = Access(acts=frozenset({Act.DECIDE_PROPOSALS, Act.KEEP_LOG}))
 """Which of the two it takes depends on what is proposed."""
@@ -49,24 +53,57 @@ ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
         # It holds a body of the platform's, so it may be as large as one.
         "estimate": Access(acts=frozenset({Act.SEE_OWN_PROJECTS}), with_key=True, body=DEFAULT_LIMITS),
         "list_people": _OWN_PART,
+        "add_person": _DIRECTORY,
+        "get_person": _OWN_PART,
+        "change_person": _DIRECTORY,
+        "retire_person": _DIRECTORY,
+        "list_acceptances": _OWN_PART,
+        "record_terms": Access(acts=frozenset({Act.RECORD_ACCEPTANCE})),
+        "issue_code": Access(acts=frozenset({Act.MANAGE_KEYS})),
         "list_projects": _OWN_PART,
+        "add_project": Access(acts=frozenset({Act.MANAGE_DIRECTORY}), body=_PROJECT_BODY),
         "get_project": _OWN_PART,
+        "change_project": Access(acts=frozenset({Act.MANAGE_DIRECTORY}), body=_PROJECT_BODY),
+        "retire_project": _DIRECTORY,
+        "list_members": _OWN_PART,
+        "get_member": _OWN_PART,
+        "set_member": _DIRECTORY,
+        "end_membership": _DIRECTORY,
+        "list_credentials": _ALL,
+        "get_credential": _ALL,
+        "add_credential": _DIRECTORY,
+        "change_credential": _DIRECTORY,
+        "rotate_secret": _DIRECTORY,
+        "retire_credential": _DIRECTORY,
+        # They hold a whole text.
+        "add_terms": Access(acts=frozenset({Act.MANAGE_DIRECTORY}), body=DEFAULT_LIMITS),
+        "change_terms": Access(acts=frozenset({Act.MANAGE_DIRECTORY}), body=DEFAULT_LIMITS),
+        "withdraw_terms": _DIRECTORY,
         "list_limits": _OWN_PART,
         "set_limit": Access(acts=frozenset({Act.SET_LIMITS})),
-        "list_proposals": Access(acts=frozenset({Act.SEE_ALL})),
+        "list_raises": _ALL,
+        "get_raise": _ALL,
+        "add_raise": Access(acts=frozenset({Act.SET_LIMITS})),
+        "end_raise": Access(acts=frozenset({Act.SET_LIMITS})),
+        "list_proposals": _ALL,
+        "get_proposal": _ALL,
         "confirm_proposal": _DECIDE,
         "refuse_proposal": _DECIDE,
         "list_rules": _SELF,
+        "get_rule": _SELF,
+        "state_value": Access(acts=frozenset({Act.MANAGE_RULES})),
         "set_rule": Access(acts=frozenset({Act.MANAGE_RULES})),
         "set_project_reuse": Access(acts=frozenset({Act.MANAGE_DIRECTORY})),
         "list_keys": _OWN_PART,
+        "get_key": _OWN_PART,
         "issue_key": _KEYS,
         "rotate_key": _KEYS,
         "revoke_key": _KEYS,
         "list_my_requests": _WITH_KEY,
         "ask_for_more": Access(acts=frozenset({Act.ASK_FOR_MORE}), with_key=True),
         "withdraw_request": Access(acts=frozenset({Act.ASK_FOR_MORE}), with_key=True),
-        "list_requests": Access(acts=frozenset({Act.SEE_ALL})),
+        "list_requests": _ALL,
+        "get_request": _ALL,
         "grant_request": Access(acts=frozenset({Act.SET_LIMITS})),
         "refuse_request": Access(acts=frozenset({Act.SET_LIMITS})),
         "list_freezes": Access(acts=frozenset({Act.SEE_FREEZES})),
@@ -78,6 +115,8 @@ ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
         "get_entry": _SELF,
         "open_question": Access(acts=frozenset({Act.READ_LOG})),
         "export_log": Access(acts=frozenset({Act.EXPORT_LOG})),
+        "get_verification": Access(acts=frozenset({Act.VERIFY_LOG})),
+        "start_verification": Access(acts=frozenset({Act.VERIFY_LOG})),
         "get_receipt": _WITH_KEY,
         "get_proof": _WITH_KEY,
         "get_checkpoint": _WITH_KEY,

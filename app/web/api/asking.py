@@ -80,6 +80,12 @@ async def list_requests(
     return QuotaRequests(items=[RequestShape.model_validate(each, from_attributes=True) for each in page])
 
 
+@router.get("/requests/{id}", summary="One request for more", responses=refusals(404))
+async def get_request(desk: AtDesk, request: RequestId) -> RequestShape:
+    """One request, be it decided or not."""
+    return await _shape(desk, request)
+
+
 @router.post("/requests/{id}/grant", summary="Grant a request", responses=refusals(404, 409, 413))
 async def grant_request(
     desk: AtDesk, who: Who, request: RequestId, wanted: GrantWanted | None = None

@@ -7,6 +7,8 @@ from typing import Annotated, Final
 from fastapi import Depends
 from starlette.requests import Request
 
+from app.administration.acts import Wish, apply_state
+from app.administration.difference import Difference
 from app.administration.estimating import Estimator
 from app.administration.minting import Mint
 from app.administration.registry import Registry
@@ -53,6 +55,12 @@ class Desk:
     async def sight(self, who: Visitor) -> Sight:
         """The directory as it is now, as far as they may see it."""
         return Sight(state=await self.registry.state(), visitor=who)
+
+    async def apply(self, who: Visitor, wish: Wish, registry: Registry) -> Difference:
+        """Carry a wish out through that registry; members whom it does not name leave the projects that it names."""
+        done = await apply_state(registry, self.mint, who.actor, wish, prune_members=True)
+        self.forget()
+        return done
 
     def forget(self) -> None:
         """Have this process forget the directory as it was; call after every change."""

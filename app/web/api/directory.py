@@ -1,4 +1,4 @@
-"""People, projects, limits, terms and usage, as far as whoever asks may see them."""
+"""Projects, limits and usage, as far as whoever asks may see them."""
 
 import datetime as dt
 from typing import Annotated
@@ -8,53 +8,55 @@ from fastapi import APIRouter, Path, Query
 from app.administration.reusing import reuse_of, set_reuse
 from app.administration.usage import usage
 from app.errors import InvalidParams, NotFound
+from app.web.api.conditions import WithTag
 from app.web.api.desk import AtDesk, Who
-from app.web.api.documented import refusals
+from app.web.api.documented import reading, refusals
 from app.web.api.guard import GuardedRoute
-from app.web.api.me import Version
+from app.web.api.limit_shapes import Limits, LimitShape
 from app.web.api.paging import InParts
-from app.web.api.shapes import (
-    Limits,
-    LimitShape,
-    People,
-    Projects,
-    ProjectShape,
-    ReuseShape,
-    TermsList,
-    TermsTextShape,
-    UsageShape,
-)
-from app.web.api.shown import person_shape, project_shape, terms_shape
+from app.web.api.project_shapes import Projects, ProjectShape
+from app.web.api.shapes import ReuseShape, UsageShape
+from app.web.api.shown import project_shape
 from app.web.api.sight import Sight
 
 router = APIRouter(prefix="/api/v1", route_class=GuardedRoute)
 ProjectName = Annotated[str, Query(max_length=100, description="Only of this project.")]
-NameInPath = Annotated[str, Path(max_length=100, examples=["elections"])]
+NameInPath = Annotated[
+    str, Path(max_length=100, description="A project's name, or its id.", examples=["elections"])
+]
 PersonEmail = Annotated[str, Query(max_length=320, description="Only of the person of this address.")]
 _FIRST_DAY = dt.date(2000, 1, 1)
 
 
-@router.get("/people", tags=["people"], summary="People", responses=refusals())
-async def list_people(desk: AtDesk, who: Who, parts: InParts) -> People:
-    """People in the order of their addresses: all, those of projects that you lead, or yourself."""
-    sight = await desk.sight(who)
-    page = parts.cut(sight.people.values(), lambda each: each.email)
-    return People(items=[person_shape(each) for each in page])
-
-
-@router.get("/projects", tags=["projects"], summary="Projects", responses=refusals())
-async def list_projects(desk: AtDesk, who: Who, parts: InParts) -> Projects:
+@router.get("/projects", tags=["projects"], summary="Projects", responses=refusals(404))
+async def list_projects(
+    desk: AtDesk,
+    who: Who,
+    parts: InParts,
+    credential: Annotated[
+        str | None, Query(max_length=100, description="Only under this credential.")
+    ] = None,
+    person: PersonEmail | None = None,
+) -> Projects:
     """Projects in the order of their names: all, or those that you belong to or lead."""
     sight = await desk.sight(who)
-    page = parts.cut(sight.projects.values(), lambda each: each.name)
+    found = list(sight.projects.values())
+    if credential is not None:
+        ids = {each.id for each in sight.state.credentials if each.name == credential}
+        found = [each for each in found if each.credential_id in ids]
+    if person is not None:
+        wanted = sight.person(person).id
+        places = {each.project_id for each in sight.memberships.values() if each.person_id == wanted}
+        found = [each for each in found if each.id in places]
+    page = parts.cut(found, lambda each: each.name)
     return Projects(items=[project_shape(sight, each) for each in page])
 
 
-@router.get("/projects/{name}", tags=["projects"], summary="One project", responses=refusals(404))
-async def get_project(desk: AtDesk, who: Who, name: NameInPath) -> ProjectShape:
+@router.get("/projects/{name}", tags=["projects"], summary="One project", responses=reading())
+async def get_project(desk: AtDesk, who: Who, tagging: WithTag, name: NameInPath) -> ProjectShape:
     """One project with its approval and its members; only a lead sees the other members."""
     sight = await desk.sight(who)
-    return project_shape(sight, sight.project(name))
+    return tagging.shown(project_shape(sight, sight.project(name)))
 
 
 @router.put(
@@ -71,10 +73,16 @@ async def set_project_reuse(desk: AtDesk, who: Who, name: NameInPath, wanted: Re
 
 
 @router.get("/limits", tags=["limits"], summary="Limits", responses=refusals())
-async def list_limits(desk: AtDesk, who: Who, parts: InParts) -> Limits:
+async def list_limits(
+    desk: AtDesk,
+    who: Who,
+    parts: InParts,
+    scope: Annotated[str | None, Query(max_length=500, description="Only of this scope.")] = None,
+) -> Limits:
     """Limits in the order of their scopes, the ones above your own included, since they bind you too."""
     sight = await desk.sight(who)
-    page = parts.cut(sight.limits.items(), lambda each: each[0])
+    found = [each for each in sight.limits.items() if scope in {None, sight.scope_label(each[1])}]
+    page = parts.cut(found, lambda each: each[0])
     return Limits(
         items=[
             LimitShape(
@@ -103,24 +111,6 @@ async def get_usage(
     email = _whose_usage(sight, project=project, person=person)
     used = await usage(desk.registry, project=project, email=email, day=day)
     return UsageShape.model_validate(used.shown())
-
-
-@router.get("/terms", tags=["terms"], summary="Versions of the terms", responses=refusals())
-async def list_terms(desk: AtDesk, who: Who, parts: InParts) -> TermsList:
-    """Versions of the platform's terms that this installation asks people to accept."""
-    sight = await desk.sight(who)
-    page = parts.cut(sight.terms.values(), lambda each: each.version)
-    return TermsList(items=[terms_shape(each) for each in page])
-
-
-@router.get("/terms/{version}", tags=["terms"], summary="One version of the terms", responses=refusals(404))
-async def get_terms(desk: AtDesk, who: Who, version: Version) -> TermsTextShape:
-    """One version of the terms with its text."""
-    sight = await desk.sight(who)
-    terms = sight.terms.get(version)
-    if terms is None:
-        raise NotFound(f"There are no terms of version {version!a}.", rule="sight")
-    return TermsTextShape(**terms_shape(terms).model_dump(), text=terms.text)
 
 
 def _whose_usage(sight: Sight, *, project: str | None, person: str | None) -> str | None:

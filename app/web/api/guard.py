@@ -20,6 +20,7 @@ from app.policy.rules import NOT_FROZEN
 from app.query import BodyLimits, parse_body
 from app.storage.repeats import Attempt
 from app.web.api.access import ACCESS, Access
+from app.web.api.conditions import selected
 from app.web.api.desk import desk_of
 from app.web.api.visitors import HOW_TO_SAY_WHO, roles_with_key
 from app.web.problems import PRIVATE, problem_of, visit_of
@@ -66,6 +67,7 @@ class GuardedRoute(APIRoute):
                 self._refuse_unknown_parameters(request)
                 whole = await _with_body(request, self.access.body)
                 response = await _once(whole, handler) if self._creates else await handler(whole)
+                response = selected(request, response)
             except Exception as error:  # noqa: BLE001 - a bug must not answer in the framework's shape
                 return problem_of(request, error)
             response.headers.update(PRIVATE)

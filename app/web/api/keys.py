@@ -1,8 +1,8 @@
 """Keys: seen, issued, rotated with an overlap, revoked. Secrets are shown once."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 
 from app.administration.keys import issue_key as issue
 from app.administration.keys import revoke_key as revoke
@@ -13,7 +13,7 @@ from app.web.api.desk import AtDesk, Who
 from app.web.api.documented import refusals
 from app.web.api.guard import GuardedRoute
 from app.web.api.paging import InParts
-from app.web.api.shapes import IssuedKeyShape, Keys, KeyWanted, RotationWanted
+from app.web.api.shapes import IssuedKeyShape, Keys, KeyShape, KeyWanted, RotationWanted
 from app.web.api.shown import issued_key_shape, key_shape
 from app.web.api.sight import Sight
 
@@ -21,12 +21,30 @@ router = APIRouter(prefix="/api/v1/keys", tags=["keys"], route_class=GuardedRout
 KeyIdInPath = Annotated[str, Path(alias="id", pattern="^[0-9A-Za-z]{12}$", description="A key's id.")]
 
 
-@router.get("", summary="Keys, without secrets", responses=refusals())
-async def list_keys(desk: AtDesk, who: Who, parts: InParts) -> Keys:
+@router.get("", summary="Keys, without secrets", responses=refusals(404))
+async def list_keys(
+    *,
+    desk: AtDesk,
+    who: Who,
+    parts: InParts,
+    project: Annotated[str | None, Query(max_length=100, description="Only of this project.")] = None,
+    person: Annotated[
+        str | None, Query(max_length=320, description="Only of the person of this address.")
+    ] = None,
+    status: Annotated[
+        Literal["active", "expired", "revoked"] | None, Query(description="Only of this status.")
+    ] = None,
+) -> Keys:
     """Keys in the order of their ids: all, those of projects that you lead, or your own."""
     sight = await desk.sight(who)
+    found = shown_keys(
+        sight.state,
+        desk.mint,
+        project=None if project is None else sight.project(project).name,
+        email=None if person is None else sight.person(person).email,
+    )
     page = parts.cut(
-        [each for each in shown_keys(sight.state, desk.mint) if each.key_id in sight.keys],
+        [each for each in found if each.key_id in sight.keys and status in {None, each.status}],
         lambda each: each.key_id,
     )
     return Keys(items=[key_shape(each) for each in page])
@@ -46,6 +64,14 @@ async def issue_key(desk: AtDesk, who: Who, wanted: KeyWanted) -> IssuedKeyShape
     )
     desk.forget()
     return issued_key_shape(issued)
+
+
+@router.get("/{id}", summary="One key, without secrets", responses=refusals(404))
+async def get_key(desk: AtDesk, who: Who, key: KeyIdInPath) -> KeyShape:
+    """What may be shown of a key at any time."""
+    sight = await desk.sight(who)
+    _require_in_sight(sight, key)
+    return key_shape(next(each for each in shown_keys(sight.state, desk.mint) if each.key_id == key))
 
 
 @router.post("/{id}/rotation", summary="Rotate a key's secrets", responses=refusals(404, 409, 413))

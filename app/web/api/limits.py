@@ -1,39 +1,105 @@
-"""Limits changed, and what waits for a second administrator under two-person control."""
+"""Limits changed and raised for a while, and what waits for a second administrator under two-person control."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 
 from app.administration import proposals as acts
-from app.administration.acts import set_limits
+from app.administration.acts import require_limits, set_limits
+from app.administration.asking import end_of
+from app.administration.conditional import Conditional
 from app.administration.desired import LimitKey
 from app.administration.proposals import shown_proposals
-from app.errors import InvalidParams
+from app.administration.raising import end_raise as end
+from app.administration.raising import grant_raise, shown_raises
+from app.administration.registry import Registry
+from app.administration.state import State
+from app.errors import InvalidParams, NotFound
 from app.quota.arithmetic import parse_limit_key
 from app.web.api.desk import AtDesk, Who
 from app.web.api.documented import refusals
 from app.web.api.guard import GuardedRoute
+from app.web.api.limit_shapes import (
+    LimitSetShape,
+    LimitWanted,
+    Proposals,
+    ProposalShape,
+    Raises,
+    RaiseShape,
+    RaiseWanted,
+)
 from app.web.api.paging import InParts
-from app.web.api.shapes import LimitSetShape, LimitWanted, Proposals, ProposalShape
 
 router = APIRouter(prefix="/api/v1", tags=["limits"], route_class=GuardedRoute)
+RaiseId = Annotated[str, Path(alias="id", pattern="^[0-9a-f]{20}$", description="A raise's id.")]
 ProposalId = Annotated[str, Path(alias="id", pattern="^[0-9a-f]{20}$", description="A proposal's id.")]
 
 
-@router.put("/limits", summary="Set a limit", responses=refusals(404, 409, 413))
+@router.put("/limits", summary="Set a limit", responses=refusals(404, 409, 412, 413))
 async def set_limit(desk: AtDesk, who: Who, wanted: LimitWanted) -> LimitSetShape:
     """Set one limit, or end it with `amount: null`. What was used stays used.
 
-    Where two-person control is on, what raises a credential's limit changes nothing yet: it is in `waiting`.
+    With `was` only if it is still what you have seen. Where two-person control is on, what raises a credential's limit
+    changes nothing yet: it is in `waiting`.
     """
-    done = await set_limits(
-        desk.registry, who.actor, scope=wanted.scope, amounts={_limit_key(wanted.key): wanted.amount}
-    )
+    key = _limit_key(wanted.key)
+    registry: Registry = desk.registry
+    if "was" in wanted.model_fields_set:
+        seen = {key: wanted.was}
+        registry = Conditional(registry, lambda state: require_limits(state, scope=wanted.scope, seen=seen))
+    done = await set_limits(registry, who.actor, scope=wanted.scope, amounts={key: wanted.amount})
     desk.forget()
     shown = shown_proposals(await desk.registry.state(), done.waiting)
     return LimitSetShape(
         has_changed=done.has_changed, waiting=[ProposalShape.model_validate(each) for each in shown]
     )
+
+
+@router.get("/raises", summary="Raises", responses=refusals())
+async def list_raises(
+    desk: AtDesk,
+    parts: InParts,
+    scope: Annotated[str | None, Query(max_length=500, description="Only of this scope.")] = None,
+    with_ended: Annotated[bool, Query(description="Those that are over as well.")] = False,
+) -> Raises:
+    """Limits that hold more for a while, by the end of that while."""
+    found = [
+        each
+        for each in shown_raises(await desk.registry.state(), all_of_them=with_ended)
+        if scope in {None, each["scope"]}
+    ]
+    page = parts.cut(found, lambda each: f"{each['until']} {each['id']}")
+    return Raises(items=[RaiseShape.model_validate(each) for each in page])
+
+
+@router.post("/raises", status_code=201, summary="Raise a limit for a while", responses=refusals(404, 413))
+async def add_raise(desk: AtDesk, who: Who, wanted: RaiseWanted) -> RaiseShape:
+    """Have a limit hold more from now on, through a UTC day. It ends by itself; what was used stays used."""
+    made = await grant_raise(
+        desk.registry,
+        desk.mint,
+        who.actor,
+        scope=wanted.scope,
+        key=_limit_key(wanted.key),
+        amount=wanted.amount,
+        until=end_of(wanted.until),
+        reason=wanted.reason,
+    )
+    desk.forget()
+    return _raise(await desk.registry.state(), made.id)
+
+
+@router.get("/raises/{id}", summary="One raise", responses=refusals(404))
+async def get_raise(desk: AtDesk, raised: RaiseId) -> RaiseShape:
+    """One raise, be it over or not."""
+    return _raise(await desk.registry.state(), raised)
+
+
+@router.delete("/raises/{id}", status_code=204, summary="End a raise", responses=refusals(404))
+async def end_raise(desk: AtDesk, who: Who, raised: RaiseId) -> None:
+    """Have a raise end now. Doing it again changes nothing."""
+    await end(desk.registry, who.actor, raise_id=raised)
+    desk.forget()
 
 
 @router.get("/proposals", summary="What waits for a second administrator", responses=refusals())
@@ -42,6 +108,16 @@ async def list_proposals(desk: AtDesk, parts: InParts) -> Proposals:
     shown = shown_proposals(await desk.registry.state())
     page = parts.cut(shown, lambda each: str(each["id"]))
     return Proposals(items=[ProposalShape.model_validate(each) for each in page])
+
+
+@router.get("/proposals/{id}", summary="One proposal", responses=refusals(404))
+async def get_proposal(desk: AtDesk, proposal: ProposalId) -> ProposalShape:
+    """One proposal, be it decided or not."""
+    shown = shown_proposals(await desk.registry.state())
+    found = next((each for each in shown if each["id"] == proposal), None)
+    if found is None:
+        raise NotFound("There is no such proposal.", rule="sight")
+    return ProposalShape.model_validate(found)
 
 
 @router.post("/proposals/{id}/confirmation", summary="Confirm a proposal", responses=refusals(404, 409))
@@ -57,6 +133,13 @@ async def refuse_proposal(desk: AtDesk, who: Who, proposal: ProposalId) -> Propo
     """End it; nothing changes. Whoever proposed it may do so as well."""
     done = await acts.refuse(desk.registry, who.actor, proposal_id=proposal)
     return ProposalShape.model_validate(shown_proposals(await desk.registry.state(), [done])[0])
+
+
+def _raise(state: State, raise_id: str) -> RaiseShape:
+    found = next((each for each in shown_raises(state, all_of_them=True) if each["id"] == raise_id), None)
+    if found is None:
+        raise NotFound("There is no such raise.", rule="sight")
+    return RaiseShape.model_validate(found)
 
 
 def _limit_key(key: str) -> LimitKey:

@@ -10,8 +10,9 @@ from app.administration.usage import usage
 from app.web.api.desk import AtDesk, Who
 from app.web.api.documented import refusals
 from app.web.api.guard import GuardedRoute
+from app.web.api.me_shapes import AcceptedShape, Me, MyTerms
 from app.web.api.paging import InParts
-from app.web.api.shapes import AcceptedShape, Me, MyTerms, UsageShape
+from app.web.api.shapes import UsageShape
 from app.web.api.shown import (
     accepted_shape,
     key_shape,

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from app.web.api import (
     asking,
     cache,
+    credentials,
     directory,
     estimates,
     exports,
@@ -18,15 +19,23 @@ from app.web.api import (
     limits,
     log,
     me,
+    people,
+    projects,
     receipts,
     rules,
+    terms,
+    verification,
 )
 from app.web.api.guard import GuardedRoute
 from app.web.problems import add_problem_handlers, problem_of
 
 _ROUTERS: Final = (
     me.router,
+    people.router,
     directory.router,
+    projects.router,
+    credentials.router,
+    terms.router,
     limits.router,
     rules.router,
     estimates.router,
@@ -37,6 +46,7 @@ _ROUTERS: Final = (
     log.router,
     exports.router,
     receipts.router,
+    verification.router,
 )
 
 

@@ -1,19 +1,29 @@
 """Rules of the terms with their modes, and the dated values."""
 
+import datetime as dt
 from typing import Annotated
 
 from fastapi import APIRouter, Path
 
 from app.administration.policy import set_mode, shown_rules, shown_values
+from app.administration.policy import state_value as state_it
+from app.administration.state import State
+from app.errors import NotFound
+from app.web.api.conditions import OnlyIf, WithTag
 from app.web.api.desk import AtDesk, Who
-from app.web.api.documented import refusals
+from app.web.api.documented import changing, reading, refusals
 from app.web.api.guard import GuardedRoute
-from app.web.api.shapes import ModeWanted, Rules, RuleShape, ValueShape
+from app.web.api.rule_shapes import ModeWanted, Rules, RuleShape, ValueShape, ValueWanted
 
 router = APIRouter(prefix="/api/v1/rules", tags=["rules"], route_class=GuardedRoute)
 RuleId = Annotated[
     str, Path(max_length=64, description="A rule's id, with its version.", examples=["named-collaborator/1"])
 ]
+
+ValueName = Annotated[
+    str, Path(max_length=64, description="A value's name.", examples=["refresh_interval_days"])
+]
+FromDay = Annotated[dt.date, Path(description="The first day on which it holds.", examples=["2026-03-01"])]
 
 
 @router.get("", summary="Rules and dated values", responses=refusals())
@@ -26,11 +36,43 @@ async def list_rules(desk: AtDesk) -> Rules:
     )
 
 
-@router.put("/{rule:path}", summary="Set a rule's mode", responses=refusals(413))
-async def set_rule(desk: AtDesk, who: Who, rule: RuleId, wanted: ModeWanted) -> RuleShape:
+@router.put("/values/{value}/{from_day}", summary="State a value", responses=refusals(413))
+async def state_value(
+    desk: AtDesk, who: Who, value: ValueName, from_day: FromDay, wanted: ValueWanted
+) -> ValueShape:
+    """What the institution's own terms say of a dated value from a day on. The change is logged."""
+    await state_it(
+        desk.registry, who.actor, name=value, amount=wanted.amount, from_day=from_day, source=wanted.source
+    )
+    desk.forget()
+    shown = shown_values(await desk.registry.state())
+    return ValueShape.model_validate(next(each for each in shown if each["name"] == value))
+
+
+@router.get("/{rule:path}", summary="One rule", responses=reading())
+async def get_rule(desk: AtDesk, tagging: WithTag, rule: RuleId) -> RuleShape:
+    """One rule, with or without its version."""
+    found = _shown(await desk.registry.state(), rule)
+    if found is None:
+        raise NotFound(f"There is no rule {rule!a}.", rule="sight")
+    return tagging.shown(found)
+
+
+@router.put("/{rule:path}", summary="Set a rule's mode", responses=changing(413))
+async def set_rule(desk: AtDesk, who: Who, only: OnlyIf, rule: RuleId, wanted: ModeWanted) -> RuleShape:
     """Have a rule `enforce`, `warn` or `shadow` from the next call on. The change is logged."""
-    await set_mode(desk.registry, who.actor, rule=rule, mode=wanted.mode)
+    registry = only.on(desk.registry, lambda state: _shown(state, rule))
+    await set_mode(registry, who.actor, rule=rule, mode=wanted.mode)
     desk.forget()
     shown = shown_rules(await desk.registry.state())
     name = rule.partition("/")[0]
-    return RuleShape.model_validate(next(each for each in shown if each["rule"].partition("/")[0] == name))
+    return only.shown(
+        RuleShape.model_validate(next(each for each in shown if each["rule"].partition("/")[0] == name))
+    )
+
+
+def _shown(state: State, rule: str) -> RuleShape | None:
+    for each in shown_rules(state):
+        if rule in {each["rule"], each["rule"].partition("/")[0]}:
+            return RuleShape.model_validate(each)
+    return None

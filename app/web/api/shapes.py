@@ -1,11 +1,10 @@
-"""The answers and bodies of the API, as its document describes them.
+"""Answers and bodies that several parts of the API share, and those about usage, keys and the log.
 
 Instants are ISO 8601 in UTC, days are UTC days, ids are strings. `_s` is seconds.
 """
 
 import datetime as dt
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,40 +14,6 @@ _KEY_ID = "3kT9vLw2QxYb"
 def example(**values: Any) -> ConfigDict:
     """A model that takes no other fields, with an example for the document."""
     return ConfigDict(extra="forbid", json_schema_extra={"example": values})
-
-
-class PersonShape(BaseModel):
-    """A person, as those who may see them do."""
-
-    model_config = example(
-        id="5f0c1e9a7b3d2486ac90", email="ada@example.edu", name="Ada Byron", roles=["researcher"]
-    )
-    id: str
-    email: str
-    name: str
-    roles: list[str]
-
-
-class People(BaseModel):
-    """A part of the list of people."""
-
-    items: list[PersonShape]
-
-
-class MemberShape(BaseModel):
-    """A person's place in a project; both days are included, None is open."""
-
-    person: str
-    from_day: Annotated[dt.date | None, Field(serialization_alias="from")]
-    until_day: Annotated[dt.date | None, Field(serialization_alias="until")]
-
-
-class ApprovalShape(BaseModel):
-    """What the platform approved, and for which days."""
-
-    reference: str
-    from_day: Annotated[dt.date, Field(serialization_alias="from")]
-    until_day: Annotated[dt.date, Field(serialization_alias="until")]
 
 
 class ReuseShape(BaseModel):
@@ -70,110 +35,6 @@ class ReuseShape(BaseModel):
     recent_lifetimes: Annotated[
         dict[str, str], Field(description="For questions whose days were still filling.")
     ] = {}
-
-
-class ProjectShape(BaseModel):
-    """A project; `members` are those that the asker may see, `allow` is what its approval covers."""
-
-    model_config = example(
-        name="elections",
-        credential="main",
-        approval={"reference": "R-2026-014", "from": "2026-01-01", "until": "2027-06-30"},
-        lead="ada@example.edu",
-        members=[{"person": "ada@example.edu", "from": None, "until": None}],
-        cache_scope="project",
-        allow={"endpoints": ["video/query"]},
-        reuse={
-            "cache_control": "honour",
-            "stale": False,
-            "lifetimes": {"user/info": "6h"},
-            "recent_lifetimes": {},
-        },
-    )
-    name: str
-    credential: str
-    approval: ApprovalShape
-    lead: str | None
-    members: list[MemberShape]
-    cache_scope: str
-    allow: dict[str, Any]
-    reuse: ReuseShape
-
-
-class Projects(BaseModel):
-    """A part of the list of projects."""
-
-    items: list[ProjectShape]
-
-
-class LimitShape(BaseModel):
-    """At most `amount` of `dimension` in `window` for `scope`; `concurrent` has no window."""
-
-    model_config = example(scope="project:elections", dimension="requests", window="day", amount=300)
-    scope: str
-    dimension: str
-    window: str | None
-    amount: int
-
-
-class Limits(BaseModel):
-    """A part of the list of limits."""
-
-    items: list[LimitShape]
-
-
-class LimitWanted(BaseModel):
-    """One limit of a scope, as the state file writes it; without an amount it ends."""
-
-    model_config = example(scope="project:elections", key="requests/day", amount=300)
-    scope: Annotated[str, Field(max_length=500)]
-    key: Annotated[str, Field(max_length=64)]
-    amount: Annotated[int | None, Field(strict=True, ge=0, le=2**53 - 1)]
-
-
-class ProposalShape(BaseModel):
-    """A raise that waits for a second administrator, or did; `after` is None where a limit shall end.
-
-    Also what is to be done to the log (`audit.erase`, `audit.prune`, `audit.retention`), `about` saying of what.
-    """
-
-    model_config = example(
-        id="5f0c1e9a7b3d2486ac90",
-        credential="main",
-        what="requests/day",
-        about=None,
-        before=1000,
-        after=2000,
-        outcome="open",
-        proposed_by="it@example.edu",
-        proposed_at="2026-11-23T06:00:00Z",
-        decided_by=None,
-        decided_at=None,
-    )
-    id: str
-    credential: str
-    what: str
-    about: str | None
-    before: int
-    after: int | None
-    outcome: str
-    proposed_by: str
-    proposed_at: dt.datetime
-    decided_by: str | None
-    decided_at: dt.datetime | None
-
-
-class Proposals(BaseModel):
-    """A part of the list of proposals."""
-
-    items: list[ProposalShape]
-
-
-class LimitSetShape(BaseModel):
-    """Whether a limit changed, and what waits for a second administrator instead."""
-
-    has_changed: bool
-    waiting: list[ProposalShape]
 
 
 class UsedShape(BaseModel):
@@ -308,148 +169,6 @@ class RotationWanted(BaseModel):
 
     model_config = example(overlap_s=86_400)
     overlap_s: Annotated[int, Field(strict=True, ge=0, le=604_800)] = 0
-
-
-_TERMS: Final[Mapping[str, Any]] = {
-    "version": "2024-10",
-    "title": "TikTok Research Tools Terms of Service",
-    "source": "https://www.tiktok.com/legal/page/global/terms-of-service-research-api/en",
-    "in_force_from": "2024-10-25",
-    "grace_days": 30,
-    "accept_by": "2024-11-23",
-    "text_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-}
-
-
-class TermsShape(BaseModel):
-    """One version of the platform's terms, without its text, of which `text_sha256` is the SHA-256.
-
-    Whoever accepted the version before may go on until `accept_by`, where there are `grace_days`.
-    """
-
-    model_config = example(**_TERMS)
-    version: str
-    title: str
-    source: str | None
-    in_force_from: dt.date
-    grace_days: int
-    accept_by: dt.date | None
-    text_sha256: str
-
-
-class TermsTextShape(TermsShape):
-    """One version of the terms with its text."""
-
-    model_config = example(**_TERMS, text="# Research Tools Terms of Service\n")
-    text: str
-
-
-class TermsList(BaseModel):
-    """A part of the list of versions."""
-
-    items: list[TermsShape]
-
-
-class AcceptedShape(BaseModel):
-    """One version, and whether and how the asker accepted it; `how` is self or recorded."""
-
-    version: str
-    title: str
-    text_sha256: str
-    in_force_from: dt.date
-    is_in_force: bool
-    accepted_at: dt.datetime | None
-    how: str | None
-
-
-class MyTerms(BaseModel):
-    """A part of the list of versions, with the asker's acceptances."""
-
-    items: list[AcceptedShape]
-
-
-class TermsStateShape(BaseModel):
-    """The version in force, None where there is none, and whether the asker may call under it.
-
-    Whoever has accepted only the version before may call until `accept_by`, and accepts at `accept_at`.
-    """
-
-    in_force: str | None
-    is_accepted: bool
-    may_call: bool
-    accept_at: str | None
-    accept_by: dt.date | None
-
-
-class RuleShape(BaseModel):
-    """A rule of the terms: what it says and where, since when, and whether it is enforced."""
-
-    model_config = example(
-        rule="named-collaborator/1",
-        mode="enforce",
-        clause="Collaborators are named and reviewed one by one; leavers are removed.",
-        source="Research API FAQ, 2026-09-01",
-        dated="2026-09-01",
-    )
-    rule: str
-    mode: str
-    clause: str
-    source: str
-    dated: dt.date
-
-
-class StatedShape(BaseModel):
-    """An amount from a day on, and where it is written."""
-
-    from_day: Annotated[dt.date, Field(alias="from", serialization_alias="from")]
-    amount: int
-    source: str
-
-
-class ValueShape(BaseModel):
-    """A number of the terms: today's amount, its safe default, what was stated, and what sources say."""
-
-    name: str
-    what: str
-    amount: int
-    default: int
-    stated: list[StatedShape]
-    sources: list[StatedShape]
-
-
-class Rules(BaseModel):
-    """Every rule and every dated value."""
-
-    items: list[RuleShape]
-    values: list[ValueShape]
-
-
-class ModeWanted(BaseModel):
-    """What shall become of a rule's objections."""
-
-    model_config = example(mode="warn")
-    mode: Literal["enforce", "warn", "shadow"]
-
-
-class OwnProjectShape(BaseModel):
-    """One of the asker's projects and their place in it; `frozen_since` while it or its credential is stopped."""
-
-    name: str
-    is_lead: bool
-    frozen_since: dt.datetime | None
-    approval: ApprovalShape
-    from_day: Annotated[dt.date | None, Field(serialization_alias="from")]
-    until_day: Annotated[dt.date | None, Field(serialization_alias="until")]
-
-
-class Me(BaseModel):
-    """Everything about whoever asks."""
-
-    person: PersonShape
-    projects: list[OwnProjectShape]
-    keys: list[KeyShape]
-    terms: TermsStateShape
-    usage: UsageShape
 
 
 class EntryShape(BaseModel):

@@ -5,20 +5,12 @@ import datetime as dt
 from app.administration.keys import IssuedKey, ShownKey
 from app.administration.reusing import spelled_out
 from app.administration.state import Membership, Person, Project, TermsVersion
-from app.web.api.shapes import (
-    AcceptedShape,
-    ApprovalShape,
-    IssuedKeyShape,
-    KeyShape,
-    MemberShape,
-    OwnProjectShape,
-    PersonShape,
-    ProjectShape,
-    ReuseShape,
-    TermsShape,
-    TermsStateShape,
-)
+from app.web.api.me_shapes import AcceptedShape, OwnProjectShape, TermsStateShape
+from app.web.api.people_shapes import PersonShape
+from app.web.api.project_shapes import ApprovalShape, MemberShape, ProjectShape
+from app.web.api.shapes import IssuedKeyShape, KeyShape, ReuseShape
 from app.web.api.sight import Sight
+from app.web.api.terms_shapes import TermsShape, TermsTextShape
 
 
 def person_shape(person: Person) -> PersonShape:
@@ -30,21 +22,28 @@ def project_shape(sight: Sight, project: Project) -> ProjectShape:
     """A project with those of its members who are in sight."""
     state = sight.state
     emails = {each.id: each.email for each in state.people}
-    members = [
-        MemberShape(person=emails[each.person_id], from_day=each.from_day, until_day=each.until_day)
-        for each in sight.memberships.values()
-        if each.project_id == project.id
-    ]
     return ProjectShape(
+        id=project.id,
         name=project.name,
         credential=next(each.name for each in state.credentials if each.id == project.credential_id),
         approval=_approval(project),
         lead=emails.get(project.lead_id or ""),
-        members=sorted(members, key=lambda each: each.person),
+        members=member_shapes(sight, project),
         cache_scope=project.cache_scope,
         allow=dict(project.allow),
         reuse=ReuseShape.model_validate(spelled_out(project)),
     )
+
+
+def member_shapes(sight: Sight, project: Project) -> list[MemberShape]:
+    """The members of a project who are in sight, by address."""
+    emails = {each.id: each.email for each in sight.state.people}
+    found = [
+        MemberShape(person=emails[each.person_id], from_day=each.from_day, until_day=each.until_day)
+        for each in sight.memberships.values()
+        if each.project_id == project.id
+    ]
+    return sorted(found, key=lambda each: each.person)
 
 
 def own_project_shape(sight: Sight, place: Membership) -> OwnProjectShape:
@@ -104,6 +103,11 @@ def terms_shape(terms: TermsVersion) -> TermsShape:
         accept_by=terms.dates.accept_by if terms.grace_days else None,
         text_sha256=terms.text_sha256,
     )
+
+
+def terms_text_shape(terms: TermsVersion) -> TermsTextShape:
+    """A version of the terms with its text."""
+    return TermsTextShape(**terms_shape(terms).model_dump(), text=terms.text)
 
 
 def accepted_shape(sight: Sight, terms: TermsVersion) -> AcceptedShape:

@@ -110,18 +110,36 @@ class Sight:
         return self._scope_labels[limit.scope_kind, limit.scope_id]
 
     def project(self, name: str) -> Project:
-        """The project of that name; raises NotFound."""
-        found = next((each for each in self.projects.values() if each.name == name), None)
+        """The project of that name or id; raises NotFound."""
+        named = (each for each in self.projects.values() if each.name == name)
+        found = next(named, None) or self.projects.get(name)
         if found is None:
             raise NotFound(f"There is no project {name!a} that you could see.", rule="sight")
         return found
 
     def person(self, email: str) -> Person:
-        """The person of that address; raises NotFound."""
+        """The person of that address or id; raises NotFound."""
         wanted = email.strip().lower()
-        found = next((each for each in self.people.values() if each.email == wanted), None)
+        addressed = (each for each in self.people.values() if each.email == wanted)
+        found = next(addressed, None) or self.people.get(wanted)
         if found is None:
             raise NotFound(f"There is no person {wanted!a} that you could see.", rule="sight")
+        return found
+
+    def membership(self, project: str, person: str) -> Membership:
+        """That person's place in that project; raises NotFound."""
+        wanted = (self.project(project).id, self.person(person).id)
+        found = (each for each in self.memberships.values() if (each.project_id, each.person_id) == wanted)
+        place = next(found, None)
+        if place is None:
+            raise NotFound(f"{person!a} is no member of {project!a} whom you could see.", rule="sight")
+        return place
+
+    def terms_version(self, version: str) -> TermsVersion:
+        """That version of the terms; raises NotFound."""
+        found = self.terms.get(version)
+        if found is None:
+            raise NotFound(f"There are no terms of version {version!a}.", rule="sight")
         return found
 
     def me(self) -> Person:

@@ -1,0 +1,137 @@
+"""Limits, raises, and what waits for a second administrator, in answers and bodies of the API."""
+
+import datetime as dt
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from app.administration.raising import MOST_REASON_CHARS
+from app.web.api.shapes import example
+
+
+class LimitShape(BaseModel):
+    """At most `amount` of `dimension` in `window` for `scope`; `concurrent` has no window."""
+
+    model_config = example(scope="project:elections", dimension="requests", window="day", amount=300)
+    scope: str
+    dimension: str
+    window: str | None
+    amount: int
+
+
+class Limits(BaseModel):
+    """A part of the list of limits."""
+
+    items: list[LimitShape]
+
+
+class LimitWanted(BaseModel):
+    """One limit of a scope, as the state file writes it; without an amount it ends."""
+
+    model_config = example(scope="project:elections", key="requests/day", amount=300)
+    scope: Annotated[str, Field(max_length=500)]
+    key: Annotated[str, Field(max_length=64)]
+    amount: Annotated[int | None, Field(strict=True, ge=0, le=2**53 - 1)]
+    was: Annotated[
+        int | None,
+        Field(
+            strict=True,
+            ge=0,
+            le=2**53 - 1,
+            description="What you have seen it to be, null for none: where it is another by now, nothing is changed (412).",
+        ),
+    ] = None
+
+
+class ProposalShape(BaseModel):
+    """A raise that waits for a second administrator, or did; `after` is None where a limit shall end.
+
+    Also what is to be done to the log (`audit.erase`, `audit.prune`, `audit.retention`), `about` saying of what.
+    """
+
+    model_config = example(
+        id="5f0c1e9a7b3d2486ac90",
+        credential="main",
+        what="requests/day",
+        about=None,
+        before=1000,
+        after=2000,
+        outcome="open",
+        proposed_by="it@example.edu",
+        proposed_at="2026-11-23T06:00:00Z",
+        decided_by=None,
+        decided_at=None,
+    )
+    id: str
+    credential: str
+    what: str
+    about: str | None
+    before: int
+    after: int | None
+    outcome: str
+    proposed_by: str
+    proposed_at: dt.datetime
+    decided_by: str | None
+    decided_at: dt.datetime | None
+
+
+class Proposals(BaseModel):
+    """A part of the list of proposals."""
+
+    items: list[ProposalShape]
+
+
+class LimitSetShape(BaseModel):
+    """Whether a limit changed, and what waits for a second administrator instead."""
+
+    model_config = example(has_changed=True, waiting=[])
+    has_changed: bool
+    waiting: list[ProposalShape]
+
+
+class RaiseShape(BaseModel):
+    """That a limit holds `amount` more from then until then; `ended` is when somebody ended it before."""
+
+    model_config = example(
+        id="5f0c1e9a7b3d2486ac90",
+        scope="project:elections",
+        key="requests/day",
+        amount=200,
+        **{"from": "2026-11-23T06:00:00Z"},
+        until="2026-12-16T00:00:00Z",
+        ended=None,
+        reason="The election is moved forward.",
+        granted_by="it@example.edu",
+    )
+    id: str
+    scope: str
+    key: str
+    amount: int
+    begins_at: Annotated[dt.datetime, Field(alias="from")]
+    until: dt.datetime
+    ended: dt.datetime | None
+    reason: str
+    granted_by: str
+
+
+class Raises(BaseModel):
+    """A part of the list of raises."""
+
+    items: list[RaiseShape]
+
+
+class RaiseWanted(BaseModel):
+    """That a limit shall hold `amount` more through the UTC day `until`, and why."""
+
+    model_config = example(
+        scope="project:elections",
+        key="requests/day",
+        amount=200,
+        until="2026-12-15",
+        reason="The election is moved forward.",
+    )
+    scope: Annotated[str, Field(max_length=500)]
+    key: Annotated[str, Field(max_length=64)]
+    amount: Annotated[int, Field(strict=True, ge=1, le=2**53 - 1)]
+    until: dt.date
+    reason: Annotated[str, Field(min_length=1, max_length=MOST_REASON_CHARS)]

@@ -1,0 +1,66 @@
+"""Rules and dated values in answers and bodies of the API."""
+
+import datetime as dt
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from app.web.api.shapes import example
+
+
+class RuleShape(BaseModel):
+    """A rule of the terms: what it says and where, since when, and whether it is enforced."""
+
+    model_config = example(
+        rule="named-collaborator/1",
+        mode="enforce",
+        clause="Collaborators are named and reviewed one by one; leavers are removed.",
+        source="Research API FAQ, 2026-09-01",
+        dated="2026-09-01",
+    )
+    rule: str
+    mode: str
+    clause: str
+    source: str
+    dated: dt.date
+
+
+class StatedShape(BaseModel):
+    """An amount from a day on, and where it is written."""
+
+    from_day: Annotated[dt.date, Field(alias="from", serialization_alias="from")]
+    amount: int
+    source: str
+
+
+class ValueShape(BaseModel):
+    """A number of the terms: today's amount, its safe default, what was stated, and what sources say."""
+
+    name: str
+    what: str
+    amount: int
+    default: int
+    stated: list[StatedShape]
+    sources: list[StatedShape]
+
+
+class Rules(BaseModel):
+    """Every rule and every dated value."""
+
+    items: list[RuleShape]
+    values: list[ValueShape]
+
+
+class ModeWanted(BaseModel):
+    """What shall become of a rule's objections."""
+
+    model_config = example(mode="warn")
+    mode: Literal["enforce", "warn", "shadow"]
+
+
+class ValueWanted(BaseModel):
+    """What the institution's own terms say of a dated value from that day on, and where they say it."""
+
+    model_config = example(amount=10, source="Agreement of 2026-01-12, section 4")
+    amount: Annotated[int, Field(strict=True, ge=1, le=3_660)]
+    source: Annotated[str, Field(min_length=1, max_length=500)]
