@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from app import RELEASE
 from app.administration.doctor import Finding
-from app.administration.key_files import read_log_key
+from app.administration.key_files import LogKeyFile, read_log_key
 from app.administration.minting import PEPPER_PURPOSE
 from app.audit.calls import TAG_PURPOSE, Scribe
 from app.audit.notes import Signer
@@ -354,7 +354,13 @@ def _compose(
         verifier=Verifier(
             database=database, url=settings.database_url, signer=signer, lease_s=settings.longest_lease_s
         ),
-        watch=Watch(database=database, boot=boot, data_dir=settings.data_dir, anchor_dir=settings.anchor_dir),
+        watch=Watch(
+            database=database,
+            boot=boot,
+            data_dir=settings.data_dir,
+            anchor_dir=settings.anchor_dir,
+            log_key=LogKeyFile(settings.log_key_path),
+        ),
         anchorer=Anchorer(
             database=database,
             boot=boot,

@@ -5,7 +5,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from app.audit.notes import Signer
 from app.storage.log import Boot
 
-SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+SIGNER = Signer((Ed25519PrivateKey.from_private_bytes(bytes(range(32))),))
 
 
 def boot(replica: str = "test", run: str = "0" * 16) -> Boot:

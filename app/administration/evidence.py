@@ -88,7 +88,7 @@ def write_bundle(
     proven: Sequence[ProvenEntry],
     origin: str,
     size: int,
-    vkey: str,
+    vkeys: Sequence[str],
 ) -> None:
     """Put answer, receipts, key and a page on how to check them into a new directory; raises BadSetting."""
     try:
@@ -98,7 +98,7 @@ def write_bundle(
             _write(directory / "receipts" / f"{each.index:09}-{each.id}.tlog-proof", each.proof)
         document = {**looked_for, "origin": origin, "size": size, "calls": [each.shown() for each in answer]}
         _write(directory / "answer.json", json.dumps(document, indent=2) + "\n")
-        _write(directory / "log.vkey", vkey + "\n")
+        _write(directory / "log.vkey", "".join(f"{each}\n" for each in vkeys))
         _write(directory / "README.txt", _README.format(origin=origin, size=size))
     except OSError as error:
         raise BadSetting(f"{directory} cannot be written: {error.strerror}.") from error

@@ -5,13 +5,11 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
 from app.audit.notes import Signer
 from app.errors import BadSetting
 from app.sealing import MasterKey, is_exposed
 
+_MOST_BYTES: Final = 65_536
 _OURS: Final = frozenset({"bursar.db", "master.key", "log.key", "seal.key", "demo.json"})
 
 
@@ -47,12 +45,16 @@ def ensure_log_key(path: Path) -> None:
     if path.exists():
         read_log_key(path)
         return
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    write_log_key(path, Signer.generate())
+
+
+def write_log_key(path: Path, signer: Signer) -> None:
+    """Have the keys in a new file, mode 0400, durable. Raises BadSetting."""
     _make_parent(path)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
+            file.write(signer.pem)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
@@ -60,11 +62,11 @@ def ensure_log_key(path: Path) -> None:
 
 
 def read_log_key(path: Path) -> Signer:
-    """The log's key, which must be readable by its owner alone; raises BadSetting."""
+    """The log's key or keys, in a file which must be readable by its owner alone; raises BadSetting."""
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
-            pem = file.read(4096)
+            pem = file.read(_MOST_BYTES)
     except OSError as error:
         raise BadSetting(f"The key file {path} cannot be read: {error.strerror}.") from error
     if is_exposed(status.st_mode, owner=status.st_uid, reader=os.geteuid()):
@@ -74,6 +76,29 @@ def read_log_key(path: Path) -> Signer:
         return Signer.from_pem(pem)
     except BadSetting as error:
         raise BadSetting(f"The key file {path} holds no Ed25519 private key in PEM form.") from error
+
+
+class LogKeyFile:
+    """The log's key file, which may be renewed while it is in use."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read: tuple[int, int] | None = self._state()
+
+    def changed(self) -> Signer | None:
+        """What the file holds, where it is another than it was; raises BadSetting once for each that cannot be read."""
+        state = self._state()
+        if state is None or state == self._read:
+            return None
+        self._read = state
+        return read_log_key(self._path)
+
+    def _state(self) -> tuple[int, int] | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
 
 
 def _make_parent(path: Path) -> None:

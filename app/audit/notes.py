@@ -7,13 +7,21 @@ Ed25519 keys (algorithm 0x01), as transparency logs and their witnesses read the
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 
 from app.audit.tree import HASH_BYTES
 from app.errors import BadSetting, LogBroken
@@ -23,6 +31,8 @@ ED25519: Final = b"\x01"
 _KEY_ID_BYTES: Final = 4
 _SIGNATURE_BYTES: Final = 64
 _DASH: Final = "\u2014 "
+_PEM_BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z ]+)-----.*?-----END \1-----", re.DOTALL)
+_RENEWAL: Final = "log key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,33 +76,107 @@ class Verifier:
         return True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Signer:
-    """The log's private key; signs notes under any name, since the name is the log's origin."""
+    """The log's private key; signs notes under any name, since the name is the log's origin.
 
-    _private: Ed25519PrivateKey = field(repr=False)
+    While the key is renewed the former one signs beside the new one. Of those that sign no more the public halves
+    stay known, since what they signed is still shown. Whoever holds this object signs with what it holds now.
+    """
+
+    signing: tuple[Ed25519PrivateKey, ...] = field(repr=False)
+    former: tuple[bytes, ...] = ()
+
+    @classmethod
+    def generate(cls) -> Self:
+        """A new key."""
+        return cls((Ed25519PrivateKey.generate(),))
 
     @classmethod
     def from_pem(cls, pem: bytes) -> Self:
-        """The key of a PEM file; raises BadSetting."""
-        try:
-            private = load_pem_private_key(pem, password=None)
-        except ValueError as error:
-            raise BadSetting("The log's key is no Ed25519 private key in PEM form.") from error
-        if not isinstance(private, Ed25519PrivateKey):
+        """The keys of a PEM file: private ones sign, the first is in force, public ones are former. Raises BadSetting."""
+        private: list[Ed25519PrivateKey] = []
+        former: list[bytes] = []
+        for block in _PEM_BLOCK.finditer(pem):
+            try:
+                is_public = block[1] == b"PUBLIC KEY"
+                key = (
+                    load_pem_public_key(block[0])
+                    if is_public
+                    else load_pem_private_key(block[0], password=None)
+                )
+            except ValueError as error:
+                raise BadSetting("The log's key is no Ed25519 private key in PEM form.") from error
+            if isinstance(key, Ed25519PublicKey):
+                former.append(_raw(key))
+            elif isinstance(key, Ed25519PrivateKey):
+                private.append(key)
+            else:
+                raise BadSetting("The log's key is no Ed25519 private key in PEM form.")
+        if not private:
             raise BadSetting("The log's key is no Ed25519 private key in PEM form.")
-        return cls(private)
+        return cls(tuple(private), tuple(former))
+
+    @property
+    def pem(self) -> bytes:
+        """What `from_pem` reads: secret."""
+        signing = (
+            each.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) for each in self.signing
+        )
+        former = (
+            Ed25519PublicKey.from_public_bytes(each).public_bytes(
+                Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+            )
+            for each in self.former
+        )
+        return b"".join((*signing, *former))
+
+    @property
+    def is_being_renewed(self) -> bool:
+        """Whether a former key still signs beside the one in force."""
+        return len(self.signing) > 1
+
+    def followed_by(self, fresh: "Signer") -> "Signer":
+        """The new key in force, with this one beside it."""
+        return Signer((*fresh.signing, *self.signing), self.former)
+
+    def alone(self) -> "Signer":
+        """The key in force, with all others former."""
+        in_force, *others = self.signing
+        return Signer((in_force,), (*(_raw(each.public_key()) for each in others), *self.former))
+
+    def become(self, other: "Signer") -> None:
+        """Sign with the keys of `other` from now on."""
+        self.signing, self.former = other.signing, other.former
 
     def verifier(self, name: str) -> Verifier:
-        """Who verifies what this key signs under that name."""
-        public = self._private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        return Verifier(name, public)
+        """Who verifies what the key in force signs under that name."""
+        return Verifier(name, _raw(self.signing[0].public_key()))
+
+    def verifiers(self, name: str) -> list[Verifier]:
+        """Who verifies what is signed now: one of them is enough."""
+        return [Verifier(name, _raw(each.public_key())) for each in self.signing]
+
+    def known(self, name: str) -> list[Verifier]:
+        """The same, with those of former keys after them: for what was signed at any time."""
+        return [*self.verifiers(name), *(Verifier(name, each) for each in self.former)]
 
     def sign(self, text: bytes, name: str) -> bytes:
-        """The note: `text`, which ends in a line end, a blank line and one signature line."""
-        signature = self.verifier(name).key_id + self._private.sign(text)
-        line = f"{_DASH}{name} {base64.b64encode(signature).decode()}\n"
-        return text + b"\n" + line.encode()
+        """The note: `text`, which ends in a line end, a blank line and a signature line of each key."""
+        lines = []
+        for private in self.signing:
+            key_id = Verifier(name, _raw(private.public_key())).key_id
+            encoded = base64.b64encode(key_id + private.sign(text)).decode()
+            lines.append(f"{_DASH}{name} {encoded}\n")
+        return text + b"\n" + "".join(lines).encode()
+
+    def sign_renewal(self, name: str) -> bytes:
+        """A note in which the former key and the one in force say that the latter is to be believed."""
+        return self.sign(f"{name}\n{_RENEWAL}\n{self.verifier(name).vkey}\n".encode(), name)
+
+
+def _raw(key: Ed25519PublicKey) -> bytes:
+    return key.public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
 @dataclass(frozen=True, slots=True)

@@ -338,6 +338,20 @@ def read_checkpoint(note: bytes, keys: Iterable[bytes]) -> Checkpoint:
     return Checkpoint(origin, int(size), decoded)
 
 
+def vouched_for(notes: Iterable[bytes], keys: Sequence[bytes]) -> list[Vkey]:
+    """Later keys of a log that one of `keys` vouches for, or one of those before them; what nobody known signed is not."""
+    found: list[Vkey] = []
+    for note in notes:
+        try:
+            text = signed_text(note, [*keys, *(each.public for each in found)]).decode()
+            _, what, vkey, end = text.split("\n")
+            if (what, end) == ("log key", ""):
+                found.append(Vkey.parse(vkey))
+        except ValueError:
+            continue
+    return [each for each in found if each.public not in keys]
+
+
 class Proof(NamedTuple):
     """A receipt: leaf number `ix` with its way to the root of a checkpoint; `extra` may be the leaf."""
 
@@ -545,6 +559,7 @@ class Report:
         for problem in other.problems:
             self.add(problem.check, problem.ix, problem.detail, shows=problem.shows)
         self.left_out += other.left_out
+        self.notes += other.notes
         self.counted.update(other.counted)
 
     @property
@@ -1671,6 +1686,17 @@ class Export:
             raise Unreadable(f"the log's key is not there: give it with --key ({error})") from error
 
     @property
+    def renewals(self) -> list[bytes]:
+        """The notes in which keys of the log vouch for later ones, the oldest first."""
+        try:
+            lines = (self.place / "renewals.jsonl").read_text().splitlines()
+            return [str(json.loads(line)).encode("utf-8", "replace") for line in lines]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError) as error:
+            raise Unreadable(f"renewals.jsonl cannot be read ({error})") from error
+
+    @property
     def head(self) -> Head:
         """What the export says of the log as a whole."""
         return Head(self.note, self.min_index, dict(self._nodes()), has_nodes=True)
@@ -2017,6 +2043,12 @@ def _verified(asked: _Asked, *, helpers: int) -> Report:
     vkeys = list(asked.keys) or ([] if isinstance(export, Stream) else export.vkeys)
     publics = [each.public for each in vkeys]
     early = Report()
+    if isinstance(export, Export):
+        for later in vouched_for(export.renewals, publics):
+            publics.append(later.public)
+            early.notes.append(
+                f"the log's key was renewed, which a known key has signed; it is now {later.text}"
+            )
     evidence = read_evidence(publics, early, receipts=asked.receipts, anchors=asked.anchors)
     for name, reader in (("receipts", read_receipts), ("anchors", read_anchors)):
         if (place / name).is_dir() and any((place / name).iterdir()):

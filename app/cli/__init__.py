@@ -67,6 +67,7 @@ for name, group in (
     ("audit", audit.audits),
     ("master-key", rotating.master_keys),
     ("seal-key", rotating.seal_keys),
+    ("log-key", rotating.log_keys),
 ):
     app.add_typer(group, name=name)
 

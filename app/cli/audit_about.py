@@ -88,7 +88,7 @@ async def _answered(
         proven=proven,
         origin=checkpoint.origin,
         size=checkpoint.size,
-        vkey=here.boot.signer.verifier(checkpoint.origin).vkey,
+        vkeys=[each.vkey for each in here.boot.signer.known(checkpoint.origin)],
     )
     return answer
 

@@ -1,4 +1,4 @@
-"""master-key and seal-key: the keys of the installation itself, renewed."""
+"""master-key, seal-key and log-key: the keys of the installation itself, renewed."""
 
 from typing import Annotated
 
@@ -8,6 +8,7 @@ from app.cli.speaking import AsJson, operator, run, say, say_json
 
 master_keys = typer.Typer(help="The key under which everything is sealed.", no_args_is_help=True)
 seal_keys = typer.Typer(help="The key under which questions in the log are sealed.", no_args_is_help=True)
+log_keys = typer.Typer(help="The key that signs the log.", no_args_is_help=True)
 
 Overlap = Annotated[
     int,
@@ -57,3 +58,41 @@ def rotate_seal_key(as_json: AsJson = False) -> None:
         say_json({"from": done.old, "to": done.new, "keys": done.wrapped})
     else:
         say(f"The key in seal.key is {done.new} now; it wraps {done.wrapped} keys anew.")
+
+
+@log_keys.command("rotate")
+def rotate_log_key(as_json: AsJson = False) -> None:
+    """Have a new key sign the log, beside the present one until that is retired. Bursar may serve meanwhile."""
+    from app.settings import load_settings  # noqa: PLC0415
+    from app.storage.rotating import rotate_log_key as rotate  # noqa: PLC0415
+
+    settings = load_settings()
+    done = run(rotate(settings, operator()))
+    if as_json:
+        say_json({"signing": done.signing, "former": done.former})
+    else:
+        say(
+            f"The log is signed by both of these from now on, the new one first, as {settings.log_key_path} holds them:"
+        )
+        for vkey in done.signing:
+            say(vkey)
+        say(
+            "Copy the file to every other machine that serves, and give the new key to whoever verifies. Then:"
+        )
+        say("bursar log-key retire")
+
+
+@log_keys.command("retire")
+def retire_log_key(as_json: AsJson = False) -> None:
+    """Have the former key sign no more; copy the file to every other machine that serves afterwards."""
+    from app.settings import load_settings  # noqa: PLC0415
+    from app.storage.rotating import retire_log_key as retire  # noqa: PLC0415
+
+    settings = load_settings()
+    done = run(retire(settings, operator()))
+    if as_json:
+        say_json({"signing": done.signing, "former": done.former})
+    else:
+        say("The log is signed by this key alone; what former keys have signed still verifies with them:")
+        say(done.signing[0])
+        say(f"Copy {settings.log_key_path} to every other machine that serves.")

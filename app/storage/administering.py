@@ -17,7 +17,7 @@ from app.administration.minting import Mint
 from app.audit.notes import Signer
 from app.cache.lifetimes import UsualLifetimes
 from app.clock import SystemClock
-from app.errors import BadSetting, BursarError, NotReady, RollbackDetected
+from app.errors import BadSetting, BursarError, LogBroken, NotReady, RollbackDetected
 from app.ids import CredentialId
 from app.sealing import MasterKey, following, where_it_lies
 from app.settings import Settings
@@ -198,6 +198,11 @@ def _of_files(settings: Settings) -> list[Finding]:
         read_log_key(settings.log_key_path)
     except BursarError as error:
         found.append(_problem("log_key", error.message, "make it with `bursar init`, or restore it"))
+    target = following(where_it_lies(settings.log_key_path))
+    if target.exists():
+        what = f"{target} holds keys of the log from a renewal or a retirement that was not ended"
+        mend = "run `bursar log-key rotate` or `bursar log-key retire` again, whichever was broken off"
+        found.append(Finding(severity="warning", code="log_key_next", what=what, mend=mend))
     target = following(where_it_lies(settings.master_key_path))
     if target.exists():
         what = f"{target} holds a master key that is not in force yet, or a renewal that was not ended"
@@ -325,7 +330,10 @@ async def _opened(url: str, settings: Settings, master: MasterKey) -> AsyncItera
         )
         # Without the anchors: a share that is away must not keep anybody from freezing a credential.
         watch = Watch(database=database, boot=boot, data_dir=settings.data_dir)
-        await watch.look()
+        try:
+            await watch.look()
+        except LogBroken as error:
+            boot.trouble = error.message  # it can still be read, and verified
         clock = SystemClock(offset_s=settings.clock_offset_s)
         pages = SqlPages(database=database, master=master, clock=clock, max_memory_bytes=0)
         yield Administration(

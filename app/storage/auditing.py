@@ -20,10 +20,12 @@ from app.audit.offline import (
     Evidence,
     Facts,
     Head,
+    NotAsItShouldBe,
     Report,
     Row,
     Verification,
     Vkey,
+    read_checkpoint,
     read_evidence,
     verify_export,
 )
@@ -165,11 +167,12 @@ async def verify_log(
     origin = await database.read(lambda conn: conn.execute(sa.select(_head.c.origin)).scalar_one_or_none())
     if boot.signer is None or origin is None:
         raise BadSetting("The log's key is not at hand, so its signature cannot be checked.")
-    mine = Vkey(origin, boot.signer.verifier(origin).public)
+    keys = [Vkey(origin, each.public) for each in boot.signer.verifiers(origin)]
+    known = [Vkey(origin, each.public) for each in boot.signer.known(origin)]
     if kept.export is not None:
         report = verify_export(
             kept.export,
-            keys=[mine],
+            keys=known,
             receipts=kept.receipts,
             anchors=kept.anchors,
             lease_s=lease_s,
@@ -177,9 +180,12 @@ async def verify_log(
         )
     else:
         early = Report()
-        evidence = read_evidence([mine.public], early, receipts=kept.receipts, anchors=kept.anchors)
+        publics = [each.public for each in known]
+        evidence = read_evidence(publics, early, receipts=kept.receipts, anchors=kept.anchors)
         report = await database.read(
-            lambda conn: verify_stored(conn, mine, evidence, early, lease_s=lease_s, progress=progress)
+            lambda conn: verify_stored(
+                conn, keys, evidence, early, former=known[len(keys) :], lease_s=lease_s, progress=progress
+            )
         )
     if note is not None:
         report.notes.append(note)
@@ -188,18 +194,29 @@ async def verify_log(
 
 def verify_stored(
     conn: Connection,
-    key: Vkey,
+    keys: Sequence[Vkey],
     evidence: Evidence,
     early: Report,
     *,
+    former: Sequence[Vkey] = (),
     lease_s: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """What the stored log comes to, beside what others kept of it; `early` is what was found in reading that."""
-    verification = Verification(stored_head(conn), [key.public], evidence, lease_s=lease_s)
+    """What the stored log comes to, beside what others kept of it; `early` is what was found in reading that.
+
+    One of `keys` must have signed the head; `former` ones count for what is older.
+    """
+    head = stored_head(conn)
+    publics = [each.public for each in (*keys, *former)]
+    verification = Verification(head, publics, evidence, lease_s=lease_s)
     report = verification.report
-    report.keys, report.key_source = [key.text], "log.key"
+    report.keys, report.key_source = [each.text for each in keys], "log.key"
     report.take_over(early)
+    if former and verification.checkpoint is not None:
+        try:
+            read_checkpoint(head.note, publics[: len(keys)])
+        except NotAsItShouldBe:
+            report.add("signature", None, "the head of the log is signed by a former key alone")
     verification.take_all(stored_rows(conn, report), progress)
     return verification.finish()
 

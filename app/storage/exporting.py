@@ -39,18 +39,27 @@ from app.storage.auditing import StoredRows
 from app.storage.engines import Database
 from app.storage.log import Boot, append
 from app.storage.searching import find_places, index_at
-from app.storage.tables import EntryRow, HeadRow, TreeNodeRow, table
+from app.storage.tables import EntryRow, FactRow, HeadRow, TreeNodeRow, table
 
 Progress = Callable[[int, int], None]
+
+RENEWED: Final = "log_key.renewed"
+"""What an entry is called that holds a note by which a key of the log vouches for the next one."""
 
 _AT_ONCE: Final = 16 * TILE
 """Entries in one part: with sealed questions some 5 MB."""
 _UNFINISHED: Final = "export.part.json"
 _NOT_SIGNED: Final = frozenset({"anchors", "receipts", "export.json", "export.note", _UNFINISHED})
-_head, _entry, _node = table(HeadRow), table(EntryRow), table(TreeNodeRow)
+_head, _entry, _node, _fact = table(HeadRow), table(EntryRow), table(TreeNodeRow), table(FactRow)
 _HASHES: Final = (
     sa.select(_entry.c.ix, _entry.c.leaf_hash)
     .where(_entry.c.ix >= sa.bindparam("first"), _entry.c.ix < sa.bindparam("end"))
+    .order_by(_entry.c.ix)
+)
+_RENEWALS: Final = (
+    sa.select(_entry.c.leaf)
+    .join(_fact, _fact.c.ix == _entry.c.ix)
+    .where(_fact.c.op == RENEWED)
     .order_by(_entry.c.ix)
 )
 _NODES: Final = (
@@ -192,6 +201,12 @@ async def export_log(
     return exported
 
 
+def renewals_of(conn: Connection) -> list[str]:
+    """The notes by which keys of the log vouched for the next one, the oldest first; those that were pruned are gone."""
+    leaves = (bytes(leaf) for (leaf,) in conn.execute(_RENEWALS) if leaf)
+    return [str(json.loads(leaf)["renewed"]["note"]) for leaf in leaves]
+
+
 def _unfinished(to: Path, kind: str, wanted: Filter) -> Mapping[str, Any] | None:
     if not to.exists() or (to.is_dir() and not any(to.iterdir())):
         return None
@@ -305,7 +320,11 @@ class _Writing:
         if min_index != selection.min_index:
             raise Conflict("The log was pruned while it was exported. Remove the directory and begin anew.")
         (self._to / "checkpoint").write_bytes(selection.note)
-        (self._to / "log.vkey").write_text(signer.verifier(checkpoint.origin).vkey + "\n")
+        keys = signer.known(checkpoint.origin)
+        (self._to / "log.vkey").write_text("".join(f"{each.vkey}\n" for each in keys))
+        renewals = await self._database.read(renewals_of)
+        if renewals:
+            (self._to / "renewals.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in renewals))
         files = await asyncio.to_thread(_digests, self._to)
         manifest = Manifest(
             format=self._kind,

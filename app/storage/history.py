@@ -59,7 +59,7 @@ def continues(
     try:
         then = Checkpoint.parse(text_of(note))
         if signer is not None:
-            open_checkpoint(note, [signer.verifier(then.origin)])
+            open_checkpoint(note, signer.known(then.origin))
     except LogBroken as error:
         return None, error.message
     history = read_history(conn)

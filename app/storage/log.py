@@ -109,7 +109,7 @@ class Boot:
     def verify(self, kept: Kept) -> None:
         """Return if the log's key signed it; raises LogBroken."""
         if self.signer is not None and kept.note != self._trusted:
-            open_checkpoint(kept.note, [self.signer.verifier(kept.checkpoint.origin)])
+            open_checkpoint(kept.note, self.signer.verifiers(kept.checkpoint.origin))
             self._trusted = kept.note
 
     def take_note(self, next_rseq: int, signed: Kept | None) -> None:
@@ -400,7 +400,7 @@ def check_log(conn: Connection, signer: Signer | None = None) -> int:
             "entries were lost or changed. Restore the database, and keep this one as evidence."
         )
     if head.checkpoint and signer is not None:
-        signed = open_checkpoint(bytes(head.checkpoint), [signer.verifier(head.origin)])
+        signed = open_checkpoint(bytes(head.checkpoint), signer.verifiers(head.origin))
         if signed != Checkpoint(head.origin, frontier.size, frontier.root()):
             raise LogBroken("the signed head of the log stands for another tree than its entries make up")
     newest = sa.select(_ENTRY.c.ix, _ENTRY.c.leaf, _ENTRY.c.leaf_hash).order_by(_ENTRY.c.ix.desc())

@@ -87,7 +87,8 @@ class Verifier:
         told = {
             "database_url": self._url,
             "origin": origin,
-            "public": self._signer.verifier(origin).public.hex(),
+            "signing": len(self._signer.verifiers(origin)),
+            "known": [each.public.hex() for each in self._signer.known(origin)],
             "lease_s": self._lease_s,
         }
         task = asyncio.create_task(self._follow(verification, told))
@@ -165,7 +166,8 @@ def _newest(conn: Connection, now_us: int) -> Seen | None:
 async def _verify(told: Mapping[str, Any]) -> Report:
     """What the stored log comes to; how far it is goes to standard output."""
     database = open_database(told["database_url"])
-    key = Vkey(told["origin"], bytes.fromhex(told["public"]))
+    known = [Vkey(told["origin"], bytes.fromhex(each)) for each in told["known"]]
+    signing = told["signing"]
     last = 0
 
     def tell(done: int, whole: int) -> None:
@@ -177,7 +179,13 @@ async def _verify(told: Mapping[str, Any]) -> Report:
     try:
         return await database.read(
             lambda conn: verify_stored(
-                conn, key, Evidence(), Report(), lease_s=told["lease_s"], progress=tell
+                conn,
+                known[:signing],
+                Evidence(),
+                Report(),
+                former=known[signing:],
+                lease_s=told["lease_s"],
+                progress=tell,
             )
         )
     finally:

@@ -1,6 +1,6 @@
 """The job that keeps an eye on the log: it must go on being the one that this process has seen.
 
-Every second the head is compared with the newest checkpoint that is known to be committed, and that
+Every second the key that signs is looked at, which may have been renewed, and the head is compared with the newest checkpoint that is known to be committed, and that
 checkpoint is kept in the data directory, for the next start. Where the log is behind or another, nothing is
 appended until it is itself again, or until a new epoch tells what was lost.
 """
@@ -13,8 +13,9 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
+from app.administration.key_files import LogKeyFile
 from app.audit.notes import Kept
-from app.errors import LogBroken, RollbackDetected, Unavailable
+from app.errors import BadSetting, LogBroken, RollbackDetected, Unavailable
 from app.storage.checkpoint_files import keep_newest, newest_anchored, newest_seen
 from app.storage.engines import Database
 from app.storage.history import first_objection, read_history
@@ -41,12 +42,19 @@ class Watch:
     """Compares and keeps. `look` or `require` before anything is appended; `start` and `stop` for the job."""
 
     def __init__(
-        self, *, database: Database, boot: Boot, data_dir: Path, anchor_dir: Path | None = None
+        self,
+        *,
+        database: Database,
+        boot: Boot,
+        data_dir: Path,
+        anchor_dir: Path | None = None,
+        log_key: LogKeyFile | None = None,
     ) -> None:
         self._database = database
         self._boot = boot
         self._data_dir = data_dir
         self._anchor_dir = anchor_dir
+        self._log_key = log_key
         self._saved: Kept | None = None
         self._compared: Kept | None = None
         """The newest whose tree was compared with the log's, and not its size alone."""
@@ -131,9 +139,21 @@ class Watch:
         else:
             self._saved = seen
 
+    async def _follow_key(self) -> None:
+        if self._log_key is None or self._boot.signer is None:
+            return
+        try:
+            fresh = await asyncio.to_thread(self._log_key.changed)
+        except BadSetting as error:
+            _log.warning("the log's key file changed and cannot be read", why=error.message)
+        else:
+            if fresh is not None:
+                self._boot.signer.become(fresh)
+
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(_EVERY_S)
+            await self._follow_key()
             try:
                 await self.compare()
             except Unavailable:

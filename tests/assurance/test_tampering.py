@@ -345,7 +345,7 @@ async def read_reported(url: str, key: bytes) -> Report:
     database = open_database(url)
     try:
         return await database.read(
-            lambda conn: verify_stored(conn, Vkey("any", key), Evidence(), Report(), lease_s=900)
+            lambda conn: verify_stored(conn, [Vkey("any", key)], Evidence(), Report(), lease_s=900)
         )
     finally:
         await database.close()

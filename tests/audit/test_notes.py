@@ -10,7 +10,7 @@ from app.audit.tree import EMPTY_ROOT
 from app.errors import BadSetting, LogBroken
 
 NAME = "example.edu/log"
-SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+SIGNER = Signer((Ed25519PrivateKey.from_private_bytes(bytes(range(32))),))
 KEY = SIGNER.verifier(NAME)
 POINT = Checkpoint(NAME, 12_345, EMPTY_ROOT)
 NOTE = SIGNER.sign(POINT.text, NAME)
@@ -45,7 +45,7 @@ def test_what_was_signed_is_opened() -> None:
 
 
 def test_signatures_of_others_are_passed_over() -> None:
-    other = Signer(Ed25519PrivateKey.generate())
+    other = Signer.generate()
     line = other.sign(POINT.text, "witness.example").split(b"\n\n")[1]
     assert open_checkpoint(NOTE + line, [KEY]) == POINT
     assert open_checkpoint(POINT.text + b"\n" + line + NOTE.split(b"\n\n")[1], [KEY]) == POINT
@@ -65,7 +65,7 @@ def test_signatures_of_others_are_passed_over() -> None:
         SIGNER.sign(b"o\n-1\n" + base64.b64encode(EMPTY_ROOT) + b"\n", NAME),
         SIGNER.sign(b"o\n1\nAAAA\n", NAME),
         SIGNER.sign(b"\n1\n" + base64.b64encode(EMPTY_ROOT) + b"\n", NAME),
-        Signer(Ed25519PrivateKey.generate()).sign(POINT.text, NAME),
+        Signer.generate().sign(POINT.text, NAME),
     ],
 )
 def test_anything_else_is_refused(note: bytes) -> None:

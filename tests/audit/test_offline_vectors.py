@@ -151,9 +151,9 @@ def test_a_checkpoint_opens_with_its_key_and_no_other() -> None:
     origin = "example.edu/bursar/1"
     keys = [Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32) for seed in (1, 2)]
     mine, other = (key.public_key().public_bytes_raw() for key in keys)
-    note = Signer(keys[0]).sign(Checkpoint(origin, 7, bytes(32)).text, origin)
+    note = Signer((keys[0],)).sign(Checkpoint(origin, 7, bytes(32)).text, origin)
     assert offline.read_checkpoint(note, [other, mine]) == (origin, 7, bytes(32))
-    vkey = Signer(keys[0]).verifier(origin).vkey
+    vkey = Signer((keys[0],)).verifier(origin).vkey
     assert (offline.Vkey.parse(vkey).public, offline.Vkey.parse(vkey).text) == (mine, vkey)
     for bad in (
         note.replace(b"\n7\n", b"\n8\n"),

@@ -52,7 +52,7 @@ async def database(migrated_url: str) -> AsyncIterator[Database]:
 
 
 async def verified(database: Database) -> Report:
-    return await database.read(lambda conn: verify_stored(conn, KEY, Evidence(), Report(), lease_s=300))
+    return await database.read(lambda conn: verify_stored(conn, [KEY], Evidence(), Report(), lease_s=300))
 
 
 def disarmed(conn: Connection) -> None:
@@ -110,7 +110,7 @@ async def test_a_change_in_the_database_is_named(database: Database, monkeypatch
             disarmed(conn)
             values = {"bytes": b"x" * 32, "nothing": b""}
             conn.execute(sa.text(change), {name: values[name] for name in values if f":{name}" in change})
-            reports.append(verify_stored(conn, KEY, Evidence(), Report(), lease_s=300))
+            reports.append(verify_stored(conn, [KEY], Evidence(), Report(), lease_s=300))
             raise Undone
 
         with pytest.raises(Undone):

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy.engine import Connection
 
 from app.audit.entries import Draft
@@ -92,7 +91,7 @@ async def test_without_the_logs_key_nothing_is_appended(database: Database) -> N
 async def test_a_log_signed_by_another_key_is_refused(database: Database) -> None:
     await append(database, boot(), drafts(3))
     with pytest.raises(LogBroken):
-        await database.read(lambda conn: check_log(conn, Signer(Ed25519PrivateKey.generate())))
+        await database.read(lambda conn: check_log(conn, Signer.generate()))
 
 
 async def test_a_checkpoint_of_another_tree_is_refused(database: Database) -> None:
@@ -168,7 +167,7 @@ async def test_nothing_is_signed_on_top_of_what_the_key_has_not_signed(
     text = Checkpoint(ORIGIN, 4, tree.root()).text
     note = {
         "nobody": text + b"\n\n",
-        "a thief": Signer(Ed25519PrivateKey.generate()).sign(text, ORIGIN),
+        "a thief": Signer.generate().sign(text, ORIGIN),
         "the key, before": run.seen.note if run.seen else b"",
         "emptied": b"",
     }[signed_by]

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 import sqlalchemy as sa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.audit.entries import Draft, Receipt
 from app.audit.notes import Checkpoint, Signer
@@ -106,7 +105,7 @@ async def test_a_checkpoint_of_another_history_is_not_continued(database: Databa
     await grow(database, 20)
     other = SIGNER.sign(Checkpoint(ORIGIN, 10, bytes(32)).text, ORIGIN)
     longer = SIGNER.sign(Checkpoint(ORIGIN, 21, bytes(32)).text, ORIGIN)
-    thief = Signer(Ed25519PrivateKey.generate())
+    thief = Signer.generate()
     forged = thief.sign(Checkpoint(ORIGIN, 10, bytes(32)).text, ORIGIN)
     for note, says in (
         (other, "are others"),

@@ -95,7 +95,8 @@ async def get_log_key(desk: AtDesk) -> LogKeyShape:
     """The public key that checkpoints are verified with (C2SP signed-note). Get it another way as well."""
     note = await desk.installation.database.read(newest_note)
     origin = Checkpoint.parse(text_of(note)).origin
-    return LogKeyShape(origin=origin, vkey=desk.installation.signer.verifier(origin).vkey)
+    in_force, *others = (each.vkey for each in desk.installation.signer.known(origin))
+    return LogKeyShape(origin=origin, vkey=in_force, others=others)
 
 
 async def _receipt(request: Request, desk: Desk, who: Visitor, entry: str) -> ProvenEntry:

@@ -251,11 +251,13 @@ class GrowthShape(BaseModel):
 
 
 class LogKeyShape(BaseModel):
-    """The log's public key under its origin, as C2SP signed-note spells it."""
+    """The log's public key under its origin, as C2SP signed-note spells it; `others` sign beside it or did once."""
 
     model_config = example(
         origin="example.edu/bursar/0",
         vkey="example.edu/bursar/0+1a2b3c4d+AQOhB7/zzhC+HXDdGOdLwJlnYuVhqYVPJ8ErjQXJ3mRR",
+        others=[],
     )
     origin: str
     vkey: str
+    others: list[str]
