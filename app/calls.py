@@ -261,6 +261,7 @@ def sought_by(call: Call, now: dt.datetime, *, is_stale_good: bool = False) -> S
         key=call.key,
         search=call.search if call.query.page.search_id is not None else None,
         may_use=may_use,
+        without=call.caller.reuse.without,
     )
 
 

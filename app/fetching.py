@@ -24,7 +24,7 @@ from app.cache.pages import (
     task_behind,
 )
 from app.cache.proven import ProvenFields
-from app.cache.shelf import Lacking, Shelf, sent_for
+from app.cache.shelf import Lacking, Shelf, Step, sent_for
 from app.cache.vanished import vanished
 from app.calls import (
     Bounds,
@@ -309,7 +309,7 @@ class Upstream:
             if search is None or not search.reaches(lacking.start):
                 search, lacking = None, replace(lacking, listing=None)
         wide = lacking.fields
-        if self._shelf.widens() and endpoint.fields:
+        if self._shelf.uses(Step.FIELDS, call.caller.reuse.without) and endpoint.fields:
             proven = await self._fields.of(call.caller.credential, endpoint.name)
             telling = _TELLING & endpoint.fields
             wide |= _approved(call, proven.good | telling) - proven.refused

@@ -33,7 +33,7 @@ _SERVICE_LINK: Final = re.compile(
     r"|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
 )
 _SERVICE_ADDRESS: Final = re.compile(r"(?:tcp|udp|sctp)://\S+")
-REUSE_STEPS: Final = frozenset({"full-pages", "wide-fields", "containment"})
+REUSE_STEPS: Final = frozenset({"full-pages", "wide-fields", "containment", "records"})
 """What can be left out of reuse."""
 ROLES: Final = frozenset({"researcher", "lead", "quota_admin", "admin", "compliance"})
 """Roles that groups may stand for; a test holds them to those that there are."""
@@ -261,7 +261,8 @@ class Settings(BaseSettings):
         default="",
         description="Steps of reuse to leave out, with commas between: `full-pages` (fetch whole pages and cut what "
         "is asked for out of them), `wide-fields` (fetch approved fields that have come before, too), "
-        "`containment` (answer a search out of a wider one that is held in full).",
+        "`containment` (answer a search out of a wider one that is held in full), `records` (answer a look-up of "
+        "videos by their ids out of the records of any search). A project may leave out more.",
     )
     max_held_memory_bytes: Annotated[int, Field(ge=0)] = Field(
         default=64 * 1024 * 1024, description="Bytes of held answers that each process keeps at hand."

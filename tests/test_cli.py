@@ -465,7 +465,15 @@ def test_a_project_is_shown_and_its_reuse_is_set_piece_by_piece(shell: Shell) ->
     done = shell.json("project", "set", "elections", *given)
     assert (done["project"], done["changed"]) == ("elections", True)
     done = shell.json(
-        "project", "set", "elections", "--lifetime", "default=", "--recent-lifetime", "default=1h"
+        "project",
+        "set",
+        "elections",
+        "--lifetime",
+        "default=",
+        "--recent-lifetime",
+        "default=1h",
+        "--without",
+        "records",
     )
     assert shell.json("project", "set", "elections", "--stale")["changed"] is False
     shown = shell.json("project", "show", "elections")
@@ -476,11 +484,14 @@ def test_a_project_is_shown_and_its_reuse_is_set_piece_by_piece(shell: Shell) ->
         "stale": True,
         "lifetimes": {"user/info": "6h"},
         "recent_lifetimes": {"default": "1h"},
+        "without": ["records"],
     }
     said = shell.run("project", "show", "elections")[1]
-    assert "lifetimes: user/info 6h; of recent windows: default 1h" in said
+    assert "lifetimes: user/info 6h; of recent windows: default 1h; steps of reuse left out: records" in said
     assert "Cache-Control: ignore; past their time, when nothing can be fetched: yes" in said
     assert [each["op"] for each in shell.entries()[-2:]] == ["project.set"] * 2
+    assert shell.json("project", "set", "elections", "--without", "")["reuse"]["without"] == []
+    assert shell.run("project", "set", "elections", "--without", "half-pages")[0] == 2
     assert shell.run("project", "set", "elections", "--lifetime", "user/info")[0] == 2
     assert shell.run("project", "set", "elections", "--lifetime", "user/info=soon")[0] == 2
     assert shell.run("project", "show", "nowhere")[0] == 2

@@ -1,10 +1,13 @@
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from app.administration.desired import ReuseStep
+from app.cache.shelf import Step
 from app.errors import BadSetting
 from app.identity.roles import Role
-from app.settings import ROLES, Settings, is_placeholder, load_settings
+from app.settings import REUSE_STEPS, ROLES, Settings, is_placeholder, load_settings
 
 
 def config_file(directory: Path, text: str) -> Path:
@@ -259,3 +262,7 @@ def test_a_provider_that_is_not_safe_or_not_whole_is_refused(wrong: dict[str, st
     load_settings(_OIDC)
     with pytest.raises(BadSetting):
         load_settings(_OIDC | wrong)
+
+
+def test_a_project_may_leave_out_the_steps_of_reuse_that_there_are() -> None:
+    assert frozenset(get_args(ReuseStep)) == REUSE_STEPS == {each.value for each in Step}

@@ -121,6 +121,7 @@ Name = Annotated[str, AfterValidator(check_name)]
 Email = Annotated[str, AfterValidator(check_email)]
 Limits = Annotated[Mapping[LimitKey, int], PlainValidator(_read_limits)]
 Lifetimes = Annotated[Mapping[str, int], PlainValidator(_read_lifetimes)]
+ReuseStep = Literal["full-pages", "wide-fields", "containment", "records"]
 Text = Annotated[str, Field(min_length=1)]
 Version = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -295,6 +296,7 @@ class Reuse(_Model):
     stale: Annotated[bool, Field(strict=True)] = False
     lifetimes: Lifetimes = {}
     recent_lifetimes: Lifetimes = {}
+    without: tuple[ReuseStep, ...] = ()
 
     def as_stored(self) -> dict[str, Any]:
         """What differs from the usual, so that saying the usual is no difference."""
@@ -307,6 +309,8 @@ class Reuse(_Model):
             chosen["lifetimes"] = dict(self.lifetimes)
         if self.recent_lifetimes:
             chosen["recent_lifetimes"] = dict(self.recent_lifetimes)
+        if self.without:
+            chosen["without"] = sorted(set(self.without))
         return chosen
 
 

@@ -39,7 +39,13 @@ def reuse_of(state: State, project: str) -> dict[str, Any]:
 
 def spelled_out(project: Project) -> dict[str, Any]:
     """What was chosen for it, with what is as usual."""
-    usual = {"cache_control": "honour", "stale": False, "lifetimes": {}, "recent_lifetimes": {}}
+    usual = {
+        "cache_control": "honour",
+        "stale": False,
+        "lifetimes": {},
+        "recent_lifetimes": {},
+        "without": [],
+    }
     return {**usual, **reuse_as_written(project)}
 
 

@@ -1,7 +1,8 @@
 """Whether what a search has brought in full answers a narrower one, and which of its records do: pure.
 
 A narrower search has days inside those of the wider one, and beyond its conditions only such as are exact on the
-records: account, region, video and music, by EQ or IN. Everything else has to be the same.
+records: account, region, video and music, by EQ or IN. Everything else has to be the same. A *look-up* is a search for
+videos by their ids with such conditions alone: whichever search its records came from, they answer it.
 """
 
 import datetime as dt
@@ -11,6 +12,7 @@ from typing import cast
 
 from app import exact_json
 from app.provider import spelling
+from app.provider.naming import plain
 from app.query import ResearchQuery, digest
 
 ENDPOINT = "video/query"
@@ -60,7 +62,7 @@ def search_of(question: str) -> Search | None:
     exact: list[tuple[str, frozenset[str]]] = []
     others: list[object] = []
     for condition in groups.get("and", ()):
-        if condition["field_name"] in FIELD_OF and condition["operation"] in {"EQ", "IN"}:
+        if _is_exact(condition):
             exact.append((condition["field_name"], frozenset(condition["field_values"])))
         else:
             others.append(condition)
@@ -71,6 +73,52 @@ def search_of(question: str) -> Search | None:
         tuple(exact),
         exact_json.dumps(rest, sort_keys=True).decode(),
     )
+
+
+def _is_exact(condition: Mapping[str, object]) -> bool:
+    name = str(condition["field_name"])
+    if name not in FIELD_OF or condition["operation"] not in {"EQ", "IN"}:
+        return False
+    # Nobody says whether the platform takes a name in capitals, or with an @, for the same.
+    values = cast("list[str]", condition["field_values"])
+    return name != "username" or all(plain(name, value) == value for value in values)
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """Videos asked for by `ids`, on days, by conditions that are exact on their records, and by nothing else."""
+
+    ids: frozenset[str]
+    first: dt.date
+    last: dt.date
+    exact: tuple[tuple[str, frozenset[str]], ...]
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Fields that have to be held to tell."""
+        return frozenset({"create_time", *(FIELD_OF[name] for name, _ in self.exact)})
+
+    def meets(self, record: Mapping[str, object], *, counts_last_day: bool) -> bool | None:
+        """Whether the platform would deliver the record; None where that cannot be told.
+
+        `counts_last_day` says whether it has been seen to search last days, on which the documents disagree.
+        """
+        days = set[dt.date]()
+        by = Narrowing(first=self.first, last=self.last, exact=self.exact, proof_day=None)
+        found = _meets(record, by, days)
+        return None if found and self.last in days and not counts_last_day else found
+
+
+def look_up_of(query: ResearchQuery) -> LookUp | None:
+    """The look-up that the question is; None where it is none, or asks for anything that records do not tell."""
+    search = search_of(query.question) if query.endpoint == ENDPOINT else None
+    if search is None or search.rest != _NOTHING_ELSE:
+        return None
+    ids = [values for name, values in search.exact if name == "video_id"]
+    return LookUp(min(ids, key=len), search.first, search.last, search.exact) if ids else None
+
+
+_NOTHING_ELSE = exact_json.dumps({"query": {"and": []}}, sort_keys=True).decode()
 
 
 def family_key(query: ResearchQuery, scope: str) -> bytes | None:

@@ -14,6 +14,7 @@ from app import exact_json
 from app.cache.pages import HeldPage, is_reusable
 from app.provider.answers import Success
 from app.provider.endpoint import BASIC_SCOPE, AnswerForm, CursorKind, Endpoint
+from app.provider.spans import Span, span_in
 from app.query import ResearchQuery, digest
 
 
@@ -35,7 +36,11 @@ class Part:
     fetched_us: int
     expires_us: int
     is_contained: bool = False
-    """Whether it was made of the parts of a wider search, and has no search of the platform's behind it."""
+    """Whether it was made of the parts of other searches, and has no search of the platform's behind it."""
+    is_of_records: bool = False
+    """Whether those were any searches that had its records, rather than a wider one."""
+    has_last_day: bool = False
+    """Whether one of its records was made on the last day that was asked for, so that last days are searched."""
 
     def items(self, endpoint: Endpoint) -> Sequence[object]:
         """The records in the order of their places."""
@@ -119,7 +124,19 @@ def part_of(
         next_start=goes_on + start - place,
         fetched_us=fetched_us,
         expires_us=expires_us,
+        has_last_day=_has_last_day(endpoint, sent, found if isinstance(found, list) else []),
     )
+
+
+def _has_last_day(endpoint: Endpoint, sent: ResearchQuery, items: Sequence[object]) -> bool:
+    """Whether a record was made on the last day that was asked for. What is newest stands first."""
+    first = next((item for item in items if isinstance(item, Mapping)), {})
+    created_s = first.get("create_time")
+    span = span_in(endpoint, sent.asked()) if isinstance(created_s, int) else None
+    if span is None or not isinstance(created_s, int):
+        return False
+    begin_s, end_s = Span(span.last, span.last).seconds
+    return begin_s <= created_s < end_s
 
 
 def seen_first(items: Sequence[object], seen: frozenset[int | str]) -> int | None:
@@ -145,6 +162,8 @@ def as_page(part: Part, *, key: bytes, scope: str, endpoint: Endpoint) -> HeldPa
         "has_more": part.has_more,
         "next": part.next_start,
         "contained": part.is_contained,
+        "of_records": part.is_of_records,
+        "last_day": part.has_last_day,
         "data": part.data,
     }
     return HeldPage(
@@ -175,7 +194,16 @@ def head_page(
 
 def as_part(page: HeldPage) -> Part:
     """The part that `as_page` made a page of."""
-    told = cast("dict[str, object]", exact_json.loads(page.data))
+    return _part(page, cast("dict[str, object]", exact_json.loads(page.data)))
+
+
+def part_in(page: HeldPage) -> Part | None:
+    """The part, if `as_page` made a page of it; None for an answer that is kept as it was asked for."""
+    told = exact_json.loads(page.data)
+    return _part(page, told) if isinstance(told, dict) and {"listing", "start"} <= told.keys() else None
+
+
+def _part(page: HeldPage, told: Mapping[str, object]) -> Part:
     return Part(
         listing=cast("str", told["listing"]),
         start=cast("int", told["start"]),
@@ -187,6 +215,8 @@ def as_part(page: HeldPage) -> Part:
         fetched_us=page.fetched_us,
         expires_us=page.expires_us,
         is_contained=told.get("contained") is True,
+        is_of_records=told.get("of_records") is True,
+        has_last_day=told.get("last_day") is True,
     )
 
 
@@ -197,8 +227,9 @@ def contained_parts(
     *,
     listing: str,
     fields: frozenset[str],
+    is_of_records: bool = False,
 ) -> list[Part]:
-    """The parts of a listing of these records, which lie in the parts of a wider one and have at least these fields."""
+    """The parts of a listing of these records, which lie in those parts of others and have at least these fields."""
     size = full_size(endpoint) or 1
     names = frozenset[str]().union(*(part.fields for part in wider)) - fields
     list_key, parts = endpoint.list_key or "", list[Part]()
@@ -218,6 +249,7 @@ def contained_parts(
                 fetched_us=min(part.fetched_us for part in wider),
                 expires_us=min(part.expires_us for part in wider),
                 is_contained=True,
+                is_of_records=is_of_records,
             )
         )
     return parts

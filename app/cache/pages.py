@@ -1,7 +1,7 @@
 """Held pages, and whether one may be served."""
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,6 +13,8 @@ from app.provider.endpoint import AnswerForm, CursorKind, Endpoint
 from app.provider.spans import oldest_s
 from app.query import ResearchQuery
 
+MOST_NAMING = 10
+"""Pages that are opened for one look at what is held about some names."""
 TASKS_LAST_S = 30 * 86_400
 """How long a task of batch compliance can be asked for; the platform documents no end, Bursar has this one."""
 
@@ -171,6 +173,13 @@ class Pages(Protocol):
 
     async def about(self, names: Collection[str]) -> Mapping[str, Sequence[bytes]]:
         """The tags of these names in every scope that holds a page about one of them."""
+        ...
+
+    def naming(self, names: Collection[str], scope: str, endpoint: str) -> AsyncIterator[HeldPage]:
+        """Pages of that endpoint and scope that are about any of these names, the newest first.
+
+        There are at most `MOST_NAMING` of them, since each is opened to be looked at.
+        """
         ...
 
     async def blinder(self, scope: str) -> Callable[[str], str] | None:

@@ -1,12 +1,12 @@
 """What is held of a question, found: an answer, or which part of its listing is missing."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
 from app import exact_json
-from app.cache.containment import family_key, narrowed, narrowing
+from app.cache.containment import family_key, look_up_of, narrowed, narrowing
 from app.cache.lifetimes import Lifetimes
 from app.cache.listings import (
     Part,
@@ -21,19 +21,22 @@ from app.cache.listings import (
     id_of,
     is_listed,
     listing_key,
+    part_in,
     part_key,
     start_of,
 )
 from app.cache.pages import HeldPage, Pages, SearchState, is_reusable
 from app.ids import new_search_id
 from app.provider.endpoint import Endpoint
-from app.provider.naming import names_in
+from app.provider.naming import names_in, record
 from app.query import ResearchQuery, digest
 
 _MOST_PARTS = 50
 """Parts of a search, that it may answer narrower ones: its records are all looked at."""
 _MOST_WHOLES = 30
 """Searches of one family that are remembered as held in full."""
+_MOST_LOOKED_UP = 100
+"""Ids in a look-up that held records may answer: a page of the platform's."""
 _MOST_COMPARED = 50
 """Parts before a restarted search's next one that are looked through for records that come again."""
 
@@ -47,6 +50,8 @@ class Step(StrEnum):
     """Fetch the approved fields that have come before, too."""
     CONTAINMENT = "containment"
     """Answer a search out of a wider one that is held in full."""
+    RECORDS = "records"
+    """Answer a look-up of videos by their ids out of the records of any search."""
 
 
 class Detail(StrEnum):
@@ -60,6 +65,8 @@ class Detail(StrEnum):
     """A part of a page that is held, or parts of several."""
     CONTAINED = "contained"
     """Out of a wider search that is held in full."""
+    RECORDS = "records"
+    """Out of the records of any search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +79,8 @@ class Sought:
     key: bytes
     search: SearchState | None
     may_use: Callable[[HeldPage], bool]
+    without: frozenset[str] = frozenset()
+    """Steps that its project leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,17 @@ class _Whole:
     """When the oldest of its parts was fetched."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """An answer made of records that lie in `parts`, under these keys, and have at least these fields."""
+
+    records: Sequence[Mapping[str, object]]
+    parts: Sequence[Part]
+    fields: frozenset[str]
+    keys: Collection[bytes]
+    is_of_records: bool = False
+
+
 _NAMES = {each.name for each in dataclasses.fields(_Whole)}
 
 
@@ -125,7 +145,7 @@ class Shelf:
         if not is_reusable(sought.endpoint, sought.query):
             return Apart()
         found: Ready | Lacking | Apart = Apart()
-        if self.takes(sought.endpoint, sought.query):
+        if self._takes(sought):
             found = await self._in_listing(sought, is_look=is_look)
         if isinstance(found, Ready):
             return found
@@ -154,55 +174,97 @@ class Shelf:
         found = await self._gather(sought, part.listing, part)
         return made_of(sought, found) if isinstance(found, list) else None
 
-    def takes(self, endpoint: Endpoint, query: ResearchQuery) -> bool:
-        """Whether the call is answered out of a listing."""
-        return Step.PAGES not in self._without and is_listed(endpoint, query)
+    def uses(self, step: Step, without: Collection[str]) -> bool:
+        """Whether the step is taken for a project that leaves those out."""
+        return step not in self._without and step not in without
 
-    def widens(self) -> bool:
-        """Whether more fields are fetched than are asked for."""
-        return Step.FIELDS not in self._without
+    def _takes(self, sought: Sought) -> bool:
+        """Whether the call is answered out of a listing."""
+        return self.uses(Step.PAGES, sought.without) and is_listed(sought.endpoint, sought.query)
 
     async def contain(self, sought: Sought, *, credential: str, lifetimes: Lifetimes, now_us: int) -> bool:
-        """Whether a wider search that is held in full, and fresh, has the answer; then it is found from now on."""
-        key = family_key(sought.query, sought.scope)
+        """Whether records of other searches that are held, and fresh, are the answer; then it is found from now on."""
         is_first = sought.search is None and sought.query.page.cursor == 0
-        if Step.CONTAINMENT in self._without or key is None or not is_first:
+        if not is_first or not self._takes(sought):
             return False
-        if not self.takes(sought.endpoint, sought.query):
-            return False
+        if self.uses(Step.CONTAINMENT, sought.without):
+            narrower = await self._out_of_a_wider(sought, lifetimes, now_us)
+            if narrower is not None and await self._keep(sought, narrower, credential=credential):
+                return True
+        if self.uses(Step.RECORDS, sought.without):
+            looked_up = await self._out_of_records(sought)
+            return looked_up is not None and await self._keep(sought, looked_up, credential=credential)
+        return False
+
+    async def _out_of_a_wider(self, sought: Sought, lifetimes: Lifetimes, now_us: int) -> "_Made | None":
+        """The answer out of a wider search that is held in full."""
+        key = family_key(sought.query, sought.scope)
+        if key is None:
+            return None
         for whole in _wholes(await self._page(key, sought, is_look=False)):
             by = narrowing(whole.question, sought.query.question)
             if by is None or now_us >= lifetimes(whole.question).until_us(whole.fetched_us):
                 continue
             parts = await self._parts_of(sought, whole)
-            fields = (
-                frozenset[str]() if not parts else parts[0].fields.intersection(*(p.fields for p in parts))
-            )
+            fields = _fields_of(parts)
             if not parts or not by.fields.union(sought.query.fields) <= fields:
                 continue
             items = [item for part in parts for item in part.items(sought.endpoint) if isinstance(item, dict)]
             records = narrowed(items, by)
-            if records is not None and await self._keep(
-                sought, records, whole, parts, fields=fields, credential=credential
-            ):
-                return True
-        return False
+            if records is not None:
+                wider = replace(sought.query, question=whole.question)
+                keys = {part_key(wider, sought.scope, whole.listing, part.start) for part in parts}
+                return _Made(records, parts, fields, keys)
+        return None
 
-    async def _keep(
-        self,
-        sought: Sought,
-        records: Sequence[Mapping[str, object]],
-        whole: "_Whole",
-        wider: Sequence[Part],
-        *,
-        fields: frozenset[str],
-        credential: str,
-    ) -> bool:
-        """Hold a listing of these records as the question's own, as old as the wider one."""
+    async def _out_of_records(self, sought: Sought) -> "_Made | None":
+        """The answer to a look-up by ids, where every one of them is held: what is not held may exist all the same."""
+        asked = look_up_of(sought.query)
+        if asked is None or len(asked.ids) > _MOST_LOOKED_UP:
+            return None
+        needed = asked.fields.union(sought.query.fields)
+        found: dict[str, Mapping[str, object]] = {}
+        used: list[tuple[bytes, Part]] = []
+        counts_last_day = False
+        names = {record(each) for each in asked.ids}
+        async for page in self._pages.naming(names, sought.scope, sought.endpoint.name):
+            part = part_in(page) if sought.may_use(page) else None
+            if part is None or not needed <= part.fields:
+                continue
+            items = {str(id_of(each)): each for each in part.items(sought.endpoint) if isinstance(each, dict)}
+            new = (items.keys() & asked.ids) - found.keys()
+            if new:
+                found |= {each: items[each] for each in new}
+                used.append((page.key, part))
+                counts_last_day |= part.has_last_day
+            if len(found) == len(asked.ids):
+                break
+        meets = {each: asked.meets(item, counts_last_day=counts_last_day) for each, item in found.items()}
+        if len(found) < len(asked.ids) or None in meets.values():
+            return None
+        newest_first = sorted((each for each in found if meets[each]), key=int, reverse=True)
+        parts = [part for _, part in used]
+        return _Made(
+            [found[each] for each in newest_first],
+            parts,
+            _fields_of(parts),
+            {key for key, _ in used},
+            is_of_records=True,
+        )
+
+    async def _keep(self, sought: Sought, made: "_Made", *, credential: str) -> bool:
+        """Hold a listing of these records as the question's own, as old as the oldest part that they come from."""
         listing = new_search_id()
-        made = contained_parts(sought.endpoint, records, wider, listing=listing, fields=fields)
+        parts = contained_parts(
+            sought.endpoint,
+            made.records,
+            made.parts,
+            listing=listing,
+            fields=made.fields,
+            is_of_records=made.is_of_records,
+        )
         query, scope = sought.query, sought.scope
-        asked, first = query.asked(), made[0]
+        asked, first = query.asked(), parts[0]
         head = head_page(listing, query, scope, fetched_us=first.fetched_us, expires_us=first.expires_us)
         pages = [
             (
@@ -214,7 +276,7 @@ class Shelf:
                 ),
                 names_in(sought.endpoint, asked, part.data),
             )
-            for part in made
+            for part in parts
         ]
         search = SearchState(
             id=listing,
@@ -222,12 +284,10 @@ class Shelf:
             credential=credential,
             question_digest=query.question_digest,
             upstream_id="",
-            began_us=made[0].fetched_us,
-            expires_us=made[0].expires_us,
+            began_us=first.fetched_us,
+            expires_us=first.expires_us,
         )
-        wider_query = replace(query, question=whole.question)
-        sources = {part_key(wider_query, scope, whole.listing, part.start) for part in wider}
-        return await self._pages.keep([*pages, (head, ())], search, made_of=sources)
+        return await self._pages.keep([*pages, (head, ())], search, made_of=made.keys)
 
     async def whole_with(self, sought: Sought, last: Part) -> HeldPage | None:
         """The page that names the listing as held in full, now that its last part has come; None where it is not."""
@@ -357,6 +417,11 @@ class Shelf:
         return page if page is not None and sought.may_use(page) else None
 
 
+def _fields_of(parts: Sequence[Part]) -> frozenset[str]:
+    """Fields that all of the parts have."""
+    return parts[0].fields.intersection(*(part.fields for part in parts)) if parts else frozenset()
+
+
 def _wholes(page: HeldPage | None) -> list[_Whole]:
     """The searches that a family's page names, the newest first."""
     told = {} if page is None else exact_json.loads(page.data)
@@ -394,7 +459,7 @@ def sent_for(endpoint: Endpoint, query: ResearchQuery, lacking: Lacking, *, shif
 def _detail(sought: Sought, parts: list[Part]) -> Detail:
     page = sought.query.page
     if parts[0].is_contained:
-        return Detail.CONTAINED
+        return Detail.RECORDS if parts[0].is_of_records else Detail.CONTAINED
     if len(parts) > 1 or (parts[0].size, parts[0].start) != (page.size, page.cursor):
         return Detail.SLICE
     return Detail.FIELDS if parts[0].fields != frozenset(sought.query.fields) else Detail.EXACT

@@ -266,7 +266,8 @@ def show_project(name: Project, as_json: AsJson = False) -> None:
         f"held answers serve the {found['cache_scope']}; Cache-Control: {reuse['cache_control']}; "
         f"past their time, when nothing can be fetched: {'yes' if reuse['stale'] else 'no'}",
         f"lifetimes: {_told(reuse['lifetimes']) or 'as usual'}; "
-        f"of recent windows: {_told(reuse['recent_lifetimes']) or 'as usual'}",
+        f"of recent windows: {_told(reuse['recent_lifetimes']) or 'as usual'}; "
+        f"steps of reuse left out: {', '.join(reuse['without']) or 'none'}",
     )
 
 
@@ -296,6 +297,13 @@ def set_project(
         list[str] | None,
         typer.Option(metavar="ENDPOINT=TIME", help="The same where the days asked for were still filling."),
     ] = None,
+    without: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STEP,...",
+            help="Steps of reuse to leave out: full-pages, wide-fields, containment, records; none where empty.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Set when a project's held answers may be used; what is not named stays. The rest is for `apply`."""
@@ -310,6 +318,8 @@ def set_project(
                 reuse["stale"] = stale
             _put_times(reuse["lifetimes"], lifetime or ())
             _put_times(reuse["recent_lifetimes"], recent_lifetime or ())
+            if without is not None:
+                reuse["without"] = [each.strip() for each in without.split(",") if each.strip()]
             has_changed = await set_reuse(here.registry, operator(), project=name, reuse=reuse)
             return has_changed, reuse_of(await here.registry.state(), name)
 

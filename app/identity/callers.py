@@ -108,6 +108,8 @@ class ReuseChoices:
     lifetimes: Mapping[str, int] = field(default_factory=dict)
     recent_lifetimes: Mapping[str, int] = field(default_factory=dict)
     """For questions whose days were still filling when they were asked."""
+    without: frozenset[str] = frozenset()
+    """Steps of reuse that its calls leave out, beside those that the installation does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -350,6 +350,7 @@ def _reuse(chosen: Mapping[str, Any]) -> ReuseChoices:
         serves_stale=chosen.get("stale") is True,
         lifetimes=chosen.get("lifetimes", {}),
         recent_lifetimes=chosen.get("recent_lifetimes", {}),
+        without=frozenset(chosen.get("without", ())),
     )
 
 

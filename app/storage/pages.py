@@ -1,13 +1,13 @@
 """Held pages and searches: sealed in the database, in the clear in this process's memory alone."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.administration.credentials import data_key_aad
-from app.cache.pages import HeldPage, Holding, SearchState
+from app.cache.pages import MOST_NAMING, HeldPage, Holding, SearchState
 from app.clock import Clock
 from app.ids import SearchId
 from app.sealing import MasterKey, SealBroken, aad, blinder, open_sealed, seal, unwrap
@@ -174,6 +174,22 @@ class SqlPages:
         return await self._database.read(
             lambda conn: {scope: some for scope, some in tags.items() if tagged(conn, scope, [some])}
         )
+
+    async def naming(self, names: Collection[str], scope: str, endpoint: str) -> AsyncIterator[HeldPage]:
+        """The newest pages about any of these names; see `Pages`."""
+        (tags,) = await self.tags_of(scope, [names])
+        if not tags:
+            return
+
+        def newest(conn: Connection) -> Sequence[bytes]:
+            some = tagged(conn, scope, [tags])
+            asked = sa.select(_held.c.key).where(_held.c.key.in_(some), _held.c.endpoint == endpoint)
+            return conn.execute(asked.order_by(_held.c.fetched_us.desc()).limit(MOST_NAMING)).scalars().all()
+
+        for key in await self._database.read(newest):
+            page = await self.look(key, scope)
+            if page is not None:
+                yield page
 
     async def tags_of(self, scope: str, groups: Sequence[Collection[str]]) -> list[list[bytes]]:
         """The tags of each group of names in the scope; none at all where its data key is destroyed."""

@@ -16,12 +16,19 @@ from tests.administration.conftest import Office
 
 pytestmark = pytest.mark.anyio
 
-USUAL = {"cache_control": "honour", "stale": False, "lifetimes": {}, "recent_lifetimes": {}}
+USUAL = {
+    "cache_control": "honour",
+    "stale": False,
+    "lifetimes": {},
+    "recent_lifetimes": {},
+    "without": [],
+}
 CHOSEN = {
     "cache_control": "ignore",
     "stale": True,
     "lifetimes": {"default": "7d", "user/info": "90m"},
     "recent_lifetimes": {"video/query": "0s"},
+    "without": ["containment", "records"],
 }
 
 
@@ -48,7 +55,8 @@ async def test_the_state_file_chooses_and_saying_it_again_changes_nothing(office
     office.scene.edit(
         "    cache_scope: project\n",
         "    cache_scope: project\n    reuse: {cache_control: ignore, stale: true, "
-        "lifetimes: {user/info: 90 m, default: 604800}, recent_lifetimes: {video/query: 0}}\n",
+        "lifetimes: {user/info: 90 m, default: 604800}, recent_lifetimes: {video/query: 0}, "
+        "without: [records, containment, records]}\n",
     )
     (change,) = (await office.apply()).plan.changes
     assert (change.kind, change.what, change.before, change.after) == ("project", "reuse", {}, CHOSEN)
@@ -59,6 +67,7 @@ async def test_the_state_file_chooses_and_saying_it_again_changes_nothing(office
         serves_stale=True,
         lifetimes={"default": 604_800, "user/info": 5_400},
         recent_lifetimes={"video/query": 0},
+        without=frozenset({"containment", "records"}),
     )
 
 
@@ -89,6 +98,7 @@ async def test_it_is_chosen_by_itself_and_logged(office: Office) -> None:
         ({"lifetimes": {"user/info": "59s"}}, "user/info must be 0, for never, or from 1m to 30d"),
         ({"recent_lifetimes": {"default": "31d"}}, "default must be 0, for never, or from 1m to 30d"),
         ({"lifetimes": ["1h"]}, "lifetimes: times are written"),
+        ({"without": ["half-pages"]}, "without[0]: input should be 'full-pages', 'wide-fields'"),
         ({"fresh": True}, "fresh: this key is not known"),
     ],
     ids=str,

@@ -27,7 +27,7 @@ TODAY = "2026-10"
 """A month that lies inside the simulator's data."""
 
 
-AS_ASKED = {"BURSAR_REUSE_WITHOUT": "full-pages,wide-fields,containment"}
+AS_ASKED = {"BURSAR_REUSE_WITHOUT": "full-pages,wide-fields,containment,records"}
 """The settings of an installation that sends each call as its client wrote it, for tests that are about one call."""
 
 

@@ -49,6 +49,7 @@ class ProjectShape(BaseModel):
             "stale": False,
             "lifetimes": {"user/info": "6h"},
             "recent_lifetimes": {},
+            "without": [],
         },
     )
     id: str

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.administration.desired import ReuseStep
+
 _KEY_ID = "3kT9vLw2QxYb"
 
 
@@ -24,6 +26,7 @@ class ReuseShape(BaseModel):
         stale=True,
         lifetimes={"user/info": "6h", "default": "2d"},
         recent_lifetimes={"video/query": "1h"},
+        without=["containment"],
     )
     cache_control: Annotated[
         Literal["honour", "ignore"], Field(description="Whether `Cache-Control` of its callers counts.")
@@ -35,6 +38,9 @@ class ReuseShape(BaseModel):
     recent_lifetimes: Annotated[
         dict[str, str], Field(description="For questions whose days were still filling.")
     ] = {}
+    without: Annotated[
+        list[ReuseStep], Field(description="Steps of reuse that the project's calls leave out.")
+    ] = []
 
 
 class UsedShape(BaseModel):

@@ -197,6 +197,7 @@ def _content(turn: Turn, now: dict[str, Any]) -> dict[str, Any]:
             "stale": given.get("stale") == "yes",
             "lifetimes": _times(given.get("lifetimes")),
             "recent_lifetimes": _times(given.get("recent_lifetimes")),
+            "without": given.many("without"),
         },
     }
 

@@ -150,6 +150,7 @@ async def test_a_form_chooses_when_held_answers_may_be_used(fresh_house: House, 
         "stale": "yes",
         "lifetimes": "user/info  2h\r\n\r\ndefault 7d\r\n",
         "recent_lifetimes": "video/query 1h",
+        "without": "containment",
     }
     refused = await it.send(f"{path}/form", **{**fields, "lifetimes": "user/info soon"})
     assert refused.status_code == 400
@@ -163,10 +164,12 @@ async def test_a_form_chooses_when_held_answers_may_be_used(fresh_house: House, 
         "stale": True,
         "lifetimes": {"default": "7d", "user/info": "2h"},
         "recent_lifetimes": {"video/query": "1h"},
+        "without": ["containment"],
     }
     form = (await it.get(f"{path}/form")).text
     assert "user/info 2h" in form
     assert re.search(r'name="stale" value="yes" checked', form)
+    assert re.findall(r'name="without" value="([a-z-]+)" checked', form) == ["containment"]
     page = text_of(await it.get(path))
     assert "past their time too while nothing can be fetched" in page
     assert "ignored" in page
