@@ -8,6 +8,7 @@ from app.audit.calls import Origin
 from app.audit.entries import Receipt, Value
 from app.audit.questions import QuestionKeys
 from app.cache.lifetimes import Lifetime, UsualLifetimes
+from app.cache.listings import is_own
 from app.cache.pages import Fresh, HeldPage, SearchState, may_serve
 from app.cache.shelf import Detail, Lacking, Sought
 from app.cache.steering import UNSTEERED, Steering
@@ -143,8 +144,15 @@ class Call:
         """Whether its answer is not kept: the caller says so, or nothing of it would ever be served again."""
         return self.steering.is_unheld or (self.lifetime.is_none and not self.caller.reuse.serves_stale)
 
+    @property
+    def points_inside(self) -> bool:
+        """Whether its cursor is one that only Bursar can read."""
+        return is_own(self.request.endpoint, self.query.page.cursor)
+
     def as_asked(self) -> "Call":
-        """The call as its client made it, to be sent as it is."""
+        """The call as its client made it, to be sent as it is; raises InvalidParams where the platform could not read it."""
+        if self.points_inside:
+            raise InvalidParams("Invalid count or cursor", rule="request")
         search = self.search if self.query.page.search_id is not None else None
         page = self.query.page
         if search is not None and search.shift:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from app.audit.calls import Scribe, upstream_facts
 from app.audit.entries import Draft, Value
 from app.books import Books, Intent, PlatformSays, PlatformSpent, Reservation, Superseded, UnderWay
-from app.cache.listings import as_page, head_page, part_key, part_of, seen_first
+from app.cache.listings import as_page, head_page, moment_after, part_key, part_of, seen_first
 from app.cache.pages import (
     HeldPage,
     Holding,
@@ -45,6 +45,7 @@ from app.ids import new_entry_id, new_search_id
 from app.policy.values import REFRESH_INTERVAL_DAYS
 from app.provider.answers import Failure, FailureKind, Success, read_reply
 from app.provider.charge import Charge
+from app.provider.endpoint import CursorKind
 from app.provider.naming import names_in
 from app.provider.outgoing import outgoing
 from app.provider.platform import CredentialRefused, NotDispatched, OutcomeUnknown, Paced, Platform, TooLate
@@ -431,18 +432,22 @@ class Upstream:
         begins = lacking.listing is None or (call.overlap is not None and lacking.start == 0)
         if begins and search is not None and call.search is not None:
             search = replace(search, id=new_search_id())
-        listing = search.id if search is not None else lacking.listing or new_entry_id()
         sought, now_us = sought_by(call, self._clock.now()), self._now_us()
+        listing, start = search.id if search is not None else lacking.listing or new_entry_id(), lacking.start
+        if begins and endpoint.cursor is CursorKind.TIME:
+            start = moment_after(now_us, success.cursor)
+            listing = str(start)
         part = part_of(
             success,
             endpoint=endpoint,
             sent=call.sent,
             listing=listing,
-            start=lacking.start,
+            start=start,
             fetched_us=now_us,
             expires_us=self._expires_us(call),
             skipped=skipped,
         )
+        part = await self._shelf.in_its_places(sought, part)
         key = part_key(call.query, scope, listing, part.start)
         held = as_page(part, key=key, scope=scope, endpoint=endpoint)
         whole = await self._shelf.whole_with(sought, part)

@@ -172,7 +172,7 @@ class Gateway:
     ) -> Landed | NoRoom | PlatformSpent | Superseded | UnderWay:
         """One call to the platform; and another where that one was too late, too wide or of an old search."""
         landed = await self._attempt(call)
-        if isinstance(landed, NoRoom) and call.part is not None:
+        if isinstance(landed, NoRoom) and call.part is not None and not call.points_inside:
             # What is left may hold the page asked for all the same.
             return await self._attempt(call.as_asked())
         cost = FREE

@@ -4,10 +4,13 @@ A *listing* is what one search, or one question of an endpoint without searches,
 made of *parts*: full pages that begin at multiples of the page size. The platform's cursor advances by the
 page size however many records came back (facts 3.4, Q10), so a record's place is that of its part plus its
 index, and places behind a short page are known to be empty. A page of any size and of fewer fields is a cut.
+
+A list by time has moments for places. Its parts begin where the platform's cursors say, the first one at the moment
+after it was fetched, and between two of these a client has cursors of Bursar's own.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from app import exact_json
@@ -16,6 +19,13 @@ from app.provider.answers import Success
 from app.provider.endpoint import BASIC_SCOPE, AnswerForm, CursorKind, Endpoint
 from app.provider.spans import Span, span_in
 from app.query import ResearchQuery, digest
+
+_OFFSETS = 128
+"""More than the records of a page."""
+_SECONDS, _MILLISECONDS = (1_000_000_000, 2**32), (1_000_000_000_000, 2**43)
+"""Moments since 2001 as the platform spells them: up to 2106, and up to 2248."""
+_AHEAD_S = 60
+"""How much later than ours the platform's clock may be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +72,14 @@ class Cut:
 
 
 def is_listed(endpoint: Endpoint, query: ResearchQuery) -> bool:
-    """Whether answers of `endpoint` can be collected in parts: it counts records by index, or does not page."""
+    """Whether answers of `endpoint` can be collected in parts: it goes by an index or a time, or does not page."""
     return (
         is_reusable(endpoint, query)
         and endpoint.scope == BASIC_SCOPE
         and endpoint.answers is AnswerForm.ENVELOPE
         and not endpoint.fields_in_body
-        and endpoint.cursor in {CursorKind.INDEX, CursorKind.NONE}
+        and endpoint.cursor in {CursorKind.INDEX, CursorKind.TIME, CursorKind.NONE}
+        and (endpoint.cursor is not CursorKind.TIME or can_be_split(query.page.cursor))
     )
 
 
@@ -77,10 +88,38 @@ def full_size(endpoint: Endpoint) -> int | None:
     return None if endpoint.paging is None else endpoint.paging.most
 
 
-def start_of(endpoint: Endpoint, place: int) -> int:
-    """Where the part begins that has this place."""
+def split(endpoint: Endpoint, place: int) -> tuple[int, int]:
+    """Where the part begins that has this place, and how many of its records are before it."""
     size = full_size(endpoint)
-    return 0 if size is None else place - place % size
+    if size is None:
+        return 0, 0
+    if endpoint.cursor is CursorKind.TIME:
+        return divmod(place, _OFFSETS) if is_own(endpoint, place) else (place, 0)
+    return place - place % size, place % size
+
+
+def is_own(endpoint: Endpoint, cursor: int) -> bool:
+    """Whether a cursor of a list by time is one of Bursar's own, which points between two of the platform's.
+
+    Those are the moment at which the part begins, times 128, plus the records before: no moment in seconds or
+    milliseconds that a list can have, one that calendars know all the same, and exact in every client's numbers.
+    """
+    return endpoint.cursor is CursorKind.TIME and _is_moment(cursor // _OFFSETS) and not _is_moment(cursor)
+
+
+def can_be_split(cursor: int) -> bool:
+    """Whether cursors into the part of a list by time that begins with this one can be told from the platform's."""
+    return cursor == 0 or _is_moment(cursor) or _is_moment(cursor // _OFFSETS)
+
+
+def _is_moment(cursor: int) -> bool:
+    return any(first <= cursor < end for first, end in (_SECONDS, _MILLISECONDS))
+
+
+def moment_after(fetched_us: int, next_cursor: int | None) -> int:
+    """A moment by which all that a first page fetched then can have had was there, as this list spells moments."""
+    moment_s = fetched_us // 1_000_000 + _AHEAD_S
+    return moment_s * 1_000 if (next_cursor or 0) >= _MILLISECONDS[0] else moment_s
 
 
 def listing_key(query: ResearchQuery, scope: str) -> bytes:
@@ -121,7 +160,7 @@ def part_of(
         fields=frozenset(sent.fields),
         data=data,
         has_more=success.has_more,
-        next_start=goes_on + start - place,
+        next_start=goes_on if endpoint.cursor is CursorKind.TIME else goes_on + start - place,
         fetched_us=fetched_us,
         expires_us=expires_us,
         has_last_day=_has_last_day(endpoint, sent, found if isinstance(found, list) else []),
@@ -171,7 +210,7 @@ def as_page(part: Part, *, key: bytes, scope: str, endpoint: Endpoint) -> HeldPa
         scope=scope,
         endpoint=endpoint.name,
         data=exact_json.dumps(told),
-        records=len(part.items(endpoint)) if endpoint.list_key else 1,
+        records=sum(item is not None for item in part.items(endpoint)) if endpoint.list_key else 1,
         fetched_us=part.fetched_us,
         expires_us=part.expires_us,
     )
@@ -263,14 +302,17 @@ def has_place(part: Part, endpoint: Endpoint, query: ResearchQuery) -> bool:
     place = query.page.cursor
     if part.size is None or place == part.start:
         return True
+    if endpoint.cursor is CursorKind.TIME:
+        offset = split(endpoint, place)[1]
+        return offset == 0 or offset < len(part.items(endpoint))
     if not part.is_regular:
         return place < part.next_start
     return part.has_more or place < part.start + len(part.items(endpoint))
 
 
-def ends_within(part: Part, query: ResearchQuery) -> bool:
-    """Whether the page that `query` asks for needs nothing behind this part."""
-    if part.size is None or not part.has_more or not part.is_regular:
+def ends_within(part: Part, endpoint: Endpoint, query: ResearchQuery) -> bool:
+    """Whether the page that `query` asks for needs nothing behind this part; of a list by time it ends with it."""
+    if part.size is None or endpoint.cursor is CursorKind.TIME or not part.has_more or not part.is_regular:
         return True
     return query.page.cursor + (query.page.size or 0) <= part.start + part.size
 
@@ -280,6 +322,8 @@ def cut(endpoint: Endpoint, query: ResearchQuery, parts: Sequence[Part]) -> Cut:
     first, last = parts[0], parts[-1]
     if first.size is None:
         return _whole(endpoint, query, first)
+    if endpoint.cursor is CursorKind.TIME:
+        return _cut_in_time(endpoint, query, first)
     begin, end = query.page.cursor, query.page.cursor + (query.page.size or 0)
     items: list[object] = []
     for part in parts:
@@ -297,6 +341,48 @@ def cut(endpoint: Endpoint, query: ResearchQuery, parts: Sequence[Part]) -> Cut:
     if endpoint.has_search_id and (has_more or "search_id" in last.data):
         data["search_id"] = first.listing
     return Cut(exact_json.dumps(data), len(items))
+
+
+def _cut_in_time(endpoint: Endpoint, query: ResearchQuery, part: Part) -> Cut:
+    _, begin = split(endpoint, query.page.cursor)
+    held, names = part.items(endpoint), _not_asked(endpoint, query, part)
+    left = [place for place in range(begin, len(held)) if held[place] is not None]
+    size = query.page.size or 0
+    within, behind = left[:size], left[size:]
+    onward = part.start * _OFFSETS + behind[0] if behind else part.next_start
+    items = [_projected(held[place], names) for place in within]
+    more = {"cursor": onward, "has_more": bool(behind) or part.has_more}
+    return Cut(exact_json.dumps({**part.data, endpoint.list_key or "": items, **more}), len(items))
+
+
+def known_by(endpoint: Endpoint, part: Part) -> list[int | str | None]:
+    """What the records of a part of a list by time are known by, in their places; None for what is gone."""
+    found = [
+        item.get("username") if isinstance(item, Mapping) and not endpoint.fields else id_of(item)
+        for item in part.items(endpoint)
+    ]
+    return [each if isinstance(each, (int, str)) else None for each in found]
+
+
+def in_places_of(old: Part, new: Part, endpoint: Endpoint) -> Part:
+    """A part of a list by time that was fetched anew, with each record in the place that it had in the old one.
+
+    Clients may have cursors between these. What is gone leaves its place empty; what is new belongs to those who
+    begin anew, or to the next part.
+    """
+    places = {each: place for place, each in enumerate(known_by(endpoint, old)) if each is not None}
+    items: list[object] = [None] * len(old.items(endpoint))
+    came = [places.get(each) if each is not None else None for each in known_by(endpoint, new)]
+    for place, item in zip(came, new.items(endpoint), strict=True):
+        if place is not None:
+            items[place] = item
+    last = max((place for place in came if place is not None), default=-1)
+    goes_on = old
+    if new.has_more and came and came[-1] == last < len(items) - 1:
+        # What has come into the list at its head has pushed the end of the old part out of the page.
+        items, goes_on = items[: last + 1], new
+    data = {**new.data, endpoint.list_key or "": items}
+    return replace(new, data=data, has_more=goes_on.has_more, next_start=goes_on.next_start)
 
 
 def _whole(endpoint: Endpoint, query: ResearchQuery, part: Part) -> Cut:

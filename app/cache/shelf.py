@@ -19,15 +19,17 @@ from app.cache.listings import (
     has_place,
     head_page,
     id_of,
+    in_places_of,
     is_listed,
+    known_by,
     listing_key,
     part_in,
     part_key,
-    start_of,
+    split,
 )
 from app.cache.pages import HeldPage, Pages, SearchState, is_reusable
 from app.ids import new_search_id
-from app.provider.endpoint import Endpoint
+from app.provider.endpoint import CursorKind, Endpoint
 from app.provider.naming import names_in, record
 from app.query import ResearchQuery, digest
 
@@ -156,7 +158,7 @@ class Shelf:
         since = self._pages.round
         listing = await self._listing(sought, is_look=is_look)
         if listing is None:
-            start = start_of(sought.endpoint, sought.query.page.cursor)
+            start, _ = split(sought.endpoint, sought.query.page.cursor)
             return Lacking(listing=None, start=start, fields=frozenset(sought.query.fields))
         page = self._pages.at_hand(cut_key(sought, listing), sought.scope)
         if page is not None and sought.may_use(page):
@@ -357,12 +359,31 @@ class Shelf:
             return None
         return head_page(listing, sought.query, sought.scope, fetched_us=now_us, expires_us=now_us)
 
+    async def _knows(self, sought: Sought, listing: str) -> bool:
+        """Whether the records of the part are kept, and known by something, so that it can be fetched anew in their places."""
+        part = await self._look(sought, listing, int(listing))
+        return part is not None and None not in [
+            each
+            for each, item in zip(known_by(sought.endpoint, part), part.items(sought.endpoint), strict=True)
+            if item is not None
+        ]
+
+    async def in_its_places(self, sought: Sought, part: Part) -> Part:
+        """A part that was fetched anew, as those can go on in it who have cursors into the one that was held."""
+        if not _goes_by_time(sought):
+            return part
+        old = await self._look(sought, part.listing, part.start)
+        return part if old is None else in_places_of(old, part, sought.endpoint)
+
     async def _look(self, sought: Sought, listing: str, place: int) -> Part | None:
         """That part of the listing, however old it is."""
         page = await self._pages.look(part_key(sought.query, sought.scope, listing, place), sought.scope)
         return None if page is None else as_part(page)
 
     async def _listing(self, sought: Sought, *, is_look: bool) -> str | None:
+        start, _ = split(sought.endpoint, sought.query.page.cursor)
+        if _goes_by_time(sought) and start:
+            return str(start)
         return sought.search.id if sought.search is not None else await self._current(sought, is_look=is_look)
 
     async def _current(self, sought: Sought, *, is_look: bool) -> str | None:
@@ -378,21 +399,27 @@ class Shelf:
         self, sought: Sought, listing: str, new: Part | None, *, is_look: bool = False
     ) -> list[Part] | Lacking | Apart:
         """The parts that the asked page lies in."""
-        start, asked = start_of(sought.endpoint, sought.query.page.cursor), frozenset(sought.query.fields)
+        start, offset = split(sought.endpoint, sought.query.page.cursor)
+        asked, is_first = frozenset(sought.query.fields), sought.search is None and start == 0
+        if _goes_by_time(sought):
+            start = int(listing)
         parts: list[Part] = []
         while True:
             part = new if new is not None and new.start == start else None
             if part is None:
                 part = await self._part(sought, listing, start, asked, is_look=is_look)
+            if part is None and offset and _goes_by_time(sought) and not await self._knows(sought, listing):
+                return Apart()
+            if part is None and is_first and not parts:
+                return Lacking(listing=None, start=0, fields=asked)
             if part is None:
-                begins = sought.search is None and start == 0
-                return Lacking(listing=None if begins else listing, start=start, fields=asked)
+                return Lacking(listing=listing, start=start, fields=asked)
             if not asked <= part.fields:
                 return Lacking(listing=listing, start=start, fields=asked | part.fields)
             if not parts and not has_place(part, sought.endpoint, sought.query):
                 return Apart()
             parts.append(part)
-            if ends_within(part, sought.query):
+            if ends_within(part, sought.endpoint, sought.query):
                 return parts
             start += part.size or 1
 
@@ -420,6 +447,10 @@ class Shelf:
 def _fields_of(parts: Sequence[Part]) -> frozenset[str]:
     """Fields that all of the parts have."""
     return parts[0].fields.intersection(*(part.fields for part in parts)) if parts else frozenset()
+
+
+def _goes_by_time(sought: Sought) -> bool:
+    return sought.endpoint.cursor is CursorKind.TIME
 
 
 def _wholes(page: HeldPage | None) -> list[_Whole]:
@@ -460,6 +491,9 @@ def _detail(sought: Sought, parts: list[Part]) -> Detail:
     page = sought.query.page
     if parts[0].is_contained:
         return Detail.RECORDS if parts[0].is_of_records else Detail.CONTAINED
-    if len(parts) > 1 or (parts[0].size, parts[0].start) != (page.size, page.cursor):
+    begins = page.cursor - parts[0].start
+    if _goes_by_time(sought):
+        begins = split(sought.endpoint, page.cursor)[1]
+    if len(parts) > 1 or begins or parts[0].size != page.size:
         return Detail.SLICE
     return Detail.FIELDS if parts[0].fields != frozenset(sought.query.fields) else Detail.EXACT

@@ -3,12 +3,15 @@
 import json
 from asyncio import sleep
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.cache.steering import read_cache_control
 from app.calls import Delivered, SearchOver, TurnedDown
+from app.errors import InvalidParams
 from app.fetching import WARM_UP_WAITS_S
 from app.provider.answers import Failure
 from app.simulator.dataset import MUSIC_IDS, username
@@ -382,3 +385,97 @@ async def test_a_contained_search_that_is_asked_for_more_fields_midway_has_to_be
     assert cost(refused) == (0, 0)
     answer, data = await ask(library, fields="view_count", start_date="20261003", max_count=10)
     assert answer.how == "miss"
+
+
+async def _followed(library: Library) -> dict[str, Any]:
+    """An account with a few hundred followers."""
+    data, accounts = library.platform.state.dataset, library.platform.state.accounts
+    number = next(number for number in data.authors if 150 < len(accounts.followers(number)) < 700)
+    return {"username": username(number), "max_count": 100}
+
+
+async def _followers(library: Library, asked: Mapping[str, Any], **more: Any) -> tuple[Delivered, Any]:
+    answer = await library.ask("ada", "user/followers", (), asked, **more)
+    assert isinstance(answer, Delivered), answer
+    return answer, json.loads(answer.data)
+
+
+async def test_a_list_by_time_is_cut_too_and_goes_on_by_cursors_of_bursars_own(library: Library) -> None:
+    asked = await _followed(library)
+    first = (await library.platform.ask("user/followers", (), asked)).json()["data"]
+    found, small = list[Any](), {**asked, "max_count": 20}
+    for _ in range(5):
+        answer, given = await _followers(library, small)
+        found += given["user_followers"]
+        assert 0 <= given["cursor"] < 2**53
+        datetime.fromtimestamp(given["cursor"], UTC)  # a date in every calendar that clients have
+        small["cursor"] = given["cursor"]
+    assert (found, given["cursor"]) == (first["user_followers"], first["cursor"])
+    assert library.platform.requests() == 1
+    answer, given = await _followers(library, small)
+    assert (answer.how, cost(answer)) == ("miss", (1, 100))
+    direct = (await library.platform.ask("user/followers", (), small)).json()["data"]
+    assert given["user_followers"] == direct["user_followers"]
+
+
+async def test_nobody_is_missed_or_met_twice_where_somebody_leaves_a_list_by_time_in_mid_crawl(
+    library: Library,
+) -> None:
+    asked = await _followed(library)
+    everybody = (await library.platform.ask("user/followers", (), asked)).json()["data"]["user_followers"]
+    small, found = {**asked, "max_count": 20}, list[Any]()
+    _, given = await _followers(library, small)
+    found += given["user_followers"]
+    gone = [found[3]["username"], everybody[30]["username"]]
+    library.platform.state.delete(videos=(), comments=(), users=gone)
+    for _ in range(4):
+        # Each page anew: what is held has the two who left.
+        small["cursor"] = given["cursor"]
+        answer, given = await _followers(library, small, steering=read_cache_control(b"no-cache"))
+        assert answer.cost.requests == 1
+        found += given["user_followers"]
+    assert found == [each for each in everybody if each["username"] != gone[1]]
+    _, anew = await _followers(library, asked, steering=read_cache_control(b"no-cache"))
+    assert anew["user_followers"][:98] == [each for each in everybody if each["username"] not in gone]
+
+
+async def test_a_cursor_into_a_part_that_is_kept_no_longer_is_refused_and_never_sent(
+    library: Library,
+) -> None:
+    asked = await _followed(library)
+    for cursor in (1_780_000_000 * 128 + 20, 1_780_000_000_000 * 128 + 20):
+        refused = await library.ask("ada", "user/followers", (), {**asked, "cursor": cursor})
+        assert isinstance(refused, TurnedDown)
+        assert isinstance(refused.error, InvalidParams)
+        assert (refused.error.message, cost(refused)) == ("Invalid count or cursor", (0, 0))
+    assert library.platform.sent == []
+
+
+async def test_a_project_leaves_steps_out_for_its_own_calls_alone(tmp_path: Path) -> None:
+    projects = {"usual": ["ada"], "pages": ["ben"], "fields": ["cleo"], "searches": ["dora"]}
+    reuse: Mapping[str, Any] = {
+        "pages": {"without": ["full-pages"]},
+        "fields": {"without": ["wide-fields"]},
+        "searches": {"without": ["containment", "records"]},
+    }
+    async with opened_library(
+        tmp_path, projects=projects, platform=Platform(videos=20_000), reuse=reuse
+    ) as library:
+        fields, few = "id,create_time,region_code", {"end_date": "20261003"}
+        taken = dict[str, tuple[tuple[int, int], str, str]]()
+        for who in ("ada", "ben", "cleo", "dora"):
+            first, data = await ask(library, who, fields=fields)
+            sent = library.platform.sent[-1][1]
+            while data["has_more"]:
+                onward = {"cursor": data["cursor"], "search_id": data["search_id"]}
+                _, data = await ask(library, who, fields=fields, **onward)
+            narrower, _ = await ask(library, who, fields="id", **few)
+            taken[who] = (cost(first), sent, narrower.how)
+        told = "fields=create_time,id,region_code"
+        everything = told + ",username"
+        assert taken == {
+            "ada": ((1, 100), everything, "hit"),
+            "ben": ((1, 20), told, "miss"),
+            "cleo": ((1, 100), told, "hit"),
+            "dora": ((1, 100), everything, "miss"),
+        }
