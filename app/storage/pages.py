@@ -1,5 +1,6 @@
-"""Held pages and searches: sealed in the database, in the clear in this process's memory alone."""
+"""Held pages and searches: compressed and sealed in the database, in the clear in this process's memory alone."""
 
+import zlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
@@ -18,6 +19,10 @@ from app.storage.tagged import TAG_BYTES, scopes_with_tags, tagged
 
 _PER_PAGE_BYTES = 500
 """About what a page costs in memory beside its data."""
+_PACKED, _PLAIN = b"\x01", b"\x00"
+"""What stands before compressed data and before other; no answer begins so."""
+_LEVEL = 3
+"""Of zlib: a higher one saves little and takes several times as long (`docs/performance.md`)."""
 
 
 _held, _search, _tags = table(HeldPageRow), table(SearchRow), table(PageTagsRow)
@@ -134,7 +139,7 @@ class SqlPages:
             return None
         endpoint, sealed, records, fetched_us, expires_us = rows[0]
         try:
-            data = open_sealed(await self._data_key(scope), sealed, _page_aad(key, scope))
+            data = _unpacked(open_sealed(await self._data_key(scope), sealed, _page_aad(key, scope)))
         except SealBroken:
             return None
         return HeldPage(
@@ -153,7 +158,7 @@ class SqlPages:
             data_key = await self._data_key(page.scope)
         except SealBroken:
             return None
-        sealed = seal(data_key, page.data, _page_aad(page.key, page.scope))
+        sealed = seal(data_key, _packed(page.data), _page_aad(page.key, page.scope))
         return Holding(
             key=page.key,
             scope=page.scope,
@@ -293,6 +298,19 @@ class SqlPages:
 
 def _tags_of(names: Collection[str], blind: Callable[[str], str]) -> list[bytes]:
     return [bytes.fromhex(blind(f"held {name}")[: 2 * TAG_BYTES]) for name in names]
+
+
+def _packed(data: bytes) -> bytes:
+    """The data as it is sealed: compressed behind a mark, unless that makes it no smaller."""
+    packed = _PACKED + zlib.compress(data, _LEVEL)
+    return packed if len(packed) < len(data) else _PLAIN + data
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """The data again; an answer of an earlier release has no mark, and begins as JSON does."""
+    if packed[:1] == _PACKED:
+        return zlib.decompress(packed[1:])
+    return packed[1:] if packed[:1] == _PLAIN else packed
 
 
 def _page_aad(key: bytes, scope: str) -> bytes:
