@@ -91,12 +91,19 @@ class Replayed:
 
 
 class Mix:
-    """Jobs of a working group, the same for the same seed; `sizes` are those asked for, None where none is named."""
+    """Jobs of a working group, the same for the same seed; `sizes` are those asked for, None where none is named.
 
-    def __init__(self, *, seed: int, sizes: Sequence[int | None], dataset: Dataset) -> None:
+    What is asked again is one of the questions that were new, each as likely as another, with one thing changed; with
+    `is_chained` one of all the jobs before, so that changes add up and what was asked again is asked again the more.
+    """
+
+    def __init__(
+        self, *, seed: int, sizes: Sequence[int | None], dataset: Dataset, is_chained: bool = False
+    ) -> None:
         self._rng = random.Random(seed)
         self._sizes = sizes
         self._data = dataset
+        self._is_chained = is_chained
         self._earlier: dict[str, list[Job]] = {name: [] for name in PROJECTS}
 
     def jobs(self, count: int) -> list[Job]:
@@ -108,11 +115,14 @@ class Mix:
         earlier = self._earlier[project]
         job = None
         if earlier and rng.random() >= NEW:
-            job = self._again(rng.choice(AGAIN), earlier)
+            # In one of the ways that anything before can be asked again in.
+            ways = (self._again(how, earlier) for how in rng.sample(AGAIN, len(AGAIN)))
+            job = next((each for each in ways if each is not None), None)
         if job is None:
             job = self._new(project)
         job = replace(job, who=rng.choice(PROJECTS[project]))
-        earlier.append(job)
+        if self._is_chained or job.how == "new":
+            earlier.append(job)
         return job
 
     def _new(self, project: str) -> Job:
@@ -162,7 +172,11 @@ class Mix:
         body = json.loads(job.body)
         match how:
             case "other order":
-                body = _turned(body, rng)
+                body = next(
+                    turned
+                    for turned in iter(lambda: _turned(body, rng), None)
+                    if json.dumps(turned) != job.body
+                )
             case "other fields":
                 sets = {"video/query": VIDEO_FIELDS, "user/info": PROFILE_FIELDS}.get(
                     job.endpoint, COMMENT_FIELDS
@@ -172,7 +186,7 @@ class Mix:
                 first, last = (date.fromisoformat(body[name]) for name in ("start_date", "end_date"))
                 days = (last - first).days
                 begin = rng.randint(0, days - 1)
-                end = rng.randint(begin, days)
+                end = rng.randint(begin, days if begin else days - 1)
                 body["start_date"], body["end_date"] = (
                     f"{first + timedelta(n):%Y%m%d}" for n in (begin, end)
                 )
@@ -198,6 +212,8 @@ class Mix:
                 return job.endpoint == "video/query" and "region_code" not in named
             case "other fields":
                 return bool(job.fields)
+            case "other order":
+                return len(body) > 1
             case "other page size":
                 return job.endpoint != "user/info"
             case "look-up":
@@ -330,10 +346,17 @@ class Figures:
 
 
 async def measure(
-    *, seed: int, count: int, videos: int, sizes: Sequence[int | None], steps: Sequence[str]
+    *,
+    seed: int,
+    count: int,
+    videos: int,
+    sizes: Sequence[int | None],
+    steps: Sequence[str],
+    is_chained: bool = False,
 ) -> Figures:
     """One mix in every way."""
-    jobs = Mix(seed=seed, sizes=sizes, dataset=Dataset(seed=1, videos=videos)).jobs(count)
+    data = Dataset(seed=1, videos=videos)
+    jobs = Mix(seed=seed, sizes=sizes, dataset=data, is_chained=is_chained).jobs(count)
     direct = await directly(jobs, videos, is_cached=False)
     exact = await directly(jobs, videos, is_cached=True)
     bursar = await through_bursar(jobs, videos)
@@ -367,8 +390,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--videos", type=int, default=100_000)
     parser.add_argument(
-        "--steps", default="full-pages,wide-fields,containment", help="steps of reuse to leave out in turn"
+        "--steps",
+        default="full-pages,wide-fields,containment,records",
+        help="steps of reuse to leave out in turn",
     )
+    parser.add_argument(
+        "--chained", action="store_true", help="ask what was asked again again as well, with one more change"
+    )
+    parser.add_argument("--sizes", choices=("all", "large", "both"), default="both", help="sizes of page")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     options = parser.parse_args()
     steps = [each for each in options.steps.split(",") if each]
@@ -379,9 +408,17 @@ def main() -> None:
     }
     found = {
         name: asyncio.run(
-            measure(seed=options.seed, count=options.jobs, videos=options.videos, sizes=sizes, steps=steps)
+            measure(
+                seed=options.seed,
+                count=options.jobs,
+                videos=options.videos,
+                sizes=sizes,
+                steps=steps,
+                is_chained=options.chained,
+            )
         )
         for name, sizes in mixes.items()
+        if options.sizes == "both" or (options.sizes == "large") == (None not in sizes)
     }
     if options.json:
         print(json.dumps({name: {**asdict(each), "ratio": each.ratio} for name, each in found.items()}))
