@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from app.provider.endpoint import BASIC_SCOPE, AnswerForm, BodyForm, Endpoint, QuotaFamily
 from app.provider.endpoints import ENDPOINTS
+from app.web.examples import complete_examples
 from app.web.research_examples import AN_ENTRY, answered
 from app.web.research_shapes import STRING, Schema, body_of, components, data_of, reference
 
@@ -133,6 +134,9 @@ def complete(document: dict[str, Any]) -> None:
     for schema in shared["schemas"].values():
         if "example" in schema:
             schema["example"] = _with_nulls(schema["example"], schema, shared["schemas"])
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            complete_examples(operation, shared["schemas"])
     used = {
         tag for methods in document["paths"].values() for each in methods.values() for tag in each["tags"]
     }
@@ -274,6 +278,11 @@ def _token_operation() -> Schema:
             "client_key": {**STRING, "minLength": 1},
             "client_secret": {**STRING, "format": "password", "minLength": 1},
             "grant_type": {**STRING, "enum": ["client_credentials"]},
+        },
+        "example": {
+            "client_key": "bsr_live_3kT9vLw2QxYb",
+            "client_secret": "bsr_live_3kT9vLw2QxYb_...",
+            "grant_type": "client_credentials",
         },
     }
     entry = _headers(_ENTRY)

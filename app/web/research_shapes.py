@@ -201,7 +201,7 @@ def components() -> Schema:
             "type": "object",
             "required": ["access_token", "expires_in", "token_type"],
             "properties": {
-                "access_token": STRING,
+                "access_token": {**STRING, "example": "clt.3kT9vLw2QxYb"},
                 "expires_in": {**INTEGER, "description": "Seconds.", "example": 7200},
                 "token_type": {**STRING, "enum": ["Bearer"]},
             },
@@ -212,8 +212,12 @@ def components() -> Schema:
             "required": ["error", "error_description", "log_id"],
             "properties": {
                 "error": {**STRING, "example": "invalid_client"},
-                "error_description": STRING,
-                "log_id": {**STRING, "pattern": "^[0-9a-f]{32}$"},
+                "error_description": {**STRING, "example": "Client key or secret is incorrect."},
+                "log_id": {
+                    **STRING,
+                    "pattern": "^[0-9a-f]{32}$",
+                    "example": "8d2f0c5e7a9143b6b1c4d9e2f3a5b7c8",
+                },
             },
             "additionalProperties": False,
         },

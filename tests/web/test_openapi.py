@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 import jsonschema_rs
@@ -10,6 +11,8 @@ from schemathesis.openapi import from_dict
 
 from app.provider.endpoints import ENDPOINTS
 from app.settings import Settings
+from app.web.errors import STATUS_OF_CODE
+from app.web.examples import NoExampleError, complete_examples
 from app.web.factory import create_app
 from app.web.openapi import TAGS
 
@@ -86,6 +89,59 @@ def test_every_shared_schema_takes_its_own_example() -> None:
     for schema in DOCUMENT["components"]["schemas"].values():
         if "example" in schema:
             assert_valid(schema["example"], schema)
+
+
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_an_operation_shows_what_to_send_and_what_comes_back(label: str) -> None:
+    operation = OPERATIONS[label]
+    assert operation["operationId"]
+    assert len(operation["tags"]) >= 1
+    assert len(operation["summary"]) <= 70
+    succeeded = [status for status in operation["responses"] if status.startswith("2")]
+    assert succeeded
+    for place, content in contents(operation):
+        # What is in a form of many parts is a file.
+        assert "example" in content or place == "body multipart/form-data", place
+    without = [
+        status
+        for status in succeeded
+        if status != "204" and not operation["responses"][status].get("content")
+    ]
+    assert not without
+
+
+@pytest.mark.parametrize("label", [label for label in OPERATIONS if "/api/v1/" in label])
+def test_an_operation_of_our_own_shows_each_problem_as_it_is_told(label: str) -> None:
+    responses = OPERATIONS[label]["responses"]
+    assert {"400", "401", "403", "503", "default"} <= set(responses)
+    for status, answer in responses.items():
+        if status in {"304", "default"} or status.startswith("2"):
+            continue
+        ((media, content),) = answer["content"].items()
+        example = content["example"]
+        assert media == "application/problem+json"
+        assert example["status"] == int(status)
+        assert example["title"] == HTTPStatus(int(status)).phrase
+        assert example["type"] == f"urn:bursar:problem:{example['code']}"
+        assert f"`{example['code']}`" in answer["description"]
+        if status != "413":
+            assert STATUS_OF_CODE[example["code"]] == int(status)
+    takes_body = "requestBody" in OPERATIONS[label]
+    assert ("413" in responses) == takes_body
+    assert ("304" in responses) <= ("ETag" in responses.get("200", {}).get("headers", {}))
+    sends_tag = any(each["name"] == "If-Match" for each in OPERATIONS[label].get("parameters", ()))
+    assert ("412" in responses) == sends_tag or label == "PUT /api/v1/limits"
+
+
+def test_what_has_no_example_is_no_document() -> None:
+    operation = {"operationId": "ask", "responses": {"200": {"content": {"application/json": {}}}}}
+    content = operation["responses"]["200"]["content"]["application/json"]  # type: ignore[index]
+    content["schema"] = {"type": "object", "properties": {"name": {"type": "string"}}}
+    with pytest.raises(NoExampleError, match=r"^ask\.name has no example$"):
+        complete_examples(operation, {})
+    content["schema"]["properties"]["name"]["example"] = "Ada"
+    complete_examples(operation, {})
+    assert content["example"] == {"name": "Ada"}
 
 
 @pytest.mark.parametrize("label", RESEARCH)

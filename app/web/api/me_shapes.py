@@ -7,12 +7,21 @@ from pydantic import BaseModel, Field
 
 from app.web.api.people_shapes import PersonShape
 from app.web.api.project_shapes import ApprovalShape
-from app.web.api.shapes import KeyShape, UsageShape
+from app.web.api.shapes import KeyShape, UsageShape, example
 
 
 class AcceptedShape(BaseModel):
     """One version, and whether and how the asker accepted it; `how` is self or recorded."""
 
+    model_config = example(
+        version="2024-10",
+        title="TikTok Research Tools Terms of Service",
+        text_sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        in_force_from="2024-10-25",
+        is_in_force=True,
+        accepted_at="2026-02-01T09:30:00Z",
+        how="self",
+    )
     version: str
     title: str
     text_sha256: str
@@ -34,6 +43,9 @@ class TermsStateShape(BaseModel):
     Whoever has accepted only the version before may call until `accept_by`, and accepts at `accept_at`.
     """
 
+    model_config = example(
+        in_force="2024-10", is_accepted=True, may_call=True, accept_at=None, accept_by=None
+    )
     in_force: str | None
     is_accepted: bool
     may_call: bool
@@ -44,6 +56,13 @@ class TermsStateShape(BaseModel):
 class OwnProjectShape(BaseModel):
     """One of the asker's projects and their place in it; `frozen_since` while it or its credential is stopped."""
 
+    model_config = example(
+        name="elections",
+        is_lead=True,
+        frozen_since=None,
+        approval={"reference": "R-2026-014", "from": "2026-01-01", "until": "2027-06-30"},
+        **{"from": None, "until": None},
+    )
     name: str
     is_lead: bool
     frozen_since: dt.datetime | None

@@ -19,6 +19,7 @@ _AllowText = Annotated[str, Field(max_length=200)]
 class MemberShape(BaseModel):
     """A person's place in a project; both days are included, None is open."""
 
+    model_config = example(person="ada@example.edu", **{"from": "2026-02-01", "until": None})
     person: str
     from_day: Annotated[dt.date | None, Field(serialization_alias="from")]
     until_day: Annotated[dt.date | None, Field(serialization_alias="until")]

@@ -28,6 +28,7 @@ class RuleShape(BaseModel):
 class StatedShape(BaseModel):
     """An amount from a day on, and where it is written."""
 
+    model_config = example(amount=15, source="Terms of Service, 2024-10-25", **{"from": "2024-10-25"})
     from_day: Annotated[dt.date, Field(alias="from", serialization_alias="from")]
     amount: int
     source: str
@@ -36,6 +37,14 @@ class StatedShape(BaseModel):
 class ValueShape(BaseModel):
     """A number of the terms: today's amount, its safe default, what was stated, and what sources say."""
 
+    model_config = example(
+        name="refresh_interval_days",
+        what="Days after which held data is fetched anew or deleted.",
+        amount=10,
+        default=15,
+        stated=[{"from": "2026-03-01", "amount": 10, "source": "Agreement of 2026-01-12, section 4"}],
+        sources=[{"from": "2024-10-25", "amount": 15, "source": "Terms of Service, 2024-10-25"}],
+    )
     name: str
     what: str
     amount: int

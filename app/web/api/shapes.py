@@ -69,6 +69,7 @@ class UsedShape(BaseModel):
 class CountedShape(BaseModel):
     """What Bursar had charged."""
 
+    model_config = example(calls=998, records=91_240)
     calls: int
     records: int
 
@@ -76,6 +77,13 @@ class CountedShape(BaseModel):
 class PlatformShape(BaseModel):
     """That the platform itself has called a credential's day used up, and when Bursar asks again."""
 
+    model_config = example(
+        credential="main",
+        family="main",
+        said_at="2026-11-23T06:00:00Z",
+        counted={"calls": 998, "records": 91_240},
+        next_probe_at="2026-11-23T06:15:00Z",
+    )
     credential: str
     family: str
     said_at: dt.datetime
@@ -107,6 +115,23 @@ class SavingsShape(BaseModel):
 class UsageShape(BaseModel):
     """Every limit of days as it stood on `day`, the limits above the asker's own included."""
 
+    model_config = example(
+        day="2026-11-23",
+        limits=[
+            {
+                "scope": "project:elections",
+                "dimension": "requests",
+                "window": "day",
+                "limit": 300,
+                "used": 12,
+                "reserved": 1,
+                "left": 287,
+                "resets_at": "2026-11-24T00:00:00Z",
+            }
+        ],
+        platform=[],
+        reuse=[],
+    )
     day: dt.date
     limits: list[UsedShape]
     platform: list[PlatformShape] = []
