@@ -28,7 +28,7 @@ class Purge:
     """A username."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Purged:
     """What was deleted. A record counts once for each page that it was on."""
 
@@ -46,6 +46,7 @@ class HeldFigures:
     records: int
     sealed_bytes: int
     oldest_us: int
+    newest_us: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,10 @@ class Held(Protocol):
         """What is held, by scope and endpoint."""
         ...
 
+    async def count(self, doomed: Doomed) -> Mapping[str, Purged]:
+        """What `purge` would delete now, by scope; scopes that would lose nothing are left out."""
+        ...
+
     async def purge(self, doomed: Doomed, actor: Actor, told: Mapping[str, Value]) -> Purged:
         """Delete those pages and log it, everywhere from the next call on; `told` goes into each entry."""
         ...
@@ -74,6 +79,22 @@ async def purge(registry: Registry, held: Held, actor: Actor, wanted: Purge) -> 
 
     Raises NotFound for an unknown project or endpoint, InvalidParams without any choice, NotPermitted.
     """
+    doomed, told = await _doomed(registry, actor, wanted)
+    return await held.purge(doomed, actor, told)
+
+
+async def look_before_purging(
+    registry: Registry, held: Held, actor: Actor, wanted: Purge
+) -> Sequence[tuple[str, Purged]]:
+    """What `purge` would delete now, by scope as people know it; raises as that does."""
+    doomed, _ = await _doomed(registry, actor, wanted)
+    names = _scope_names(await registry.state())
+    found = await held.count(doomed)
+    return sorted((names.get(scope, scope), counted) for scope, counted in found.items())
+
+
+async def _doomed(registry: Registry, actor: Actor, wanted: Purge) -> tuple[Doomed, dict[str, Value]]:
+    """The pages that are meant, and what entries say of the choice."""
     actor.require(Act.PURGE_HELD)
     chosen = {
         name: value
@@ -95,7 +116,7 @@ async def purge(registry: Registry, held: Held, actor: Actor, wanted: Purge) -> 
         names.append((author(wanted.author), NO_AUTHOR))
     if wanted.endpoint is not None:
         told["endpoint"] = wanted.endpoint
-    return await held.purge(Doomed(scopes=scopes, endpoint=wanted.endpoint, names=names), actor, told)
+    return Doomed(scopes=scopes, endpoint=wanted.endpoint, names=names), told
 
 
 def purged_entry(actor: Actor, scope: str, told: Mapping[str, Value], purged: Purged) -> Draft:
@@ -116,8 +137,7 @@ def purged_entry(actor: Actor, scope: str, told: Mapping[str, Value], purged: Pu
 
 def shown_figures(state: State, figures: Sequence[HeldFigures]) -> list[dict[str, Value]]:
     """The figures under names that people know: `project:elections`, or `credential:main` where it is shared."""
-    names = {f"project:{each.id}": f"project:{each.name}" for each in state.projects}
-    names |= {f"credential:{each.id}": f"credential:{each.name}" for each in state.credentials}
+    names = _scope_names(state)
     shown: list[dict[str, Value]] = [
         {
             "scope": names.get(each.scope, each.scope),
@@ -126,10 +146,16 @@ def shown_figures(state: State, figures: Sequence[HeldFigures]) -> list[dict[str
             "records": each.records,
             "sealed_bytes": each.sealed_bytes,
             "oldest_at": _told(each.oldest_us),
+            "newest_at": _told(each.newest_us),
         }
         for each in figures
     ]
     return sorted(shown, key=lambda each: (str(each["scope"]), str(each["endpoint"])))
+
+
+def _scope_names(state: State) -> dict[str, str]:
+    names = {f"project:{each.id}": f"project:{each.name}" for each in state.projects}
+    return names | {f"credential:{each.id}": f"credential:{each.name}" for each in state.credentials}
 
 
 def _scopes_of(state: State, name: str) -> set[str]:

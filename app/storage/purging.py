@@ -13,7 +13,7 @@ from app.storage.engines import Database
 from app.storage.log import Boot, LockedHead, lock_head
 from app.storage.pages import SqlPages
 from app.storage.tables import HeldPageRow, PageTagsRow, table
-from app.storage.tagged import delete_pages, tagged
+from app.storage.tagged import count_pages, delete_pages, tagged
 
 _MOST_AT_ONCE: Final = 500
 """Pages in one transaction: the head of the log is locked meanwhile."""
@@ -33,18 +33,38 @@ class SqlHeld:
         """What is held, by scope and endpoint."""
         return await self._database.read(_figures)
 
+    async def count(self, doomed: Doomed) -> Mapping[str, Purged]:
+        """What `purge` would delete now; see `Held`."""
+        tags = await self._tags_of(doomed)
+
+        def counted(conn: Connection) -> dict[str, Purged]:
+            found: dict[str, Purged] = {}
+            for scope, groups in tags.items():
+                pages, records = count_pages(conn, _doomed_keys(conn, scope, doomed, groups, most=None))
+                if pages:
+                    found[scope] = Purged(pages=pages, records=records)
+            return found
+
+        return await self._database.read(counted)
+
     async def purge(self, doomed: Doomed, actor: Actor, told: Mapping[str, Value]) -> Purged:
         """Delete those pages in parts, each with its entries; see `Held`."""
-        tags: dict[str, _Tags] = {}
-        for scope in await self._database.read(_scopes):
-            if doomed.scopes is None or scope in doomed.scopes:
-                tags[scope] = await self._pages.tags_of(scope, doomed.names)
+        tags = await self._tags_of(doomed)
         total = Purged(pages=0, records=0)
         while True:
             some = await self._purge_some(doomed, tags, actor, told, is_first=not total.pages)
             if not some.pages:
                 return total
             total = Purged(pages=total.pages + some.pages, records=total.records + some.records)
+
+    async def _tags_of(self, doomed: Doomed) -> dict[str, _Tags]:
+        """By scope that is meant, the tags of which a page has to have one of each group."""
+        scopes = await self._database.read(_scopes)
+        return {
+            scope: await self._pages.tags_of(scope, doomed.names)
+            for scope in scopes
+            if doomed.scopes is None or scope in doomed.scopes
+        }
 
     async def _purge_some(
         self,
@@ -82,7 +102,7 @@ def _delete_some(conn: Connection, doomed: Doomed, tags: Mapping[str, _Tags]) ->
     done: dict[str, Purged] = {}
     left = _MOST_AT_ONCE
     for scope, groups in tags.items():
-        keys = _doomed_keys(conn, scope, doomed, groups)[:left]
+        keys = _doomed_keys(conn, scope, doomed, groups, most=_MOST_AT_ONCE)[:left]
         if keys:
             pages, records = delete_pages(conn, keys)
             done[scope] = Purged(pages=pages, records=records)
@@ -92,16 +112,19 @@ def _delete_some(conn: Connection, doomed: Doomed, tags: Mapping[str, _Tags]) ->
     return done
 
 
-def _doomed_keys(conn: Connection, scope: str, doomed: Doomed, groups: _Tags) -> list[bytes]:
+def _doomed_keys(
+    conn: Connection, scope: str, doomed: Doomed, groups: _Tags, *, most: int | None
+) -> list[bytes]:
+    """Keys of pages that are meant, each once; so many or a few more where there are as many."""
     of_scope = sa.select(_held.c.key).where(_held.c.scope == scope)
     if doomed.endpoint is not None:
         of_scope = of_scope.where(_held.c.endpoint == doomed.endpoint)
     if not groups:
-        return list(conn.execute(of_scope.limit(_MOST_AT_ONCE)).scalars())
+        return list(conn.execute(of_scope.limit(most)).scalars())
     named = set(tagged(conn, scope, groups))
     # A page without tags is of an older release: nobody can say whom it is about.
     untagged = of_scope.where(_held.c.records > 0, _held.c.key.not_in(sa.select(_tags.c.key)))
-    found = list(conn.execute(untagged.limit(_MOST_AT_ONCE)).scalars())
+    found = list(conn.execute(untagged.limit(most)).scalars())
     if doomed.endpoint is None:
         return [*found, *named]
     return [*found, *(key for key in conn.execute(of_scope).scalars() if key in named)]
@@ -119,6 +142,7 @@ def _figures(conn: Connection) -> list[HeldFigures]:
         sa.func.sum(_held.c.records).label("records"),
         sa.func.sum(sa.func.length(_held.c.sealed)).label("sealed_bytes"),
         sa.func.min(_held.c.fetched_us).label("oldest_us"),
+        sa.func.max(_held.c.fetched_us).label("newest_us"),
     ).group_by(_held.c.scope, _held.c.endpoint)
     return [
         HeldFigures(
@@ -128,6 +152,7 @@ def _figures(conn: Connection) -> list[HeldFigures]:
             records=int(row.records),
             sealed_bytes=int(row.sealed_bytes),
             oldest_us=row.oldest_us,
+            newest_us=row.newest_us,
         )
         for row in conn.execute(asked)
     ]

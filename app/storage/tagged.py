@@ -40,14 +40,21 @@ def tagged(conn: Connection, scope: str, groups: Sequence[Collection[bytes]]) ->
     ]
 
 
-def delete_pages(conn: Connection, keys: Sequence[bytes]) -> tuple[int, int]:
-    """How many pages and records were deleted; their tags go with them."""
+def count_pages(conn: Connection, keys: Sequence[bytes]) -> tuple[int, int]:
+    """How many pages and records are held under these keys."""
     pages = records = 0
     for start in range(0, len(keys), _AT_ONCE):
         some = _held.c.key.in_(keys[start : start + _AT_ONCE])
         counted = conn.execute(sa.select(sa.func.count(), sa.func.sum(_held.c.records)).where(some)).one()
         pages, records = pages + int(counted[0]), records + int(counted[1] or 0)
-        conn.execute(sa.delete(_held).where(some))
+    return pages, records
+
+
+def delete_pages(conn: Connection, keys: Sequence[bytes]) -> tuple[int, int]:
+    """How many pages and records were deleted; their tags go with them."""
+    pages, records = count_pages(conn, keys)
+    for start in range(0, len(keys), _AT_ONCE):
+        conn.execute(sa.delete(_held).where(_held.c.key.in_(keys[start : start + _AT_ONCE])))
     return pages, records
 
 

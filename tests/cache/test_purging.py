@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.administration.changes import local_operator
-from app.administration.purging import Purge, Purged, purge, shown_figures
+from app.administration.purging import Purge, Purged, look_before_purging, purge, shown_figures
 from app.calls import Delivered, TurnedDown
 from app.errors import InvalidParams, NotFound
 from app.sealing import MasterKey
@@ -74,6 +74,14 @@ async def do_purge(library: Library, **wanted: str) -> Purged:
         return await purge(SqlRegistry(database=database, boot=boot), held, ACTOR, Purge(**wanted))
     finally:
         await database.close()
+
+
+async def would_go(library: Library, **wanted: str) -> dict[str, Purged]:
+    database = library.installation.database
+    boot = library.installation.boot
+    held = SqlHeld(database=database, boot=boot, pages=library.installation.pages)
+    registry = SqlRegistry(database=database, boot=boot)
+    return dict(await look_before_purging(registry, held, ACTOR, Purge(**wanted)))
 
 
 async def told(library: Library, op: str) -> list[dict[str, Any]]:
@@ -157,6 +165,30 @@ async def test_purging_takes_what_was_named_and_nothing_else_in_every_process(li
     assert [each["by"] for each in entries[:2]] == [["record"]] * 2
     assert entries[0]["actor"] == {"kind": "cli", "principal": "os:7", "roles": []}
     assert videos[0]["username"] not in json.dumps(entries)
+
+
+async def test_what_would_go_is_what_goes(library: Library) -> None:
+    _, videos = await ask(library, question(), fields="id,username")
+    await ask(library, question("FR"))
+    await ask(library, question(), "cleo")
+    choices: list[dict[str, str]] = [
+        {"record": str(videos[0]["id"]), "endpoint": "video/query"},
+        {"author": videos[1]["username"], "project": "climate"},
+        {"project": "elections"},
+        {"endpoint": "video/query"},
+    ]
+    for wanted in choices:
+        before = await figures(library)
+        expected = await would_go(library, **wanted)
+        assert await figures(library) == before
+        done = await do_purge(library, **wanted)
+        assert (done.pages, done.records) == (
+            sum(each.pages for each in expected.values()),
+            sum(each.records for each in expected.values()),
+        )
+        assert await would_go(library, **wanted) == {}
+    assert {"project:elections", "project:climate"} >= set(expected)
+    assert await figures(library) == []
 
 
 async def test_a_page_of_which_nobody_can_say_what_is_on_it_goes_with_any_name(library: Library) -> None:

@@ -19,7 +19,7 @@ _PAGES = {
     None: ("/sign-in", "/password"),
     "ben": ("/me", "/calls", "/my-keys", "/more", "/my-terms"),
     "it": (
-        *("/today", "/projects", "/people", "/keys", "/quotas", "/requests", "/rules", "/audit"),
+        *("/today", "/projects", "/people", "/keys", "/quotas", "/requests", "/rules", "/held", "/audit"),
         *("/new-project", "/new-person", "PROJECT", "PROJECT/form", "PERSON"),
     ),
     "dpo": (

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from app.administration.purging import Purge, purge, shown_figures
+from app.administration.purging import Purge, look_before_purging, purge, shown_figures
 from app.web.api.desk import AtDesk, Who
 from app.web.api.documented import refusals
 from app.web.api.guard import GuardedRoute
@@ -27,6 +27,7 @@ class HeldShape(BaseModel):
         records=78_120,
         sealed_bytes=24_117_248,
         oldest_at="2026-11-23T06:00:00Z",
+        newest_at="2026-11-30T09:12:44Z",
     )
     scope: str
     endpoint: str
@@ -34,6 +35,7 @@ class HeldShape(BaseModel):
     records: int
     sealed_bytes: int
     oldest_at: dt.datetime
+    newest_at: dt.datetime
 
 
 class HeldPages(BaseModel):
@@ -50,6 +52,7 @@ class PurgeWanted(BaseModel):
     endpoint: _Text = None
     record: _Text = None
     author: _Text = None
+    dry_run: bool = False
 
 
 class PurgedShape(BaseModel):
@@ -72,8 +75,15 @@ async def get_cache(desk: AtDesk, parts: InParts) -> HeldPages:
 async def purge_cache(desk: AtDesk, who: Who, wanted: PurgeWanted) -> PurgedShape:
     """Delete every held page of a project, of an endpoint, about a record or about an account.
 
-    It is gone from every process with the next call. Doing it again deletes what has been held since.
+    It is gone from every process with the next call. Doing it again deletes what has been held since. With
+    `dry_run` nothing goes, and the answer says what would.
     """
-    done = await purge(desk.registry, desk.held, who.actor, Purge(**wanted.model_dump()))
+    chosen = Purge(**wanted.model_dump(exclude={"dry_run"}))
+    if wanted.dry_run:
+        found = await look_before_purging(desk.registry, desk.held, who.actor, chosen)
+        return PurgedShape(
+            pages=sum(each.pages for _, each in found), records=sum(each.records for _, each in found)
+        )
+    done = await purge(desk.registry, desk.held, who.actor, chosen)
     desk.forget()
     return PurgedShape(pages=done.pages, records=done.records)

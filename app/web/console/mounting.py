@@ -11,6 +11,7 @@ from app.identity.roles import Act
 from app.web.api.access import LOG_ACTS
 from app.web.console import (
     compliance,
+    held,
     institution,
     log_desk,
     log_pages,
@@ -37,6 +38,7 @@ MENU: Final = (
     Link(path=f"{PATH}/quotas", label="Quotas", acts=_ALL),
     Link(path=f"{PATH}/requests", label="Requests", acts=_ALL),
     Link(path=f"{PATH}/rules", label="Terms and rules", acts=_ALL),
+    Link(path=f"{PATH}/held", label="Held answers", acts=held.HELD),
     Link(path=f"{PATH}/audit", label="Audit", acts=LOG_ACTS),
     Link(path=f"{PATH}/compliance", label="Compliance", acts=LOG_ACTS),
     Link(path=f"{PATH}/me", label="Me", acts=_SELF),
@@ -69,6 +71,7 @@ PAGES: Final[tuple[Page | OpenPage, ...]] = (
     *people.PAGES,
     *quotas.PAGES,
     *rules.PAGES,
+    *held.PAGES,
     *compliance.PAGES,
     OpenPage(method="GET", path="/{rest:path}", answer=find_nothing),
 )
