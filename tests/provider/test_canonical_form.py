@@ -3,11 +3,15 @@
 import itertools
 import json
 import random
+import re
+from typing import Any
 from urllib.parse import quote, urlencode
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.errors import InvalidParams
 from app.provider.endpoints import ENDPOINTS
 from app.provider.normalise import read_request
 from app.provider.outgoing import outgoing
@@ -125,6 +129,15 @@ def test_every_condition_field_has_values_in_these_tests() -> None:
     assert set(VALUES) == set(CONDITION_FIELDS)
 
 
+def _percent_encoded(text: str, rng: random.Random) -> str:
+    """The text with any of its letters written as a percent sign and two digits of either case."""
+
+    def spelled(letter: str) -> str:
+        return rng.choice([letter, letter, f"%{ord(letter):02x}", f"%{ord(letter):02X}"])
+
+    return "".join(map(spelled, text))
+
+
 def _spellings(rng: random.Random) -> tuple[str, bytes]:
     """A query string and a body that spell one search in one of very many ways."""
     groups = {
@@ -134,10 +147,13 @@ def _spellings(rng: random.Random) -> tuple[str, bytes]:
     body = _respelled(groups, rng)
     names = ["id", "username", "like_count"]
     rng.shuffle(names)
+    names = [_percent_encoded(name, rng) for name in [*names, rng.choice(names)]]
+    field = _percent_encoded("fields", rng)
     query_string = rng.choice(
         [
-            "fields=" + rng.choice([",", "%2C", ", ", "%20,", ",,", "%2c+"]).join(names),
-            "&".join(f"fields={name}" for name in names) + "&x=1",
+            f"{field}=" + rng.choice([",", "%2C", ", ", "%20,", ",,", "%2c+"]).join(names),
+            "&".join(f"{field}={name}" for name in names)
+            + rng.choice(["&x=1", "&fields=", "&Fields=id", "&&"]),
         ]
     )
     if rng.random() < 0.3:
@@ -145,6 +161,8 @@ def _spellings(rng: random.Random) -> tuple[str, bytes]:
             {name: json.dumps(value) if name == "query" else value or "" for name, value in body.items()}
         ).encode()
     text = json.dumps(body, ensure_ascii=rng.random() < 0.5, indent=rng.choice([None, 1, 4]))
+    if rng.random() < 0.3:
+        text = re.sub('(?<=")[a-z]', lambda letter: rf"\u{ord(letter[0]):04X}", text)
     return query_string, rng.choice([b"", b" \r\n", b"\xef\xbb\xbf"]) + text.encode()
 
 
@@ -154,8 +172,10 @@ def test_five_thousand_spellings_of_one_search_share_one_key() -> None:
     assert len(keys) == 1
 
 
-def test_five_thousand_different_searches_have_different_keys() -> None:
+def test_more_than_five_thousand_different_searches_have_different_keys() -> None:
+    # Composed and decomposed, of another case or width, with a blank or something that nobody sees, of another script.
     tags = ["caf\u00e9", "cafe\u0301", "CAFE", "cafe", "cafe ", "caf", "e", "\uff43afe", "cafe\0", 'caf","e']
+    tags += ["cafe\u200b", "\u200fcafe", "caf\u0435", "ca\ufb00e", "caffe", "\\u0063afe", "%63afe", "c+afe"]
     variants = itertools.product(
         ["and", "or", "not"],
         ["EQ", "IN", "GT", "GTE"],
@@ -178,7 +198,33 @@ def test_five_thousand_different_searches_have_different_keys() -> None:
             f"fields={fields}",
         ).key(scope="p", search=None)
         for group, operation, field, tag, start, cursor, size, fields in itertools.islice(
-            variants, 0, None, 3
+            variants, 0, None, 4
         )
     }
-    assert len(keys) == 3 * 4 * 2 * 10 * 3 * 3 * 2 * 3 // 3
+    assert len(keys) == 3 * 4 * 2 * 18 * 3 * 3 * 2 * 3 // 4 > 5_000
+
+
+def _doubled(member: dict[str, Any], at: int) -> str:
+    """The object as JSON that names its key at that place twice, with two values."""
+    pairs = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in member.items()]
+    name = [*member][at]
+    return "{" + ", ".join([*pairs, f"{json.dumps(name)}: 1"]) + "}"
+
+
+def test_a_key_that_is_named_twice_is_refused_wherever_it_is() -> None:
+    condition, dates = US, {"start_date": "20260301", "end_date": "20260307", "max_count": 20}
+    whole = {"query": {"and": [condition]}, **dates}
+    bodies = [_doubled(whole, at) for at in range(len(whole))]
+    for at in range(len(condition)):
+        spelled = json.dumps(whole).replace(json.dumps(condition), _doubled(condition, at))
+        assert spelled != json.dumps(whole)
+        bodies.append(spelled)
+    bodies.append(json.dumps(whole).replace('"query": {', '"query": {"and": [], '))
+    # Spelled in two ways it is the same key.
+    bodies.append(json.dumps(whole).replace('"max_count"', r'"max_count": 5, "max\u005fcount"'))
+    form = urlencode({**dates, "query": json.dumps(whole["query"])})
+    bodies += [f"{form}&max_count=5", f"{form}&max%5Fcount=5", f"max_count=5&{form}"]
+    assert read_request(VIDEOS, "fields=id", form.encode()) == _read(whole, "fields=id")
+    for body in bodies:
+        with pytest.raises(InvalidParams, match="twice"):
+            read_request(VIDEOS, "fields=id", body.encode())
