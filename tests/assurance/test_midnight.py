@@ -54,8 +54,9 @@ class Nights:
             self._installation.start()
             self.midnight_s = midnight_s - offset_s
             if time.time() <= self.midnight_s - lead_s:
+                self._patience_s = max(4.0, self._patience_s / 1.5)
                 return
-            # Nor will the next one start sooner.
+            # Nor will the next one start much sooner.
             self._patience_s *= 2
         raise AssertionError("the gateway never started in time")
 
@@ -99,10 +100,11 @@ class Nights:
     async def spend_the_rest(self) -> list[Told]:
         """Calls until there is no more."""
         answers: list[Told] = []
-        while True:
-            answers += await self.ask(_IN_FLIGHT)
-            if all((each.status, each.code) == _SPENT for each in answers[-_IN_FLIGHT:]):
-                return answers
+        async with asyncio.timeout(600):
+            while True:
+                answers += await self.ask(_IN_FLIGHT)
+                if all((each.status, each.code) == _SPENT for each in answers[-_IN_FLIGHT:]):
+                    return answers
 
     async def check(self, answers: list[Told], *, limit: int) -> None:
         """Neither of the platform's days holds more than the limit, and the new one was there to be spent."""
