@@ -408,7 +408,8 @@ class Shelf:
             part = new if new is not None and new.start == start else None
             if part is None:
                 part = await self._part(sought, listing, start, asked, is_look=is_look)
-            if part is None and offset and _goes_by_time(sought) and not await self._knows(sought, listing):
+            is_short = part is None or not asked <= part.fields
+            if is_short and offset and _goes_by_time(sought) and not await self._knows(sought, listing):
                 return Apart()
             if part is None and is_first and not parts:
                 return Lacking(listing=None, start=0, fields=asked)

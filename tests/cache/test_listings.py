@@ -58,6 +58,6 @@ def test_a_cursor_of_bursars_own_says_where_its_part_begins_and_is_none_of_the_p
 
 def test_the_first_part_begins_at_a_moment_as_the_list_spells_them() -> None:
     fetched_us = 1_796_000_000_500_000
-    assert moment_after(fetched_us, 1_795_000_000) == 1_796_000_060
-    assert moment_after(fetched_us, None) == 1_796_000_060
-    assert moment_after(fetched_us, 1_795_000_000_000) == 1_796_000_060_000
+    assert moment_after(fetched_us, 1_795_000_000) == 1_796_000_005
+    assert moment_after(fetched_us, None) == 1_796_000_005
+    assert moment_after(fetched_us, 1_795_000_000_000) == 1_796_000_005_000
