@@ -201,7 +201,7 @@ async def _shown_again(visit: Any, page: Any) -> Response:
     except Refusal as error:
         if page.back is None:
             raise
-        _note(visit.request, code=error.code, rule=error.rule or None)
+        note_refusal(visit, error)
         response = await page.back(replace(visit, problem=error.message))
         response.status_code = STATUS_OF_CODE[error.code]
         if error.retry_after_s is not None:
@@ -264,6 +264,11 @@ def _told(visit: Visit, message: str, status: int, code: str) -> Response:
 def _note(request: Request, **facts: Any) -> None:
     """What the request's entry in the log shall say."""
     request.scope["state"]["operator"] = replace(visit_of(request), **facts)
+
+
+def note_refusal(visit: Visit, error: Refusal) -> None:
+    """Have the request's entry say that it was refused, where a page of its own tells why."""
+    _note(visit.request, code=error.code, rule=error.rule or None)
 
 
 def note_sign_in(visit: Visit, op: str) -> None:

@@ -4,17 +4,19 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from app.administration.drafting import people_in, wanted_of
+from app.administration.conditional import version_of
+from app.administration.drafting import people_in, person_as_it_is, wanted_of
 from app.administration.ending import retire, what_ends
 from app.administration.joining import link_identity, unlink_identities
 from app.administration.keys import IssuedKey, issue_key, revoke_key, shown_keys
 from app.administration.passwords import PasswordCode, issue_password_code
 from app.administration.state import Person, State
-from app.errors import Conflict, NotFound
+from app.administration.wishes import changed_person, new_person, the_person
+from app.errors import NotFound
 from app.identity.roles import Act, Role
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn
-from app.web.console.previewing import is_saving, save, shown
+from app.web.console.previewing import save, shown
 from app.web.console.projects import ALL, DIRECTORY
 
 _KEYS: Final = frozenset({Act.MANAGE_KEYS})
@@ -61,15 +63,17 @@ async def show_person(turn: Turn) -> Response:
 async def change_person(turn: Turn) -> Response:
     """Another name or other roles."""
     _, person = await _person(turn)
-    content = {
-        "email": person.email,
+    changes = {
         "name": turn.given.text("name", "The name", most=100),
         "roles": list(turn.given.many("role")),
     }
-    if person.id == turn.who.person and Role.ADMIN not in turn.given.many("role"):
-        raise Conflict("You would take your own administration away. Let another administrator do that.")
-    back = f"{_LIST}/{person.id}"
-    return await save(turn, wanted_of({"people": [content]}), title=f"Change {person.email}", back=back)
+    return await save(
+        turn,
+        changed_person(turn.who.actor, person.id, changes),
+        title=f"Change {person.email}",
+        back=f"{_LIST}/{person.id}",
+        filled=lambda state: person_as_it_is(the_person(state, person.id)),
+    )
 
 
 async def show_new_person(turn: Turn) -> Response:
@@ -80,15 +84,12 @@ async def show_new_person(turn: Turn) -> Response:
 async def add_person(turn: Turn) -> Response:
     """One more person."""
     email = turn.given.text("email", "The address").lower()
-    state = await turn.desk.registry.state()
-    if not is_saving(turn) and state.person(email) is not None:
-        raise Conflict(f"There is a person {email} already; open them to change them.")
     content = {
         "email": email,
         "name": turn.given.text("name", "The name", most=100),
         "roles": list(turn.given.many("role")),
     }
-    return await save(turn, wanted_of({"people": [content]}), title=f"Add {email}", back=_LIST)
+    return await save(turn, new_person(content), title=f"Add {email}", back=_LIST)
 
 
 async def import_people(turn: Turn) -> Response:
@@ -181,6 +182,7 @@ async def _person_page(turn: Turn, code: PasswordCode | None) -> Response:
     return turn.render(
         "person.html",
         person=person,
+        version=version_of(person_as_it_is(person)),
         places=places,
         keys=[
             each for each in shown_keys(state, turn.desk.mint, email=person.email) if each.status == "active"

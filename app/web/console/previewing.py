@@ -1,17 +1,27 @@
-"""Saving in two steps: first what a form would change, then the same form again to make it so."""
+"""Saving in two steps: first what a form would change, then the same form again to make it so.
 
-from collections.abc import Sequence
+A form that changes what is there says in a hidden field which version of it was filled in. Where that is another by now,
+nothing is saved, and a page shows what differs.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from starlette.responses import Response
 
-from app.administration.acts import apply_state
+from app.administration.acts import Wish, apply_state
 from app.administration.changes import Change
+from app.administration.conditional import Conditional, version_of
+from app.administration.state import State
 from app.administration.wanted import Wanted
-from app.web.console.doors import Turn
+from app.errors import ChangedMeanwhile
+from app.web.console.doors import Turn, note_refusal
 
 STEP: Final = "step"
 SAVE: Final = "save"
+VERSION: Final = "version"
+Filled = Callable[[State], Mapping[str, Any]]
+"""What a form is filled in with, as the state says it."""
 
 
 def is_saving(turn: Turn) -> bool:
@@ -34,16 +44,35 @@ def preview(
     )
 
 
-async def save(turn: Turn, wanted: Wanted, *, title: str, back: str) -> Response:
+async def save(
+    turn: Turn, wanted: Wanted | Wish, *, title: str, back: str, filled: Filled | None = None
+) -> Response:
     """Show the difference that leads to `wanted`; once that was seen, make it so.
 
-    A project that it names loses the members that it does not name.
+    A project that it names loses the members that it does not name. With `filled` only if that is what the form was
+    filled in with; it is compared in the transaction that saves.
     """
     desk = turn.desk
     is_dry_run = not is_saving(turn)
-    found = await apply_state(
-        desk.registry, desk.mint, turn.who.actor, wanted, is_dry_run=is_dry_run, prune_members=True
-    )
+    seen = turn.given.get(VERSION)
+
+    def check(state: State) -> None:
+        if filled is not None and seen and version_of(filled(state)) != seen:
+            raise ChangedMeanwhile("Somebody changed this while you filled in the form.", rule="if-match")
+
+    try:
+        check(await desk.registry.state())
+        found = await apply_state(
+            Conditional(desk.registry, check),
+            desk.mint,
+            turn.who.actor,
+            wanted,
+            is_dry_run=is_dry_run,
+            prune_members=True,
+        )
+    except ChangedMeanwhile as error:
+        note_refusal(turn, error)
+        return await _differing(turn, wanted, title=title, back=back, filled=filled)
     if is_dry_run:
         warnings = ["A second administrator has to confirm a part of this."] if found.waiting else []
         return preview(turn, back=back, title=title, changes=shown(found.plan.changes), warnings=warnings)
@@ -51,6 +80,32 @@ async def save(turn: Turn, wanted: Wanted, *, title: str, back: str) -> Response
     if found.waiting:
         return turn.go(back, "waiting")
     return turn.go(back, "saved" if found.plan.changes else "unchanged")
+
+
+async def _differing(
+    turn: Turn, wanted: Wanted | Wish, *, title: str, back: str, filled: Filled | None
+) -> Response:
+    """What was entered beside what is there by now, to be gone on with either way."""
+    desk = turn.desk
+    state = await desk.registry.state()
+    found = await apply_state(
+        desk.registry, desk.mint, turn.who.actor, wanted, is_dry_run=True, prune_members=True
+    )
+    fields = [
+        (name, value)
+        for name, values in turn.given.fields.items()
+        for value in values
+        if name not in {STEP, VERSION, "form_token"}
+    ]
+    version = "" if filled is None else version_of(filled(state))
+    return turn.render(
+        "changed.html",
+        status=412,
+        title=title,
+        back=back,
+        changes=shown(found.plan.changes),
+        fields=[*fields, (VERSION, version)],
+    )
 
 
 def shown(changes: Sequence[Change]) -> list[dict[str, Any]]:

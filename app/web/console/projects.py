@@ -4,25 +4,29 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from app.administration.conditional import version_of
 from app.administration.drafting import project_as_it_is, wanted_of
 from app.administration.ending import retire, what_ends
 from app.administration.freezing import Freezable, freeze, unfreeze
 from app.administration.keys import shown_keys
 from app.administration.reusing import spelled_out
-from app.administration.state import Project
+from app.administration.state import Project, State
 from app.administration.usage import usage
-from app.errors import Conflict, InvalidParams, NotFound
+from app.administration.wanted import Wanted
+from app.administration.wishes import new_project, the_project
+from app.errors import InvalidParams, NotFound
 from app.identity.roles import Act
 from app.provider.endpoints import ENDPOINTS
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn
 from app.web.console.meters import by_scope, meters
-from app.web.console.previewing import is_saving, save, shown
+from app.web.console.previewing import save, shown
 
 ALL: Final = frozenset({Act.SEE_ALL})
 DIRECTORY: Final = frozenset({Act.MANAGE_DIRECTORY})
 FREEZE: Final = frozenset({Act.FREEZE})
 _LIST: Final = f"{PATH}/projects"
+_LIMITS: Final = frozenset({"limits", "member_limits", "floors"})
 
 
 async def show_projects(turn: Turn) -> Response:
@@ -98,20 +102,25 @@ async def show_edit(turn: Turn) -> Response:
 async def add_project(turn: Turn) -> Response:
     """A new project."""
     name = turn.given.text("name", "The name", most=100)
-    state = await turn.desk.registry.state()
-    if not is_saving(turn) and state.project(name) is not None:
-        raise Conflict(f"There is a project {name} already; open it to change it.")
-    return await save(
-        turn, wanted_of({"projects": [_content(turn, {"name": name})]}), title=f"Add {name}", back=_LIST
-    )
+    wish = new_project(_content(turn, {"name": name}))
+    return await save(turn, wish, title=f"Add {name}", back=_LIST)
 
 
 async def change_project(turn: Turn) -> Response:
     """A project with other people, days or bounds; its limits stay as they are."""
-    state, project = await _project(turn)
-    content = _content(turn, project_as_it_is(state, project))
-    back = f"{_LIST}/{project.id}"
-    return await save(turn, wanted_of({"projects": [content]}), title=f"Change {project.name}", back=back)
+    _, project = await _project(turn)
+
+    def wish(state: State) -> Wanted:
+        now = project_as_it_is(state, the_project(state, project.id))
+        return wanted_of({"projects": [_content(turn, now)]})
+
+    return await save(
+        turn,
+        wish,
+        title=f"Change {project.name}",
+        back=f"{_LIST}/{project.id}",
+        filled=lambda state: _filled(state, project.id),
+    )
 
 
 async def retire_project(turn: Turn) -> Response:
@@ -160,11 +169,19 @@ async def _form(turn: Turn, project: Project | None) -> Response:
         "project_form.html",
         project=project,
         now=now,
+        version="" if project is None else version_of(_filled(state, project.id)),
         allowed=now.get("allow", {}).get("endpoints"),
         credentials=sorted(each.name for each in state.credentials if each.retired_us is None),
         people=sorted(each.email for each in state.people if each.retired_us is None),
         endpoints=sorted(ENDPOINTS),
     )
+
+
+def _filled(state: State, project_id: str) -> dict[str, Any]:
+    """What the form of a project is filled in with; limits have a page of their own."""
+    now = project_as_it_is(state, the_project(state, project_id))
+    members = [{name: each[name] for name in ("email", "from", "until")} for each in now["members"]]
+    return {**{name: value for name, value in now.items() if name not in _LIMITS}, "members": members}
 
 
 def _content(turn: Turn, now: dict[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from app.administration import proposals
-from app.administration.acts import set_limits
+from app.administration.acts import require_limits, set_limits
 from app.administration.asking import end_of, grant_request, refuse_request, shown_requests
+from app.administration.conditional import Conditional
 from app.administration.desired import LimitKey
 from app.administration.difference import limit_key
 from app.administration.proposals import shown_proposals
@@ -81,6 +83,8 @@ async def change_limits(turn: Turn) -> Response:
     state = await turn.desk.registry.state()
     rows = {(each.scope, each.key): each for each in await _rows(turn, state)}
     wishes = _wishes(turn, rows)
+    for each in wishes:
+        require_limits(state, scope=each.scope, seen={each.key: each.before})
     if not is_saving(turn):
         return preview(
             turn,
@@ -90,11 +94,17 @@ async def change_limits(turn: Turn) -> Response:
             warnings=_warnings(wishes, rows),
         )
     is_waiting, has_changed = False, False
-    by_scope: dict[str, dict[LimitKey, int | None]] = {}
+    by_scope: dict[str, dict[LimitKey, Wish]] = {}
     for each in wishes:
-        by_scope.setdefault(each.scope, {})[each.key] = each.after
-    for scope, amounts in by_scope.items():
-        done = await set_limits(turn.desk.registry, turn.who.actor, scope=scope, amounts=amounts)
+        by_scope.setdefault(each.scope, {})[each.key] = each
+    for scope, wished in by_scope.items():
+        check = partial(require_limits, scope=scope, seen={key: each.before for key, each in wished.items()})
+        done = await set_limits(
+            Conditional(turn.desk.registry, check),
+            turn.who.actor,
+            scope=scope,
+            amounts={key: each.after for key, each in wished.items()},
+        )
         is_waiting, has_changed = is_waiting or bool(done.waiting), has_changed or done.has_changed
     turn.desk.forget()
     if is_waiting:
@@ -221,10 +231,13 @@ def _wishes(turn: Turn, rows: dict[tuple[str, str], Row]) -> list[Wish]:
         scope, _, key = limit.rpartition(" ")
         if marker != "limit" or (scope, key) not in rows:
             continue
-        now = rows[scope, key].amount
+        was = f"was {limit}"
+        # Without the hidden field the form is not of this page, and speaks about what is there now.
+        seen = turn.given.number(was, "The limit") if was in turn.given.fields else rows[scope, key].amount
         after = turn.given.number(name, f"The limit of {scope}") if turn.given.get(name).strip() else None
-        if after != now:
-            found.append(Wish(scope=scope, key=_parsed(key), spelled=key, before=now, after=after))
+        if after != seen:
+            # What was not touched stays, whatever a colleague has made of it.
+            found.append(Wish(scope=scope, key=_parsed(key), spelled=key, before=seen, after=after))
     if turn.given.get("new_amount").strip():
         key = turn.given.text("new_dimension", "What is limited", most=40)
         window = turn.given.get("new_window")
