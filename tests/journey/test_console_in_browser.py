@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from tests.conftest import require
 from tests.journey.chromium import CHROMIUM, Visitor, opened_chromium
@@ -124,16 +124,54 @@ def test_pages_fit_and_keep_nobody_out(said: dict[str, Any], chromium: Browser, 
     page, axe = visitor.page, Axe()
     for path in _PAGES[name]:
         visitor.go(_address(visitor, path))
-        for width in _WIDTHS:
-            page.set_viewport_size({"width": width, "height": 900})
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
-        assert serious(axe.run(page).response) == [], path
-        # What differs in the other theme is its colours.
-        page.emulate_media(color_scheme="dark")
-        assert serious(axe.run(page, options={"runOnly": ["color-contrast"]}).response) == [], path
-        page.emulate_media(color_scheme="light")
+        fits_and_keeps_nobody_out(page, axe, path)
     assert visitor.complaints == []
     visitor.context.close()
+
+
+def test_two_administrators_at_one_form_are_shown_where_they_differ(
+    said: dict[str, Any], chromium: Browser
+) -> None:
+    size: Any = {"width": 1920, "height": 900}
+    mine, theirs = [
+        Visitor(said["gateway"], chromium.new_context(viewport=size, reduced_motion="reduce"))
+        for _ in range(2)
+    ]
+    for each in (mine, theirs):
+        each.sign_in(person(said, "it")["token"])
+    path = _address(mine, "PERSON")
+    for each in (mine, theirs):
+        each.go(path)
+    theirs.page.get_by_label("Name", exact=True).fill("Their Name")
+    theirs.page.get_by_role("button", name="See what would change").click()
+    theirs.page.get_by_role("button", name="Make it so").click()
+    theirs.page.get_by_text("Saved.").wait_for()
+
+    page = mine.page
+    page.get_by_label("Name", exact=True).fill("My Name")
+    page.get_by_role("button", name="See what would change").click()
+    page.get_by_role("heading", name="Somebody changed this meanwhile").wait_for()
+    row = page.get_by_role("row").filter(has_text="My Name")
+    assert "Their Name" in row.inner_text()
+    fits_and_keeps_nobody_out(page, Axe(), "changed")
+    page.get_by_role("button", name="Put mine in its place, after another look").click()
+    page.get_by_text("Nothing has been saved yet").wait_for()
+    page.get_by_role("button", name="Make it so").click()
+    page.get_by_role("heading", name="My Name").wait_for()
+    for each in (mine, theirs):
+        each.context.close()
+
+
+def fits_and_keeps_nobody_out(page: Page, axe: Axe, name: str) -> None:
+    """At both widths nothing sticks out, and in both themes axe finds nothing serious."""
+    for width in _WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
+    assert serious(axe.run(page).response) == [], name
+    # What differs in the other theme is its colours.
+    page.emulate_media(color_scheme="dark")
+    assert serious(axe.run(page, options={"runOnly": ["color-contrast"]}).response) == [], name
+    page.emulate_media(color_scheme="light")
 
 
 def serious(found: dict[str, Any]) -> list[tuple[str, list[Any]]]:
