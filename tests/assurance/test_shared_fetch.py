@@ -2,15 +2,20 @@
 
 import asyncio
 import json
+import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import app.audit.offline
 from tests.assurance.ledgers import read_ledger
 from tests.servers.bursar import VIDEO_QUERY, Installation, Process, call, video_query
 from tests.servers.load import Told, ask_all
@@ -21,6 +26,8 @@ from tests.servers.redis import PrivateRedis
 pytestmark = [pytest.mark.anyio, pytest.mark.serial]
 
 _UNDER_WAY_WITHIN_S = 60.0
+_VERIFIER = Path(app.audit.offline.__file__)
+_FETCHED_AT_ONCE = 8
 _GENEROUS = ("--requests-per-day", "1000000", "--records-per-day", "1000000")
 
 
@@ -49,11 +56,48 @@ async def at_once(installation: Installation, keys: list[str], body: bytes, *, c
     return await ask_all(installation.base_url, keys, [(VIDEO_QUERY, body)] * callers, in_flight=callers)
 
 
+def keep_receipts(
+    installation: Installation, entries: Sequence[Mapping[str, Any]], keys: Mapping[str, str], into: Path
+) -> None:
+    """The receipt of each entry, fetched with the key of whose call it was and kept as a file."""
+    into.mkdir()
+
+    def fetch(entry: Mapping[str, Any]) -> None:
+        headers = {"Authorization": f"Bearer {keys[entry['actor']['key_id']]}"}
+        path = f"/api/v1/audit/receipts/{entry['id']}.tlog-proof"
+        status, _, proof = call(installation.port, "GET", path, headers=headers)
+        assert status == 200, proof
+        (into / f"{entry['id']}.tlog-proof").write_bytes(proof)
+
+    with ThreadPoolExecutor(_FETCHED_AT_ONCE) as pool:
+        list(pool.map(fetch, entries))
+
+
+def verified(export: Path, vkey: str, receipts: Path) -> dict[str, Any]:
+    """What the verifier says, as a file of its own run by somebody who has nothing else of Bursar."""
+    alone = export.parent / "offline.py"
+    shutil.copyfile(_VERIFIER, alone)
+    command = [sys.executable, "-I", "-S", str(alone), str(export), "--key", vkey]
+    done = subprocess.run(
+        [*command, "--receipts", str(receipts), "--json"],
+        cwd=export.parent,
+        env={},
+        capture_output=True,
+        check=False,
+    )
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert done.returncode == (0 if report["verified"] else 1), done.stderr
+    return report
+
+
 @pytest.mark.parametrize(
     "callers", [pytest.param(200, id="short"), pytest.param(1_000, id="long", marks=pytest.mark.long)]
 )
-async def test_identical_calls_over_four_processes_cost_one(installation: Installation, callers: int) -> None:
-    keys = [installation.key(f"{name}@example.edu")["api_key"] for name in ("ada", "ben")]
+async def test_identical_calls_over_four_processes_cost_one_and_each_has_a_receipt_that_verifies(
+    installation: Installation, tmp_path: Path, callers: int
+) -> None:
+    issued = [installation.key(f"{name}@example.edu") for name in ("ada", "ben")]
+    keys = [each["api_key"] for each in issued]
     before = installation.upstream()["requests"]
     body = video_query(max_count=20, example=callers)
     answers = await at_once(installation, keys, body, callers=callers)
@@ -72,6 +116,23 @@ async def test_identical_calls_over_four_processes_cost_one(installation: Instal
     assert {entry["coalesced_with"] for entry in served if "coalesced_with" in entry} == {leader}
     assert ledger.unclosed() == []
     assert installation.bursar("audit", "verify")["verified"] is True
+    key_of = {each["client_key"].removeprefix("bsr_live_"): each["api_key"] for each in issued}
+    receipts, export = tmp_path / "receipts", tmp_path / "export"
+    await asyncio.to_thread(keep_receipts, installation, served, key_of, receipts)
+    installation.bursar("audit", "export", "--format", "tiles", "--to", str(export))
+    headers = {"Authorization": f"Bearer {keys[0]}"}
+    vkey = json.loads(call(installation.port, "GET", "/api/v1/audit/key", headers=headers)[2])["vkey"]
+    report = verified(export, vkey, receipts)
+    assert report["problems"] == []
+    assert (report["verified"], report["checked"]["receipts"]) == (True, callers)
+    # A receipt of what the log does not say is found out.
+    one, other = sorted(receipts.iterdir())[:2]
+    assert one.read_bytes().count(b"\nindex ") == 1
+    index = other.read_bytes().partition(b"\nindex ")[2].partition(b"\n")[0]
+    before_it, _, behind = one.read_bytes().partition(b"\nindex ")
+    one.write_bytes(before_it + b"\nindex " + index + b"\n" + behind.partition(b"\n")[2])
+    report = verified(export, vkey, receipts)
+    assert (report["verified"], len(report["problems"])) == (False, 1)
 
 
 async def test_what_one_process_fetched_with_more_fields_the_others_do_not_fetch_again(
