@@ -1,6 +1,7 @@
 """What forms ask for, put as a state file would put it, so that both are checked, compared and done alike."""
 
 import csv
+import datetime as dt
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from app.quota.limits import EACH_MEMBER, FLOOR
 
 MOST_ROWS: Final = 1_000
 _COLUMNS: Final = ("email", "name", "roles")
+_PROJECT_COLUMNS: Final = ("name", "credential", "reference", "from", "until", "lead", "members", "endpoints")
 
 
 def wanted_of(content: Mapping[str, Any]) -> Wanted:
@@ -91,6 +93,51 @@ def people_in(text: str) -> list[dict[str, Any]]:
     if not found or len(found) > MOST_ROWS:
         raise InvalidParams(f"Give 1 to {MOST_ROWS} lines, one for each person.")
     return found
+
+
+def projects_in(text: str) -> list[dict[str, Any]]:
+    """Projects as lines of CSV: name, credential, reference, first and last day, lead, members, endpoints.
+
+    A head line is not needed; members and endpoints are apart by blanks, `all` is every endpoint, the lead is a member.
+    Good: `elections,main,R-2026-014,2026-01-01,2027-06-30,ada@example.edu,bob@example.edu,video/query user/info`. Bad: a
+    line without endpoints. Raises InvalidParams with the number of the line.
+    """
+    found: list[dict[str, Any]] = []
+    rows = csv.reader(io.StringIO(text.replace("\r\n", "\n")), strict=True)
+    try:
+        for row in rows:
+            cells = [each.strip() for each in row]
+            if not any(cells) or tuple(cells[:2]) == _PROJECT_COLUMNS[:2]:
+                continue
+            if len(cells) != len(_PROJECT_COLUMNS) or not cells[-1]:
+                raise InvalidParams(
+                    f"Line {rows.line_num} needs {', '.join(_PROJECT_COLUMNS)}, with commas between; the endpoints "
+                    "are names with blanks between, or all."
+                )
+            found.append(_project_in(cells, rows.line_num))
+    except csv.Error as error:
+        raise InvalidParams(f"Line {rows.line_num} is no CSV: {error}.") from error
+    if not found or len(found) > MOST_ROWS:
+        raise InvalidParams(f"Give 1 to {MOST_ROWS} lines, one for each project.")
+    return found
+
+
+def _project_in(cells: Sequence[str], line: int) -> dict[str, Any]:
+    name, credential, reference, first, last, lead, members, endpoints = cells
+    try:
+        days = {"from": dt.date.fromisoformat(first), "until": dt.date.fromisoformat(last)}
+    except ValueError as error:
+        raise InvalidParams(f"Line {line}: a day is written such as 2027-06-30.") from error
+    lead = lead.lower()
+    people = [each for each in (*members.lower().replace(";", " ").split(), lead) if each]
+    return {
+        "name": name,
+        "credential": credential,
+        "approval": {"reference": reference, **days},
+        "lead": lead or None,
+        "members": list(dict.fromkeys(people)),
+        "allow": {} if endpoints == "all" else {"endpoints": endpoints.replace(";", " ").split()},
+    }
 
 
 def terms_wanted(content: Mapping[str, Any], text: str) -> Wanted:

@@ -4,7 +4,7 @@ Each is a `Wish`: made of the very state that is changed, put as a state file wo
 `acts.apply_state`. Whatever a wish does not speak about stays as it is, whoever changed it a moment ago.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -46,11 +46,17 @@ def changed_person(actor: Actor, person_id: str, changes: Mapping[str, Any]) -> 
 
 def new_project(content: Mapping[str, Any]) -> Wish:
     """A project that is not there yet. Raises Conflict where it is."""
+    return new_projects([content])
+
+
+def new_projects(contents: Sequence[Mapping[str, Any]]) -> Wish:
+    """Projects that are not there yet, all or none. Raises Conflict where one is."""
 
     def wish(state: State) -> Wanted:
-        if state.project(str(content["name"])) is not None:
-            raise Conflict(f"There is a project {content['name']} already; change it instead.")
-        return wanted_of({"projects": [content]})
+        for content in contents:
+            if state.project(str(content["name"])) is not None:
+                raise Conflict(f"There is a project {content['name']} already; change it instead.")
+        return wanted_of({"projects": list(contents)})
 
     return wish
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from app.administration.conditional import version_of
-from app.administration.drafting import project_as_it_is, wanted_of
+from app.administration.drafting import project_as_it_is, projects_in, wanted_of
 from app.administration.ending import retire, what_ends
 from app.administration.freezing import Freezable, freeze, unfreeze
 from app.administration.keys import shown_keys
@@ -13,7 +13,7 @@ from app.administration.reusing import spelled_out
 from app.administration.state import Project, State
 from app.administration.usage import usage
 from app.administration.wanted import Wanted
-from app.administration.wishes import new_project, the_project
+from app.administration.wishes import new_project, new_projects, the_project
 from app.errors import InvalidParams, NotFound
 from app.identity.roles import Act
 from app.provider.endpoints import ENDPOINTS
@@ -104,6 +104,12 @@ async def add_project(turn: Turn) -> Response:
     name = turn.given.text("name", "The name", most=100)
     wish = new_project(_content(turn, {"name": name}))
     return await save(turn, wish, title=f"Add {name}", back=_LIST)
+
+
+async def import_projects(turn: Turn) -> Response:
+    """Many new projects from a list."""
+    projects = projects_in(turn.given.text("csv", "The list", most=200_000))
+    return await save(turn, new_projects(projects), title=f"Add {len(projects)} projects", back=_LIST)
 
 
 async def change_project(turn: Turn) -> Response:
@@ -254,6 +260,7 @@ PAGES: Final = (
     Page(method="POST", path="/projects/{id}/end", answer=retire_project, acts=DIRECTORY, back=show_projects),
     Page(method="GET", path="/new-project", answer=show_new_project, acts=DIRECTORY),
     Page(method="POST", path="/new-project", answer=add_project, acts=DIRECTORY, back=show_new_project),
+    Page(method="POST", path="/new-projects", answer=import_projects, acts=DIRECTORY, back=show_new_project),
     Page(method="POST", path="/freezes", answer=stop, acts=FREEZE),
     Page(method="POST", path="/freezes/end", answer=let_go_on, acts=FREEZE),
 )

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -34,8 +35,8 @@ async def look_then_save(mine: Browser, path: str, **fields: str | list[str]) ->
     assert (await mine.client.get("/console/people")).text.count("<tr>") == before.text.count("<tr>")
     hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', looked.text)
     again: dict[str, str | list[str]] = {}
-    for name, value in hidden:
-        kept = again.get(name)
+    for name, escaped in hidden:
+        kept, value = again.get(name), unescape(escaped)
         again[name] = value if kept is None else [*([kept] if isinstance(kept, str) else kept), value]
     assert again["step"] == "save"
     saved = await mine.client.post(f"/console{path}", data=again, headers={"sec-fetch-site": "same-origin"})
@@ -208,6 +209,58 @@ async def test_a_list_that_is_wrong_says_where(
     assert says in text_of(answer)
     if lines.strip():
         assert lines.split(",", maxsplit=1)[0] in text_of(answer)
+
+
+PROJECTS = """name,credential,reference,from,until,lead,members,endpoints
+climate,main,R-2026-031,2026-01-01,2036-12-31,Grace@example.edu,bob@example.edu,video/query user/info
+"rivers, lakes",main,"=R-2026-032",2026-01-01,2036-12-31,,ada@example.edu bob@example.edu,all
+"""
+
+
+async def test_a_list_of_projects_is_looked_at_and_then_saved_whole(
+    fresh_house: House, browser: Opened
+) -> None:
+    it = await signed_in(browser, fresh_house, "it")
+    told = await look_then_save(it, "/new-projects", csv=PROJECTS)
+    assert "Add 2 projects?" in told
+    assert "project climate added" in told
+    assert "member rivers, lakes/ada@example.edu added" in told
+    found = (await fresh_house.get("it", "/api/v1/projects/climate")).json()
+    assert (found["lead"], found["allow"]) == (
+        "grace@example.edu",
+        {"endpoints": ["user/info", "video/query"]},
+    )
+    assert [each["person"] for each in found["members"]] == ["bob@example.edu", "grace@example.edu"]
+    found = (await fresh_house.get("it", "/api/v1/projects/rivers, lakes")).json()
+    assert (found["lead"], found["allow"], found["approval"]["reference"]) == (None, {}, "=R-2026-032")
+
+    again = await it.send("/new-projects", csv=PROJECTS.replace("climate", "seas"))
+    assert (again.status_code, "There is a project rivers, lakes already" in text_of(again)) == (409, True)
+    assert (await fresh_house.get("it", "/api/v1/projects/seas")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("seas,main,R-1,2026-01-01,2036-12-31,,ada@example.edu,", "Line 1 needs name, credential"),
+        ("seas,main,R-1,2026-01-01,2036-12-31", "Line 1 needs name, credential"),
+        ("seas,main,R-1,1 May,2036-12-31,,ada@example.edu,all", "Line 1: a day is written"),
+        ('seas,"main', "Line 1 is no CSV"),
+        ("seas,nowhere,R-1,2026-01-01,2036-12-31,,ada@example.edu,all", "there is no credential nowhere"),
+        ("seas,main,R-1,2026-01-01,2036-12-31,,who@example.edu,all", "who@example.edu is not known"),
+        ("seas,main,R-1,2026-01-01,2036-12-31,,ada@example.edu,video/all", "video/all is no endpoint"),
+        ("health,main,R-1,2026-01-01,2036-12-31,,ada@example.edu,all", "There is a project health already"),
+    ],
+)
+async def test_a_list_of_projects_that_is_wrong_says_where(
+    shared_house: House, browser: Opened, line: str, says: str
+) -> None:
+    it = await signed_in(browser, shared_house, "it")
+    answer = await it.send("/new-projects", csv=line)
+    assert answer.status_code in {400, 409}
+    assert says in text_of(answer)
+    assert line.partition(",")[0] in text_of(answer)
+    assert 'action="/console/new-project"' in answer.text  # the form for one is not sent as a list
 
 
 async def test_a_limit_below_what_is_used_or_without_bound_is_warned_of(

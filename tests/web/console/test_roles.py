@@ -60,6 +60,7 @@ MATRIX: dict[str, tuple[int, ...]] = {
     "POST /projects/{id}/form": (401, 403, 403, 403, 403, 404, 403),
     "POST /projects/{id}/end": (401, 403, 403, 403, 403, 404, 403),
     "GET /new-project": (401, 403, 403, 403, 403, 200, 403),
+    "POST /new-projects": (401, 403, 403, 403, 403, 400, 403),
     "POST /new-project": (401, 403, 403, 403, 403, 400, 403),
     "POST /freezes": (401, 403, 403, 403, 403, 400, 403),
     "POST /freezes/end": (401, 403, 403, 403, 403, 400, 403),
