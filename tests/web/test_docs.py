@@ -149,7 +149,7 @@ async def test_every_route_of_the_api_documents_who_errors_and_an_answer(shared_
         assert {"400", "401", "403", "503", "default"} <= set(operation["responses"])
         assert "422" not in operation["responses"]
         for status, answer in operation["responses"].items():
-            is_problem = not status.startswith("2")
+            is_problem = not status.startswith(("2", "3"))
             kinds = (
                 [["application/problem+json"]] if is_problem else [["application/json"], [], *_OTHER_KINDS]
             )

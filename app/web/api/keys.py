@@ -50,7 +50,7 @@ async def list_keys(
     return Keys(items=[key_shape(each) for each in page])
 
 
-@router.post("", status_code=201, summary="Issue a key", responses=refusals(404, 413))
+@router.post("", status_code=201, summary="Issue a key", responses=refusals(404, 409, 413))
 async def issue_key(desk: AtDesk, who: Who, wanted: KeyWanted) -> IssuedKeyShape:
     """A key of a person's place in a project: yourself, or anybody for administrators.
 

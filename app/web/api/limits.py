@@ -72,7 +72,9 @@ async def list_raises(
     return Raises(items=[RaiseShape.model_validate(each) for each in page])
 
 
-@router.post("/raises", status_code=201, summary="Raise a limit for a while", responses=refusals(404, 413))
+@router.post(
+    "/raises", status_code=201, summary="Raise a limit for a while", responses=refusals(404, 409, 413)
+)
 async def add_raise(desk: AtDesk, who: Who, wanted: RaiseWanted) -> RaiseShape:
     """Have a limit hold more from now on, through a UTC day. It ends by itself; what was used stays used."""
     made = await grant_raise(

@@ -108,7 +108,7 @@ async def list_acceptances(desk: AtDesk, who: Who, parts: InParts, name: PersonI
     tags=["terms"],
     status_code=201,
     summary="Record an acceptance",
-    responses=refusals(404, 413),
+    responses=refusals(404, 409, 413),
 )
 async def record_terms(
     desk: AtDesk, who: Who, name: PersonInPath, wanted: AcceptanceWanted
@@ -129,7 +129,7 @@ async def record_terms(
 
 
 @router.post(
-    "/{person}/password-code", status_code=201, summary="A code for a password", responses=refusals(404)
+    "/{person}/password-code", status_code=201, summary="A code for a password", responses=refusals(404, 409)
 )
 async def issue_code(desk: AtDesk, who: Who, name: PersonInPath) -> CodeShape:
     """A code with which a person sets their own password once, within a day. It is in this answer and nowhere else."""
