@@ -309,13 +309,13 @@ def thresholds_crossed(
     return tuple(percent for percent, mark in marks if 100 * before.taken < mark <= 100 * after.taken)
 
 
-def standing(limit: Limit, use: Use, now: datetime) -> Standing:
-    """Where the limit is, given what counts against it at `now`."""
+def standing(limit: Limit, use: Use, now: datetime, *, kept: int = 0) -> Standing:
+    """Where the limit is at `now`, given what counts against it and what others keep of it (`kept_from`)."""
     return Standing(
         limit=limit,
         used=use.used,
         reserved=use.reserved,
-        left=max(0, limit.amount - use.taken),
+        left=max(0, limit.amount - use.taken - kept),
         resets_at=resets_at(limit.window, now),
     )
 

@@ -151,7 +151,7 @@ def read_standings(conn: Connection, database: Database, owners: Owners) -> tupl
     now = _moment(database.now_us(conn))
     ledger = Ledger(conn, now)
     ledger.load(owner_ids(owners), limits_of=owner_ids(owners))
-    return ledger.standings(ledger.limits_of(owners))
+    return ledger.standings(ledger.limits_of(owners), project=owners["project"])
 
 
 def _moment(now_us: int) -> dt.datetime:
@@ -298,7 +298,7 @@ class _Batch:
         return Reservation(
             receipt=receipt,
             wants=operation.wants,
-            standings=self._ledger.standings(limits),
+            standings=self._ledger.standings(limits, project=intent.owners["project"]),
             ends_s=intent.lease_s,
             days_end_s=self._ledger.days_left_s(),
             is_probe=isinstance(seen, Probe),
@@ -389,7 +389,8 @@ class _Batch:
         draft = operation.draft
         self._answers.count(draft.fields)
         receipt = self.head.stage(replace(draft, fields={**draft.fields, "quota": quota}))
-        return Served(receipt=receipt, standings=self._ledger.standings(limits))
+        standings = self._ledger.standings(limits, project=operation.owners["project"])
+        return Served(receipt=receipt, standings=standings)
 
     def _reap(self, reservation: str) -> None:
         promise = self._promises.pop(reservation, None)

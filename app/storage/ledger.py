@@ -175,8 +175,7 @@ class Ledger:
     def decide(self, limits: Sequence[Limit], wants: Sequence[Want], *, project: str) -> Exhausted | None:
         """What stands in the way of taking all wants for a call of `project`; None when they were all taken."""
         before = {limit: self._use(limit) for limit in limits}
-        floors = [self._floor(*each) for each in self._floors]
-        kept = {limit: kept_from(project, limit, floors) for limit in limits} if floors else {}
+        kept = self._kept(limits, project)
         verdict = decide(limits, before, wants, days=self._days, kept=kept)
         if isinstance(verdict, Exhausted):
             return verdict
@@ -190,6 +189,13 @@ class Ledger:
                 for percent in thresholds_crossed(limit, before=before[limit], after=after)
             ]
         return None
+
+    def _kept(self, limits: Sequence[Limit], project: str) -> dict[Limit, int]:
+        """What a call of `project` must leave of each limit; empty where no project has a floor."""
+        if not self._floors:
+            return {}
+        floors = [self._floor(*each) for each in self._floors]
+        return {limit: kept_from(project, limit, floors) for limit in limits}
 
     def _window_of(self, limit: Limit) -> str:
         since = first_day(limit.window, self._now)
@@ -225,9 +231,12 @@ class Ledger:
         rows[day] = Use(before.used + used, before.reserved + reserved)
         self._changed.add((slot, day))
 
-    def standings(self, limits: Sequence[Limit]) -> tuple[Standing, ...]:
-        """Where these limits stand now."""
-        return tuple(standing(limit, self._use(limit), self._now) for limit in limits)
+    def standings(self, limits: Sequence[Limit], *, project: str) -> tuple[Standing, ...]:
+        """Where these limits stand now for a call of `project`, which leaves other projects their floors."""
+        kept = self._kept(limits, project)
+        return tuple(
+            standing(limit, self._use(limit), self._now, kept=kept.get(limit, 0)) for limit in limits
+        )
 
     def flush(self, dialect: str) -> None:
         """Write every counter that changed."""

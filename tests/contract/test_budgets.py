@@ -166,6 +166,19 @@ async def test_floors_are_kept_by_dimension(books: SqlBooks, database: Database)
     assert isinstance(await ask(books, "modest", records=60), Reservation)
 
 
+async def test_nobody_is_told_that_they_have_left_what_is_kept_for_others(
+    books: SqlBooks, database: Database
+) -> None:
+    await write(database, limit("credential", "c", 10), limit("floor", "modest", 4))
+    granted = await ask(books, "greedy")
+    assert isinstance(granted, Reservation)
+    asked = await _standings(books, database)
+    assert [[each.left for each in told] for told in (granted.standings, asked)] == [[5], [5]]
+    of_modest = await ask(books, "modest")
+    assert isinstance(of_modest, Reservation)
+    assert [each.left for each in of_modest.standings] == [8]
+
+
 def _raise(kind: str, scope: str, amount: int, *, now_us: int, since: int = -1, until: int = 1) -> Any:
     return sa.insert(table(RaiseRow)).values(
         id=f"{kind}{scope}{since}{until}", scope_kind=kind, scope_id=scope, dimension="requests", window="day",

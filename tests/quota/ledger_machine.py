@@ -376,7 +376,8 @@ class LedgerMachine(RuleBasedStateMachine):
         for each in found:
             used, reserved = self.plain.standing(_slot_of(each.limit), now=now)
             assert (each.used, each.reserved) == (used, reserved)
-            assert each.left == max(0, each.limit.amount - used - reserved)
+            kept = self.plain.kept(owners, _slot_of(each.limit), plain.days_of(now))
+            assert each.left == max(0, each.limit.amount - used - reserved - kept)
 
     def _settle(self, which: Promised, quarters: int, says: str | None) -> None:
         records = which.call.takes["key", plain.FAMILIES[which.family][1]] * quarters // 4

@@ -198,7 +198,7 @@ class PlainLedger:
             if (scope, dimension) not in takes:
                 continue
             wanted = takes[scope, dimension]
-            kept = self._kept(owners, slot, days)
+            kept = self.kept(owners, slot, days)
             free = {part: amount - took for part, took in self._taken(slot, days).items()}
             rooms[slot] = min(max(0, left - kept) // count for (_, count), left in free.items())
             if rooms[slot] < wanted:
@@ -272,7 +272,7 @@ class PlainLedger:
             if each.slot == slot and each.since <= now < each.until
         )
 
-    def _kept(self, owners: Owners, slot: Slot, days: tuple[int, ...]) -> int:
+    def kept(self, owners: Owners, slot: Slot, days: tuple[int, ...]) -> int:
         """What other projects of the credential may still claim of its day; close to midnight, of either."""
         scope, credential, dimension, window = slot
         if (scope, window) != ("credential", "day"):
