@@ -83,7 +83,8 @@ class LogKeyFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._read: tuple[int, int] | None = self._state()
+        # Nobody knows yet: the file may be another by now than the one that the process has started with.
+        self._read: tuple[int, int] | None = None
 
     def changed(self) -> Signer | None:
         """What the file holds, where it is another than it was; raises BadSetting once for each that cannot be read."""

@@ -1,8 +1,9 @@
 """The job that keeps an eye on the log: it must go on being the one that this process has seen.
 
-Every second the key that signs is looked at, which may have been renewed, and the head is compared with the newest checkpoint that is known to be committed, and that
+Every second the head is compared with the newest checkpoint that is known to be committed, and that
 checkpoint is kept in the data directory, for the next start. Where the log is behind or another, nothing is
-appended until it is itself again, or until a new epoch tells what was lost.
+appended until it is itself again, or until a new epoch tells what was lost. The file of the key that signs is
+looked at as often, since it may have been renewed.
 """
 
 import asyncio
