@@ -10,6 +10,7 @@ from typing import NewType
 from app.administration.changes import Actor, Change, Plan
 from app.administration.credentials import check_base_url
 from app.administration.desired import (
+    LARGEST_AMOUNT,
     MOST_PEOPLE_WITHOUT_PERMISSION,
     LimitKey,
     check_email,
@@ -150,8 +151,8 @@ async def set_limits(
     `each_member:elections`. What was used is never touched. Raises NotFound, InvalidParams, NotPermitted.
     """
     actor.require(Act.SET_LIMITS)
-    if any(amount is not None and amount < 0 for amount in amounts.values()):
-        raise InvalidParams("A limit is a whole number from 0 on.")
+    if any(amount is not None and not 0 <= amount <= LARGEST_AMOUNT for amount in amounts.values()):
+        raise InvalidParams(f"A limit is a whole number from 0 to {LARGEST_AMOUNT}.")
 
     def decide(state: State) -> tuple[Plan, LimitsSet]:
         kind, scope_id = find_scope(state, scope)

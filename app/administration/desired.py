@@ -37,7 +37,8 @@ MOST_PEOPLE_WITHOUT_PERMISSION: Final = ROSTER_PEOPLE.default
 _EMAIL: Final = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,255}")
 _YAML_BOOL: Final = "tag:yaml.org,2002:bool"
 _MOST_NAME_CHARS: Final = 100
-_LARGEST_AMOUNT: Final = 2**53 - 1
+LARGEST_AMOUNT: Final = 2**53 - 1
+"""Of a limit or a raise: the largest whole number that every client of JSON reads exactly (RFC 8259, section 6)."""
 _SHORTEST_LIFETIME_S: Final = 60
 _LONGEST_LIFETIME_S: Final = 30 * 86_400
 
@@ -93,7 +94,7 @@ def _read_limits(amounts: object) -> dict[LimitKey, int]:
     found: dict[LimitKey, int] = {}
     for key, amount in amounts.items():
         limit_key = parse_limit_key(str(key))
-        if type(amount) is not int or not 0 <= amount <= _LARGEST_AMOUNT:
+        if type(amount) is not int or not 0 <= amount <= LARGEST_AMOUNT:
             raise ValueError(f"{key} must be a whole number from 0 on")
         found[limit_key] = amount
     return found

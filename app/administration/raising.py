@@ -6,7 +6,7 @@ from typing import Final
 
 from app.administration.acts import find_scope
 from app.administration.changes import Actor, Change, Plan
-from app.administration.desired import LimitKey
+from app.administration.desired import LARGEST_AMOUNT, LimitKey
 from app.administration.difference import limit_key
 from app.administration.minting import Mint
 from app.administration.registry import Registry
@@ -55,8 +55,8 @@ async def grant_raise(
 
 def check_raise(state: State, wanted: StoredLimit, *, scope: str, until: dt.datetime, reason: str) -> None:
     """Return if a limit may hold that much more until that moment; raises InvalidParams."""
-    if wanted.amount < 1:
-        raise InvalidParams("A raise is a whole number from 1 on.")
+    if not 1 <= wanted.amount <= LARGEST_AMOUNT:
+        raise InvalidParams(f"A raise is a whole number from 1 to {LARGEST_AMOUNT}.")
     if not reason.strip() or not reason.isprintable() or len(reason) > MOST_REASON_CHARS:
         raise InvalidParams(f"Say why in one line of at most {MOST_REASON_CHARS} characters.")
     if wanted.scope_kind in {ScopeKind.CREDENTIAL, FLOOR}:
