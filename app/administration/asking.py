@@ -13,6 +13,7 @@ from typing import Final
 from app.administration.changes import Actor, Change, Plan
 from app.administration.desired import LimitKey
 from app.administration.difference import limit_key
+from app.administration.durations import end_of
 from app.administration.freezing import checked_reason
 from app.administration.minting import Mint
 from app.administration.notices import request_decided, request_made
@@ -208,11 +209,6 @@ def shown_requests(
         and (scopes is None or (each.scope_kind, each.scope_id) in scopes)
         and (person is None or each.asked_by == person.id)
     ]
-
-
-def end_of(day: dt.date) -> dt.datetime:
-    """The moment at which a day that is still included is over."""
-    return dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), dt.UTC)
 
 
 def _own_scope(state: State, actor: Actor, project: str, *, for_project: bool) -> tuple[str, str, str]:

@@ -1,5 +1,6 @@
-"""Times as people write them: whole seconds, minutes, hours or days."""
+"""Times as people write them: whole seconds, minutes, hours or days, and days that are still included."""
 
+import datetime as dt
 import re
 from typing import Final
 
@@ -15,6 +16,13 @@ def seconds_in(written: object) -> int:
     if found is None:
         raise ValueError(f"{written!r} is no time; write 90m, 6h or 7d, or a number of seconds")
     return int(found[1]) * _UNITS[found[2] or "s"]
+
+
+def end_of(day: dt.date) -> dt.datetime:
+    """The moment at which a day that is still included is over; of the calendar's last day, its last second."""
+    if day == dt.date.max:
+        return dt.datetime.max.replace(microsecond=0, tzinfo=dt.UTC)
+    return dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), dt.UTC)
 
 
 def spelled(seconds: int) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from app.administration.changes import Actor, Change, Draw, Plan
+from app.administration.durations import end_of
 from app.administration.minting import Mint
 from app.administration.registry import Registry
 from app.administration.retiring import revoke
@@ -172,7 +173,7 @@ async def issue_token(
             created_us=state.now_us,
             expires_us=_end_us(state, last_day),
         )
-        expires_at = _end(last_day)
+        expires_at = end_of(last_day)
         change = Change(
             kind="token",
             object=person.email,
@@ -262,17 +263,12 @@ def _person(state: State, email: str) -> Person:
     return person
 
 
-def _end(day: dt.date) -> dt.datetime:
-    """The moment at which a day that is still included is over."""
-    return dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), dt.UTC)
-
-
 def _end_us(state: State, day: dt.date | None) -> int | None:
     if day is None:
         return None
     if day < state.now.date():
         raise InvalidParams(f"{day} is over; give a day from today on.")
-    return int(_end(day).timestamp()) * 1_000_000
+    return int(end_of(day).timestamp()) * 1_000_000
 
 
 def _moment(us: int | None) -> dt.datetime | None:

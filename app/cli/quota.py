@@ -137,6 +137,7 @@ def raise_limit(
     as_json: AsJson = False,
 ) -> None:
     """Have a limit hold more until a day; it ends by itself."""
+    from app.administration.durations import end_of  # noqa: PLC0415
     from app.administration.raising import grant_raise  # noqa: PLC0415
 
     limit_key = _limit_key(key)
@@ -150,7 +151,7 @@ def raise_limit(
                 scope=scope,
                 key=limit_key,
                 amount=amount,
-                until=until.replace(tzinfo=dt.UTC) + dt.timedelta(days=1),
+                until=end_of(until.date()),
                 reason=reason,
             )
             return granted.id

@@ -34,12 +34,14 @@ class TermsVersion:
 
     def is_in_grace(self, day: dt.date) -> bool:
         """Whether the version before still serves on `day`."""
-        return day < self.since + dt.timedelta(days=self.grace_days)
+        return day <= self.accept_by
 
     @property
     def accept_by(self) -> dt.date:
         """The last day of the grace period; the day before `since` where there is none."""
-        return self.since + dt.timedelta(days=self.grace_days - 1)
+        # A version may be put off to the end of the calendar, beyond which there are no days of grace.
+        days = min(self.grace_days - 1, (dt.date.max - self.since).days)
+        return self.since + dt.timedelta(days=days)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from app.administration.acts import set_limits
 from app.administration.changes import Actor
 from app.administration.desired import LimitKey
+from app.administration.durations import end_of
 from app.administration.raising import end_raise, grant_raise, shown_raises
 from app.administration.usage import usage
 from app.errors import InvalidParams, NotFound, NotPermitted
@@ -124,7 +125,9 @@ async def test_a_raise_can_be_ended_early_and_only_once(office: Office) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"amount": 0}, "from 1 on"),
+        ({"amount": 0}, "from 1 to"),
+        ({"amount": 2**53}, "from 1 to 9007199254740991"),
+        ({"until": end_of(dt.date.max)}, "at most 366 days"),
         ({"reason": " "}, "Say why"),
         ({"reason": "two\nlines"}, "Say why"),
         ({"scope": "credential:main"}, "is not raised for a while"),
@@ -140,6 +143,13 @@ async def test_a_raise_that_makes_no_sense_is_refused(
     await office.apply()
     with pytest.raises(InvalidParams, match=says):
         await grant(office, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("amount", [-1, 2**53, 10**20])
+async def test_a_limit_that_not_every_client_can_read_is_refused(office: Office, amount: int) -> None:
+    await office.apply()
+    with pytest.raises(InvalidParams, match="from 0 to 9007199254740991"):
+        await set_limits(office.registry, office.actor, scope="project:elections", amounts={REQUESTS: amount})
 
 
 async def test_compliance_cannot_raise_a_limit(office: Office) -> None:

@@ -94,6 +94,14 @@ async def test_a_revoked_key_ends_at_once_with_its_overlap(office: Office) -> No
     ]
 
 
+async def test_a_key_may_last_to_the_end_of_the_calendar(office: Office) -> None:
+    await office.apply()
+    key = await issue_key(
+        office.registry, office.mint, office.actor, project="elections", email=ADA, expires=dt.date.max
+    )
+    assert key.expires_at == dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
+
+
 async def test_a_key_lasts_through_the_day_it_expires_on(office: Office) -> None:
     await office.apply()
     today = (await office.registry.state()).now.date()

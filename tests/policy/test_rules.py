@@ -360,3 +360,10 @@ def test_no_mode_lets_the_frozen_go_on(mode: str) -> None:
 def test_without_an_administrators_address_the_frozen_are_told_to_ask_one() -> None:
     frozen = Freeze(kind="person", name="", since=NOON)
     assert "Ask an administrator;" in frozen.says()
+
+
+def test_a_version_that_is_put_off_to_the_end_of_the_calendar_has_its_grace_until_then() -> None:
+    put_off = TermsVersion(since=date.max, version="b", grace_days=366)
+    assert put_off.accept_by == date.max
+    assert put_off.is_in_grace(date.max)
+    assert not TermsVersion(since=date.max, version="b").is_in_grace(date.max)

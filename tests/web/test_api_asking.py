@@ -92,6 +92,7 @@ async def test_lists_of_requests_go_on_where_they_stopped(house: House) -> None:
         ("bob", {"amount": 0}, 400),
         ("bob", {"amount": "50"}, 400),
         ("bob", {"until": "2020-01-01"}, 400),
+        ("bob", {"until": "9999-12-31"}, 400),
         ("bob", {"reason": ""}, 400),
         ("bob", {"surprise": 1}, 400),
         ("quota", {}, 403),

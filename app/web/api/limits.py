@@ -6,9 +6,9 @@ from fastapi import APIRouter, Path, Query
 
 from app.administration import proposals as acts
 from app.administration.acts import require_limits, set_limits
-from app.administration.asking import end_of
 from app.administration.conditional import Conditional
 from app.administration.desired import LimitKey
+from app.administration.durations import end_of
 from app.administration.proposals import shown_proposals
 from app.administration.raising import end_raise as end
 from app.administration.raising import grant_raise, shown_raises

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from app.administration.durations import end_of
 from app.administration.registry import EARLIER
 from app.administration.state import Project, State
 from app.administration.upkeep import LEAST_MONTHS, MOST_MONTHS, months_before, retention_months
@@ -158,8 +159,7 @@ def _gone_by(state: State, project: Project | None, oldest_us: int, days: int | 
     """When the oldest page is deleted at the latest: by its age, or since its project ends."""
     ends = [] if days is None else [oldest_us + days * _DAY_US]
     if project is not None and mode_of(NothingAfterEnd.id, state.policy) is Mode.ENFORCE:
-        over = dt.datetime.combine(project.approved_until + dt.timedelta(days=1), dt.time(), dt.UTC)
-        ends.append(int(over.timestamp()) * 1_000_000)
+        ends.append(int(end_of(project.approved_until).timestamp()) * 1_000_000)
     return min(ends, default=None)
 
 

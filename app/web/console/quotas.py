@@ -9,10 +9,11 @@ from starlette.responses import Response
 
 from app.administration import proposals
 from app.administration.acts import require_limits, set_limits
-from app.administration.asking import end_of, grant_request, refuse_request, shown_requests
+from app.administration.asking import grant_request, refuse_request, shown_requests
 from app.administration.conditional import Conditional
 from app.administration.desired import LimitKey
 from app.administration.difference import limit_key
+from app.administration.durations import end_of
 from app.administration.proposals import shown_proposals
 from app.administration.raising import end_raise, grant_raise, shown_raises
 from app.administration.shown import scope_names
