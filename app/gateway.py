@@ -160,6 +160,8 @@ class Gateway:
     async def _go_upstream(self, call: Call) -> "_Fetched":
         """What one call to the platform brings, of this process or of another that asks the same at this moment."""
         landed = await self._attempt_until_done(call)
+        if isinstance(landed, Landed) and isinstance(landed.outcome, HeldPage | Partial):
+            self._flights.bring(call.flight, landed.receipt.index)
         if not isinstance(landed, UnderWay):
             return landed
         index = landed.landed_ix or await self._books.landing(landed.flight)
@@ -377,6 +379,12 @@ class Gateway:
         """The answer of one call upstream, shared with whoever asks the same while it is under way."""
         if self._flights.is_under_way(call.flight):
             return await self._follow(call)
+        index = self._flights.brought(call.flight, seen=call.seen)
+        # It may have landed between this caller's look at what is held and now.
+        return await (self._lead(call) if index is None else self._from_elsewhere(call, index))
+
+    async def _lead(self, call: Call) -> Answer | Superseded:
+        """The answer of a call upstream that nobody else makes at this moment."""
         landed = await self._flights.join(call.flight, lambda: self._go_upstream(call))
         match landed.result:
             case Superseded() as superseded:

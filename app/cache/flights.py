@@ -1,11 +1,15 @@
 """One fetch for many identical callers in flight."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+_NEWS_FOR_S = 10.0
+"""How long whoever looked before a flight landed may be told that it has: longer than a look takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,8 @@ class Flights(Generic[T]):
 
     def __init__(self) -> None:
         self._under_way: dict[bytes, asyncio.Task[T]] = {}
+        self._brought: OrderedDict[bytes, tuple[float, int]] = OrderedDict()
+        """When a flight brought something that is held from then on, and the entry that tells of it."""
 
     async def join(self, key: bytes, start: Callable[[], Awaitable[T]]) -> Landed[T]:
         """The result of the flight under `key`, begun with `start` where none is under way.
@@ -38,6 +44,20 @@ class Flights(Generic[T]):
     def is_under_way(self, key: bytes) -> bool:
         """Whether who joins now follows; true until the caller next waits for anything."""
         return key in self._under_way
+
+    def bring(self, key: bytes, entry: int) -> None:
+        """Have whoever is about to begin the flight `key` know that it brought what that entry tells, held from now on."""
+        now_s = asyncio.get_running_loop().time()
+        self._brought[key] = (now_s, entry)
+        self._brought.move_to_end(key)
+        while now_s - next(iter(self._brought.values()))[0] > _NEWS_FOR_S:
+            self._brought.popitem(last=False)
+
+    def brought(self, key: bytes, *, seen: int) -> int | None:
+        """The entry of what `key` brought some seconds ago; None where its caller has seen that, or there is nothing."""
+        since_s, entry = self._brought.get(key, (0.0, -1))
+        is_news = entry > seen and asyncio.get_running_loop().time() - since_s <= _NEWS_FOR_S
+        return entry if is_news else None
 
     async def follow(self, key: bytes) -> T | None:
         """The result of the flight under `key`; None when there is none any more.

@@ -104,3 +104,15 @@ async def test_who_follows_gets_what_the_flight_brings_and_starts_none() -> None
     assert await follower == 42
     assert (await leader).is_leader
     assert await flights.follow(b"key") is None
+
+
+async def test_what_a_flight_brought_is_news_for_some_seconds_to_who_has_not_seen_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    flights: Flights[int] = Flights()
+    flights.bring(b"key", 7)
+    assert [flights.brought(b"key", seen=seen) for seen in (-1, 6, 7)] == [7, 7, None]
+    assert flights.brought(b"other", seen=-1) is None
+    monkeypatch.setattr("app.cache.flights._NEWS_FOR_S", 0.01)
+    await asyncio.sleep(0.02)
+    assert flights.brought(b"key", seen=-1) is None

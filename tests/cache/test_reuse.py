@@ -1,7 +1,7 @@
 """What each step of reuse saves, and that it changes nothing else: counted by the platform itself."""
 
 import json
-from asyncio import sleep
+from asyncio import Event, create_task, sleep
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from app.cache.shelf import Lacking
 from app.cache.steering import read_cache_control
-from app.calls import Delivered, SearchOver, TurnedDown
+from app.calls import Call, Delivered, SearchOver, TurnedDown
 from app.errors import InvalidParams
-from app.fetching import WARM_UP_WAITS_S
+from app.fetching import WARM_UP_WAITS_S, Upstream
 from app.provider.answers import Failure
 from app.simulator.dataset import MUSIC_IDS, username
 from tests.servers.library import Library, Platform, opened_library
@@ -479,3 +480,31 @@ async def test_a_project_leaves_steps_out_for_its_own_calls_alone(tmp_path: Path
             "cleo": ((1, 100), told, "hit"),
             "dora": ((1, 100), everything, "miss"),
         }
+
+
+async def test_what_lands_between_a_look_and_a_fetch_is_not_bought_again(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare, goes_on = Upstream.prepare, Event()
+
+    async def held_up(self: Upstream, call: Call, lacking: Lacking) -> Call:
+        if call.caller.person == late:
+            await goes_on.wait()
+        return await prepare(self, call, lacking)
+
+    bearer = library.keys["ben"]
+    late = (await library.installation.bearers.caller(f"Bearer {bearer}", source="")).person
+    monkeypatch.setattr(Upstream, "prepare", held_up)
+    second = create_task(ask(library, "ben"))
+    await sleep(0.05)
+    first, data = await ask(library)
+    goes_on.set()
+    answer, same = await second
+    assert (first.how, cost(first), answer.how, cost(answer)) == ("miss", (1, 100), "collapsed", (0, 0))
+    assert same == data
+    assert library.platform.requests() == 1
+    # Who has seen it and wants a newer one gets it.
+    newer = await library.ask(
+        "ada", "video/query", ["id", "username"], QUESTION, steering=read_cache_control(b"no-cache")
+    )
+    assert cost(newer) == (1, 100)
