@@ -20,6 +20,7 @@ LEFT_SHARE = 0.2
 _LONGEST_STAY_S = 0.1
 _CURRENT_FOR = 24
 """So many requests long there is one question that is on many minds at once."""
+_OWN_EACH = 3
 _VARIANTS = 24
 _WIDE = {"start_date": "20261001", "end_date": "20261028"}
 _STEERING = ("no-cache", "no-store", "only-if-cached", "max-age=1")
@@ -98,21 +99,24 @@ class Crowd:
         await asyncio.gather(*(self._work(turns) for _ in range(in_flight)))
         return self.seen
 
-    def _turns(self) -> Iterator[tuple[Member, Question]]:
-        """Who asks what: first each project each of the shared questions, all at once, and then whatever it may be."""
+    def _turns(self) -> Iterator[tuple[Member, Question, bool]]:
+        """Who asks what, and may leave: first each project each of the shared questions, all at once, then questions
+        of its own, whose answers it waits for, and then whatever it may be."""
         for question in self._shared:
             for members in self._members.values():
-                yield self._rng.choice(members), question
+                yield self._rng.choice(members), question, True
+        for members in [*self._members.values()] * _OWN_EACH:
+            yield members[0], self._own(members[0]), False
         while True:
             member = self._rng.choice(self._members[self._rng.choice([*self._members])])
-            yield member, self._question_of(member)
+            yield member, self._question_of(member), True
 
-    async def _work(self, turns: Iterator[tuple[Member, Question]]) -> None:
+    async def _work(self, turns: Iterator[tuple[Member, Question, bool]]) -> None:
         streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        for member, question in turns:
+        for member, question, may_leave in turns:
             streams = streams or await asyncio.open_connection("127.0.0.1", self._port)
             streams[1].write(self._request(member, question))
-            if self._rng.random() < LEFT_SHARE:
+            if may_leave and self._rng.random() < LEFT_SHARE:
                 await self._leave(member, *streams)
                 streams = None
             elif not await self._read(member, question, streams[0]):

@@ -168,7 +168,7 @@ def check(seen: Seen, known: Facts, *, requests: int) -> None:
     crossed = {known.payers[each] for name in TOGETHER for each in seen.stamps[name]}
     assert crossed == set(TOGETHER)
     assert any(known.payers[each] != name for name in TOGETHER for each in seen.stamps[name])
-    assert seen.left > requests * LEFT_SHARE * 0.7
+    assert seen.left > requests * LEFT_SHARE * 0.5
     assert sum(seen.statuses.values()) + seen.left == requests
     assert set(seen.statuses) <= {200, 400, 404, 503, 504}
     # A crowded machine misses the log's deadline, and then nothing is answered; the others are what counts.
