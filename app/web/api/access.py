@@ -36,6 +36,8 @@ _WITH_KEY: Final = Access(acts=frozenset({Act.SEE_SELF}), with_key=True)
 _OWN_PART: Final = Access(acts=frozenset({Act.SEE_OWN_PROJECTS}))
 _ALL: Final = Access(acts=frozenset({Act.SEE_ALL}))
 _DIRECTORY: Final = Access(acts=frozenset({Act.MANAGE_DIRECTORY}))
+_SET_LIMITS: Final = Access(acts=frozenset({Act.SET_LIMITS}))
+_VERIFY: Final = Access(acts=frozenset({Act.VERIFY_LOG}))
 _KEYS: Final = Access(acts=frozenset({Act.MANAGE_OWN_KEYS, Act.MANAGE_KEYS}))
 _DECIDE: Final = Access(acts=frozenset({Act.DECIDE_PROPOSALS, Act.KEEP_LOG}))
 """Which of the two it takes depends on what is proposed."""
@@ -80,11 +82,11 @@ ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
         "change_terms": Access(acts=frozenset({Act.MANAGE_DIRECTORY}), body=DEFAULT_LIMITS),
         "withdraw_terms": _DIRECTORY,
         "list_limits": _OWN_PART,
-        "set_limit": Access(acts=frozenset({Act.SET_LIMITS})),
+        "set_limit": _SET_LIMITS,
         "list_raises": _ALL,
         "get_raise": _ALL,
-        "add_raise": Access(acts=frozenset({Act.SET_LIMITS})),
-        "end_raise": Access(acts=frozenset({Act.SET_LIMITS})),
+        "add_raise": _SET_LIMITS,
+        "end_raise": _SET_LIMITS,
         "list_proposals": _ALL,
         "get_proposal": _ALL,
         "confirm_proposal": _DECIDE,
@@ -104,8 +106,8 @@ ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
         "withdraw_request": Access(acts=frozenset({Act.ASK_FOR_MORE}), with_key=True),
         "list_requests": _ALL,
         "get_request": _ALL,
-        "grant_request": Access(acts=frozenset({Act.SET_LIMITS})),
-        "refuse_request": Access(acts=frozenset({Act.SET_LIMITS})),
+        "grant_request": _SET_LIMITS,
+        "refuse_request": _SET_LIMITS,
         "list_freezes": Access(acts=frozenset({Act.SEE_FREEZES})),
         "freeze": Access(acts=frozenset({Act.FREEZE})),
         "unfreeze": Access(acts=frozenset({Act.FREEZE})),
@@ -115,8 +117,8 @@ ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
         "get_entry": _SELF,
         "open_question": Access(acts=frozenset({Act.READ_LOG})),
         "export_log": Access(acts=frozenset({Act.EXPORT_LOG})),
-        "get_verification": Access(acts=frozenset({Act.VERIFY_LOG})),
-        "start_verification": Access(acts=frozenset({Act.VERIFY_LOG})),
+        "get_verification": _VERIFY,
+        "start_verification": _VERIFY,
         "get_receipt": _WITH_KEY,
         "get_proof": _WITH_KEY,
         "get_checkpoint": _WITH_KEY,
