@@ -144,7 +144,12 @@ def _state(simulator: str) -> dict[str, Any]:
                 "base_url": simulator,
                 "client_key": _CLIENT_KEY,
                 "client_secret_file": "simulator-secret",
-                "limits": {"requests/day": 1000, "records/day": 100_000},
+                "limits": {
+                    "requests/day": 1000,
+                    "records/day": 100_000,
+                    "follower_calls/day": 20_000,
+                    "follower_records/day": 2_000_000,
+                },
             }
         ],
         "terms": [

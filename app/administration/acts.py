@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NewType
 
+from app.administration.accounts import require_own_account
 from app.administration.changes import Actor, Change, Plan
 from app.administration.credentials import check_base_url
 from app.administration.desired import (
@@ -256,7 +257,8 @@ async def rotate_credential(
 ) -> bool:
     """Replace the secret of a credential, and the client key if given, on the same host; whether it differs.
 
-    Raises NotFound, NotPermitted, and SealBroken where the old client key is to be kept and does not open.
+    Raises NotFound, NotPermitted, InvalidParams for the client key of another credential, and SealBroken where the old
+    client key is to be kept and does not open.
     """
     actor.require(Act.MANAGE_DIRECTORY)
 
@@ -264,6 +266,9 @@ async def rotate_credential(
         old = find_credential(state, name)
         new_client_key = client_key or mint.opened_client_key(old)
         secret = check_secret("client secret", client_secret, base_url=old.base_url)
+        require_own_account(
+            mint, state.credentials, name=name, base_url=old.base_url, client_key=new_client_key
+        )
         if old.secret_digest == mint.secret_digest(new_client_key, secret):
             return Plan(), False
         sealed = mint.seal(

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from app.sealing import MasterKey, aad, derive, new_data_key, open_sealed, seal, unwrap, wrap
 
+_USUAL_PORTS: Final = {"http": 80, "https": 443}
+
 DIGEST_PURPOSE: Final = "digest of upstream secrets"
 """What the key of digests of upstream secrets is derived for."""
 
@@ -97,7 +99,8 @@ def check_base_url(text: str) -> str:
     if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("must be https; http is for hosts on loopback alone, such as http://127.0.0.1:8081")
     shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}" + ("" if port is None else f":{port}")
+    is_usual = port in {None, _USUAL_PORTS[parts.scheme]}
+    return f"{parts.scheme}://{shown}" + ("" if is_usual else f":{port}")
 
 
 def is_loopback(host: str) -> bool:

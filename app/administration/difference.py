@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from app.administration.accounts import require_own_account
 from app.administration.changes import Change, Draw, Plan
 from app.administration.credentials import SealedCredential
 from app.administration.desired import DesiredMember, DesiredProject, LimitKey, malformed
@@ -75,6 +76,7 @@ def difference(
     comparison = _Comparison(state=state, mint=mint, prune=prune, prune_members=prune or prune_members)
     for credential in wanted.credentials or ():
         comparison.credential(credential)
+    comparison.accounts()
     for terms in wanted.terms or ():
         comparison.terms_version(terms)
     for person in wanted.people or ():
@@ -109,6 +111,7 @@ class _Comparison:
     prune_members: bool
     draw: Draw = field(default_factory=Draw)
     left: list[tuple[str, str]] = field(default_factory=list)
+    changed_accounts: list[WantedCredential] = field(default_factory=list)
     credentials: dict[str, Credential] = field(init=False)
     people: dict[str, Person] = field(init=False)
     terms: dict[str, TermsVersion] = field(init=False)
@@ -128,6 +131,7 @@ class _Comparison:
         digest = self.mint.secret_digest(wanted.client_key, wanted.client_secret)
         credential_id = old.id if old else self.mint.object_id()
         is_new_secret = old is None or old.secret_digest != digest
+        was_retired = old is not None and old.retired_us is not None
         sealed = self._sealed(old, wanted, credential_id, is_new_secret=is_new_secret)
         new = Credential(
             id=credential_id,
@@ -142,8 +146,9 @@ class _Comparison:
             created_us=old.created_us if old else self.state.now_us,
         )
         self.credentials[new.name] = new
+        if old is None or was_retired or is_new_secret or old.base_url != wanted.base_url:
+            self.changed_accounts.append(wanted)
         before = credential_face(old) if old else None
-        was_retired = old is not None and old.retired_us is not None
         after = credential_face(new)
         self._put(new, differences("credential", new.name, new.id, before, after, was_retired=was_retired))
         if old is not None and is_new_secret and not was_retired:
@@ -153,6 +158,17 @@ class _Comparison:
             )
             self.draw.changes.append(said)
         self._limits(ScopeKind.CREDENTIAL, new.id, f"credential:{new.name}", wanted.limits)
+
+    def accounts(self) -> None:
+        """Refuse a second credential of one account, once all of them are as they will be."""
+        for wanted in self.changed_accounts:
+            require_own_account(
+                self.mint,
+                self.credentials.values(),
+                name=wanted.name,
+                base_url=wanted.base_url,
+                client_key=wanted.client_key,
+            )
 
     def _sealed(
         self, old: Credential | None, wanted: WantedCredential, credential_id: str, *, is_new_secret: bool

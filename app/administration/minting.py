@@ -84,7 +84,7 @@ class Mint:
         )
 
     def opened_client_key(self, credential: Credential) -> str:
-        """The client key that a credential has now, for a rotation that keeps it. Raises SealBroken."""
+        """The client key that a credential has now. Raises SealBroken."""
         return open_credential(
             self.master, credential.sealed, credential=credential.id, base_url=credential.base_url
         )[0]

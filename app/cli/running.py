@@ -54,7 +54,13 @@ def simulator(
     port: Port = 8081,
     seed: Annotated[int, typer.Option(help="Another seed is another data set.")] = 1,
     videos: Annotated[int, typer.Option(min=1, max=2_000_000, help="Videos in the data set.")] = 100_000,
-    client_key: Annotated[str, typer.Option(help="The only client key that is accepted.")] = "sim-client-key",
+    client_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A client key that is accepted. Several are accounts with quotas of their own.",
+            show_default="sim-client-key",
+        ),
+    ] = None,
     client_secret: Annotated[
         str, typer.Option(help="Its secret; for practice, so no secret at all.")
     ] = "sim-client-secret",  # noqa: S107 - public by design
@@ -78,7 +84,7 @@ def simulator(
             port=port,
             seed=seed,
             videos=videos,
-            client_key=client_key,
+            **({"client_keys": client_key} if client_key else {}),
             client_secret=client_secret,
             requests_per_day=requests_per_day,
             records_per_day=records_per_day,

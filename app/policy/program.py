@@ -36,6 +36,7 @@ PROGRAM_RULES: Final[Mapping[str, str]] = MappingProxyType(
         "oidc-unknown/1": "Whom the provider vouches for is a person of the directory.",
         "identity-provider/1": "Groups that the institution keeps give and take the roles that they stand for.",
         "idempotency/1": "A request with an idempotency key is carried out once.",
+        "one-account/1": "An account of the platform, a client key at a host, is one credential: its quota is counted once.",
         "if-match/1": "What is changed on condition is still what its editor has seen.",
         "only-if-cached/1": "A caller that takes only what is held is not answered from the platform.",
         "two-person/1": "What raises a credential's limit or roster is confirmed by a second administrator.",

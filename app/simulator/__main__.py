@@ -15,7 +15,12 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8081)
     parser.add_argument("--seed", type=int, default=1, help="which synthetic data")
     parser.add_argument("--videos", type=int, default=100_000, help="how many synthetic videos")
-    parser.add_argument("--client-key", default="sim-client-key")
+    parser.add_argument(
+        "--client-key",
+        action="append",
+        dest="client_keys",
+        help="sim-client-key by default; several are accounts with quotas of their own",
+    )
     parser.add_argument("--client-secret", default="sim-client-secret")
     parser.add_argument("--requests-per-day", type=int, default=1000)
     parser.add_argument("--records-per-day", type=int, default=100_000)
@@ -27,7 +32,7 @@ def main() -> None:
     parser.add_argument("--realistic", action="store_true", help="with the quirks of the real platform")
     options = parser.parse_args()
     try:
-        run(**vars(options))
+        run(**{name: value for name, value in vars(options).items() if value is not None})
     except ValueError as error:
         parser.error(str(error))
 

@@ -2,6 +2,7 @@
 
 import socket
 import sys
+from collections.abc import Sequence
 
 import uvicorn
 
@@ -17,7 +18,7 @@ def run(
     port: int = 8081,
     seed: int = 1,
     videos: int = 100_000,
-    client_key: str = "sim-client-key",
+    client_keys: Sequence[str] = ("sim-client-key",),
     client_secret: str = "sim-client-secret",  # noqa: S107 - public by design
     requests_per_day: int = 1000,
     records_per_day: int = 100_000,
@@ -28,12 +29,14 @@ def run(
 ) -> None:
     """Serve until told to stop; one line on standard error says that it is ready.
 
+    Each client key is an account with a quota of its own; all have the same secret.
+
     Raises ValueError for a number out of range or an unknown scope, and SystemExit where the port is taken.
     """
     config = SimulatorConfig(
         seed=seed,
         videos=videos,
-        clients=(Client(key=client_key, secret=client_secret, scopes=scopes_in(scopes)),),
+        clients=tuple(Client(key=key, secret=client_secret, scopes=scopes_in(scopes)) for key in client_keys),
         requests_per_day=requests_per_day,
         records_per_day=records_per_day,
         follower_calls_per_day=follower_calls_per_day,

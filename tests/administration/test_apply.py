@@ -5,6 +5,7 @@ import json
 import pytest
 import sqlalchemy as sa
 
+from app.administration.acts import add_credential, rotate_credential
 from app.administration.changes import Actor
 from app.administration.difference import Difference
 from app.administration.keys import issue_key, issue_token
@@ -277,6 +278,36 @@ async def test_a_retired_credential_forgets_its_secret_and_takes_it_again_from_t
     await office.apply()
     vault = SqlVault(database=office.database, master=office.mint.master)
     assert (await vault.open(CredentialId(gone.id))).client_secret == CANARY
+
+
+@pytest.mark.parametrize("host", ["https://open.tiktokapis.com", "https://Open.TikTokAPIs.com:443/"])
+async def test_one_account_of_the_platform_is_one_credential(office: Office, host: str) -> None:
+    await office.apply()
+    again = {"base_url": host, "client_key": "aw000example", "client_secret": "any-other-7c1d"}
+    with pytest.raises(InvalidParams, match="this client key is that of credential main already") as refused:
+        await add_credential(office.registry, office.mint, office.actor, name="twin", **again)
+    assert refused.value.rule == "one-account"
+    other = {**again, "client_key": "aw111example"}
+    await add_credential(office.registry, office.mint, office.actor, name="twin", **other)
+    rotation = {"client_key": "aw000example", "client_secret": "secret-5d0f"}
+    with pytest.raises(InvalidParams, match="that of credential main already"):
+        await rotate_credential(office.registry, office.mint, office.actor, name="twin", **rotation)
+    assert len((await office.registry.state()).credentials) == 2
+
+
+async def test_a_credential_that_does_not_open_keeps_nobody_from_giving_another_its_secret(
+    office: Office,
+) -> None:
+    await office.apply()
+    second = {"base_url": "https://open.tiktokapis.com", "client_key": "aw111example"}
+    await add_credential(
+        office.registry, office.mint, office.actor, name="second", client_secret="secret-2b9e", **second
+    )
+    credential = table(CredentialRow)
+    broken = sa.update(credential).where(credential.c.name == "main").values(sealed_client_key=b"no seal")
+    await office.database.write(lambda conn: conn.execute(broken))
+    rotation = {"client_key": "aw222example", "client_secret": "secret-5d0f"}
+    assert await rotate_credential(office.registry, office.mint, office.actor, name="second", **rotation)
 
 
 async def test_a_credential_in_use_is_not_retired(office: Office) -> None:

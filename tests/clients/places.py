@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.clients.sides import Log, Side, direct_to, through
 from tests.clients.subjects import Subjects
-from tests.servers.bursar import Installation, call, state
+from tests.servers.bursar import Installation, call, more_account, state
 
 _GENEROUS = {
     "requests/day": 100_000,
@@ -82,7 +82,9 @@ class Place:
 @contextmanager
 def opened(home: Path, settings: Mapping[str, str]) -> Iterator[Place]:
     """A place in processes of its own."""
-    with Installation(home, limits=_GENEROUS, simulator=_SIMULATOR, settings=settings) as installation:
+    with Installation(
+        home, limits=_GENEROUS, simulator=_SIMULATOR, settings=settings, more_accounts=1
+    ) as installation:
         installation.apply(**_people_and_projects(installation))
         installation.start()
         yield Place(installation)
@@ -93,7 +95,7 @@ def _people_and_projects(installation: Installation) -> dict[str, Any]:
     elections, credential = wanted["projects"][0], wanted["credentials"][0]
     two = [{**elections, "name": f"two-{n}", "limits": {**_GENEROUS, **_TWO}} for n in range(1, 6)]
     return {
-        "credentials": [credential, {**credential, "name": "drained"}],
+        "credentials": [credential, {**credential, "name": "drained", "client_key": more_account(0)}],
         "people": [*wanted["people"], _READER],
         "projects": [
             *wanted["projects"],

@@ -16,7 +16,7 @@ from tests.journey.questions import (
     Question,
     good_questions,
 )
-from tests.servers.bursar import AS_ASKED, CLIENT_KEY, Installation, call, state
+from tests.servers.bursar import AS_ASKED, Installation, call, more_account, state
 
 GENEROUS = {"requests/day": 100_000, "records/day": 10_000_000}
 
@@ -58,7 +58,8 @@ def opened_wire(
     settings: Mapping[str, str] | None = None,
     upstream_url: str | None = None,
 ) -> Iterator[Cast]:
-    """A running installation; each name in `more` is a project with a credential to itself."""
+    """A running installation; each name in `more` is a project with a credential to itself, of an account of its own."""
+    more = tuple(more)
     database = home / "data" / "bursar.db"
     generous = ("--requests-per-day", "100000", "--records-per-day", "10000000", "--videos", "40000")
     with Installation(
@@ -69,6 +70,7 @@ def opened_wire(
         settings={**AS_ASKED, **(settings or {})},
         upstream_url=upstream_url,
         given=lambda base_url: _state(base_url, more),
+        more_accounts=len(more),
     ) as installation:
         installation.start()
         token = installation.bursar("token", "issue", "--person", "ada@example.edu")["token"]
@@ -100,7 +102,9 @@ def _state(base_url: str, more: Iterable[str]) -> dict[str, Any]:
         {"email": "it@example.edu", "name": "Service desk", "roles": ["admin"]},
         {"email": "dpo@example.edu", "name": "Data protection", "roles": ["compliance"]},
     ]
-    whole["credentials"] += [{**credential, "name": name, "client_key": CLIENT_KEY} for name in more]
+    whole["credentials"] += [
+        {**credential, "name": name, "client_key": more_account(number)} for number, name in enumerate(more)
+    ]
     return whole
 
 

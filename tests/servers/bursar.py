@@ -103,6 +103,11 @@ def call(
         connection.close()
 
 
+def more_account(number: int) -> str:
+    """The client key of an account of the platform beside the first, 0 and up; its secret is the same."""
+    return f"{CLIENT_KEY}-{number}"
+
+
 LIMITS = {"requests/day": 1_000, "records/day": 100_000}
 
 
@@ -160,6 +165,7 @@ class Installation:
         upstream_url: str | None = None,
         is_forked: bool = True,
         given: Callable[[str], Mapping[str, Any]] | None = None,
+        more_accounts: int = 0,
     ) -> None:
         self.home = home
         self._given = given or (lambda base_url: state(base_url, limits=limits))
@@ -168,6 +174,7 @@ class Installation:
         self._workers = workers
         self._is_forked = is_forked
         self._simulator_options = simulator
+        self._more_accounts = more_accounts
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("BURSAR_")}
         self.environ |= {
             "PYTHONPATH": str(Path(__file__).parents[2]),
@@ -245,6 +252,8 @@ class Installation:
         """Start the stand-in for the platform."""
         command = ["simulator", "--port", str(self.simulator_port), *self._simulator_options]
         command += ["--client-key", CLIENT_KEY, "--client-secret", CLIENT_SECRET]
+        for number in range(self._more_accounts):
+            command += ["--client-key", more_account(number)]
         self.simulator = Process(
             command,
             port=self.simulator_port,
