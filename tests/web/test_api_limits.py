@@ -63,6 +63,21 @@ async def test_what_is_no_limit_is_refused(
 ) -> None:
     answer = await shared_house.ask("it", "PUT", "/api/v1/limits", json={**RAISE, **change})
     assert answer.status_code == status, answer.text
+    assert not answer.json()["detail"].endswith("..")
+
+
+@pytest.mark.parametrize("until", [4_102_444_800, "4102444800", 4_102_444_800.0, True])
+async def test_a_number_is_no_day(shared_house: House, until: object) -> None:
+    wanted = {
+        "scope": "project:health",
+        "key": "requests/day",
+        "amount": 5,
+        "until": until,
+        "reason": "An election.",
+    }
+    answer = await shared_house.ask("it", "POST", "/api/v1/raises", json=wanted)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_params")
+    assert "a day is written as in 2026-12-31" in answer.json()["detail"]
 
 
 async def test_under_two_person_control_the_raise_waits_for_another_administrator(guarded: House) -> None:

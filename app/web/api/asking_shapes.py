@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from app.administration.asking import RequestState
 from app.administration.raising import MOST_REASON_CHARS
-from app.web.api.shapes import example
+from app.web.api.shapes import Day, example
 
 Amount = Annotated[int, Field(strict=True, ge=1, le=2**53 - 1)]
 Reason = Annotated[str, Field(min_length=1, max_length=MOST_REASON_CHARS)]
@@ -76,7 +76,7 @@ class MoreWanted(BaseModel):
     for_whom: Annotated[Literal["member", "project"], Field(alias="for")] = "member"
     limit: Annotated[str, Field(max_length=64, description="As a state file names it: `requests/day`.")]
     amount: Amount
-    until: dt.date
+    until: Day
     reason: Reason
 
 
@@ -85,7 +85,7 @@ class GrantWanted(BaseModel):
 
     model_config = example(amount=100, until="2026-12-01")
     amount: Amount | None = None
-    until: dt.date | None = None
+    until: Day | None = None
 
 
 class RefusalWanted(BaseModel):

@@ -51,7 +51,7 @@ async def add_credential(
     try:
         limits = {parse_limit_key(key): amount for key, amount in wanted.limits.items()}
     except ValueError as error:
-        raise InvalidParams(f"limits: {error}.", rule="request") from error
+        raise InvalidParams(f"limits: {error}", rule="request") from error
     await add(
         desk.registry,
         desk.mint,

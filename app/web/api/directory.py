@@ -15,7 +15,7 @@ from app.web.api.guard import GuardedRoute
 from app.web.api.limit_shapes import Limits, LimitShape
 from app.web.api.paging import InParts
 from app.web.api.project_shapes import Projects, ProjectShape
-from app.web.api.shapes import ReuseShape, UsageShape
+from app.web.api.shapes import Day, ReuseShape, UsageShape
 from app.web.api.shown import project_shape
 from app.web.api.sight import Sight
 
@@ -102,7 +102,7 @@ async def get_usage(
     who: Who,
     project: ProjectName | None = None,
     person: PersonEmail | None = None,
-    day: Annotated[dt.date | None, Query(description="A UTC day; today by default.")] = None,
+    day: Annotated[Day | None, Query(description="A UTC day; today by default.")] = None,
 ) -> UsageShape:
     """Where the limits stand. Without parameters: everybody's for administrators, your own otherwise."""
     sight = await desk.sight(who)

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from app.administration.raising import MOST_REASON_CHARS
-from app.web.api.shapes import example
+from app.web.api.shapes import Day, example
 
 
 class LimitShape(BaseModel):
@@ -133,5 +133,5 @@ class RaiseWanted(BaseModel):
     scope: Annotated[str, Field(max_length=500)]
     key: Annotated[str, Field(max_length=64)]
     amount: Annotated[int, Field(strict=True, ge=1, le=2**53 - 1)]
-    until: dt.date
+    until: Day
     reason: Annotated[str, Field(min_length=1, max_length=MOST_REASON_CHARS)]

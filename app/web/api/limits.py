@@ -148,4 +148,4 @@ def _limit_key(key: str) -> LimitKey:
     try:
         return parse_limit_key(key)
     except ValueError as error:
-        raise InvalidParams(f"{error}.", rule="request") from error
+        raise InvalidParams(str(error), rule="request") from error

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from app.identity.roles import Role
-from app.web.api.shapes import example
+from app.web.api.shapes import Day, example
 
 Email = Annotated[str, Field(min_length=3, max_length=320)]
 PersonName = Annotated[str, Field(min_length=1, max_length=100)]
@@ -83,7 +83,7 @@ class AcceptanceWanted(BaseModel):
         evidence_sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     )
     version: Annotated[str, Field(min_length=1, max_length=64)]
-    on: dt.date | None = None
+    on: Day | None = None
     evidence_name: Annotated[str, Field(min_length=1, max_length=200)]
     evidence_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.web.api.shapes import ReuseShape, example
+from app.web.api.shapes import Day, ReuseShape, example
 
 _Name = Annotated[str, Field(min_length=1, max_length=100)]
 _Address = Annotated[str, Field(min_length=3, max_length=320)]
@@ -81,16 +81,16 @@ class ApprovalWanted(BaseModel):
 
     model_config = example(reference="R-2026-014", **{"from": "2026-01-01", "until": "2027-06-30"})
     reference: Annotated[str, Field(min_length=1, max_length=200)]
-    from_day: Annotated[dt.date, Field(alias="from")]
-    until_day: Annotated[dt.date, Field(alias="until")]
+    from_day: Annotated[Day, Field(alias="from")]
+    until_day: Annotated[Day, Field(alias="until")]
 
 
 class DaysWanted(BaseModel):
     """A member's first and last day; one that is left out, or null, is open."""
 
     model_config = example(**{"from": "2026-02-01", "until": "2026-12-31"})
-    from_day: Annotated[dt.date | None, Field(alias="from")] = None
-    until_day: Annotated[dt.date | None, Field(alias="until")] = None
+    from_day: Annotated[Day | None, Field(alias="from")] = None
+    until_day: Annotated[Day | None, Field(alias="until")] = None
 
 
 class MemberWanted(DaysWanted):

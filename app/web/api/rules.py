@@ -1,6 +1,5 @@
 """Rules of the terms with their modes, and the dated values."""
 
-import datetime as dt
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -14,6 +13,7 @@ from app.web.api.desk import AtDesk, Who
 from app.web.api.documented import changing, reading, refusals
 from app.web.api.guard import GuardedRoute
 from app.web.api.rule_shapes import ModeWanted, Rules, RuleShape, ValueShape, ValueWanted
+from app.web.api.shapes import Day
 
 router = APIRouter(prefix="/api/v1/rules", tags=["rules"], route_class=GuardedRoute)
 RuleId = Annotated[
@@ -23,7 +23,7 @@ RuleId = Annotated[
 ValueName = Annotated[
     str, Path(max_length=64, description="A value's name.", examples=["refresh_interval_days"])
 ]
-FromDay = Annotated[dt.date, Path(description="The first day on which it holds.", examples=["2026-03-01"])]
+FromDay = Annotated[Day, Path(description="The first day on which it holds.", examples=["2026-03-01"])]
 
 
 @router.get("", summary="Rules and dated values", responses=refusals())

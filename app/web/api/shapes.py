@@ -6,7 +6,7 @@ Instants are ISO 8601 in UTC, days are UTC days, ids are strings. `_s` is second
 import datetime as dt
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.administration.desired import ReuseStep
 
@@ -16,6 +16,16 @@ _KEY_ID = "3kT9vLw2QxYb"
 def example(**values: Any) -> ConfigDict:
     """A model that takes no other fields, with an example for the document."""
     return ConfigDict(extra="forbid", json_schema_extra={"example": values})
+
+
+def _written(day: object) -> object:
+    if isinstance(day, dt.date | str) and not str(day).isdecimal():
+        return day
+    raise ValueError("a day is written as in 2026-12-31")
+
+
+Day = Annotated[dt.date, BeforeValidator(_written)]
+"""A day that a caller gives: written out, since a bare number would be read as seconds since 1970."""
 
 
 class ReuseShape(BaseModel):
@@ -192,7 +202,7 @@ class KeyWanted(BaseModel):
     model_config = example(project="elections", person="ada@example.edu", expires="2027-06-30")
     project: Annotated[str, Field(max_length=100)]
     person: Annotated[str | None, Field(max_length=320)] = None
-    expires: dt.date | None = None
+    expires: Day | None = None
 
 
 class RotationWanted(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field
 
-from app.web.api.shapes import example
+from app.web.api.shapes import Day, example
 
 _MOST_CHARS: Final = 200_000
 _Title = Annotated[str, Field(min_length=1, max_length=320)]
@@ -72,7 +72,7 @@ class TermsWanted(BaseModel):
     version: Annotated[str, Field(min_length=1, max_length=64)]
     title: _Title
     source: _Source | None = None
-    in_force_from: dt.date
+    in_force_from: Day
     grace_days: _Grace = 0
     text: _Text
 
@@ -83,6 +83,6 @@ class TermsChange(BaseModel):
     model_config = example(grace_days=60)
     title: _Title | None = None
     source: _Source | None = None
-    in_force_from: dt.date | None = None
+    in_force_from: Day | None = None
     grace_days: _Grace | None = None
     text: _Text | None = None
