@@ -254,13 +254,20 @@ def sought_by(call: Call, now: dt.datetime, *, is_stale_good: bool = False) -> S
     """
     now_us = int(now.timestamp() * 1_000_000)
     lifetime = None if is_stale_good else call.lifetime
+    judged: dict[int, bool] = {}
+    """Whether the rules allow a page of that age; most pages of an answer came at the same moment."""
+
+    def is_allowed(age_s: int) -> bool:
+        if age_s not in judged:
+            judged[age_s] = isinstance(judge_held(Reuse(caller=call.caller, age_s=age_s, now=now)), Allowed)
+        return judged[age_s]
 
     def may_use(page: HeldPage) -> bool:
         if page.fetched_us < call.since_us:
             return False
         if not isinstance(may_serve(page, lifetime, now_us=now_us), Fresh):
             return False
-        return isinstance(judge_held(Reuse(caller=call.caller, age_s=page.age_s(now_us), now=now)), Allowed)
+        return is_allowed(page.age_s(now_us))
 
     return Sought(
         endpoint=call.request.endpoint,

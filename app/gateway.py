@@ -329,7 +329,10 @@ class Gateway:
         """The call as the held page answers it; None where a rule forbids by now that this page is served."""
         reuse = Reuse(caller=call.caller, age_s=page.age_s(self._now_us()), now=self._clock.now())
         verdict = judge_held(reuse)
-        return None if isinstance(verdict, Refused) else replace(call, permit=call.permit.but(verdict))
+        if isinstance(verdict, Refused):
+            return None
+        permit = call.permit.but(verdict)
+        return call if permit is call.permit else replace(call, permit=permit)
 
     async def _fetch(self, call: Call) -> Answer | Superseded:
         """What the platform brings; what is held past its time, where that is nothing and the project allows it."""

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NoReturn, cast
 from urllib.parse import parse_qsl, quote
 
@@ -25,6 +26,7 @@ UINT64_MAX = 2**64 - 1
 _BLANKS = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MAX_FORM_FIELDS = 64
+_MOST_REMEMBERED_CHARS = 2_048
 _OBJECTS = ("query", "filters")
 """What a form carries as JSON text, since only an object will do."""
 # The closing quote is optional so that an unterminated string is one match: with a closing quote required,
@@ -98,6 +100,17 @@ class ResearchQuery:
 
 def digest(*parts: str | None) -> bytes:
     """32 bytes that identify a list of texts."""
+    # Scripts repeat a question for page after page, and each of its calls needs several.
+    is_short = sum(map(len, filter(None, parts))) <= _MOST_REMEMBERED_CHARS
+    return (_remembered if is_short else _digest)(*parts)
+
+
+@lru_cache(maxsize=2_048)
+def _remembered(*parts: str | None) -> bytes:
+    return _digest(*parts)
+
+
+def _digest(*parts: str | None) -> bytes:
     # Each part carries its length, and None differs from "", so no two lists of parts read alike.
     encoded = (b"-," if part is None else b"%d:%b," % (len(raw := part.encode()), raw) for part in parts)
     return hashlib.sha256(b"".join(encoded)).digest()

@@ -7,7 +7,6 @@ a key. Whoever holds a sealed value and the database, but not the master key, le
 import base64
 import binascii
 import contextlib
-import hmac
 import os
 import secrets
 import stat
@@ -19,6 +18,7 @@ from typing import Final, Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from app.errors import BadSetting, Misconfigured
@@ -269,7 +269,15 @@ def blinder(data_key: bytes) -> Callable[[str], str]:
     key = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"bursar/1/blinding").derive(
         _checked(data_key)
     )
-    return lambda text: hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256").hex()
+    keyed = HMAC(key, SHA256())
+
+    def blinded(text: str) -> str:
+        # A page has hundreds of names, and a copy takes a third of the time of starting anew.
+        of_text = keyed.copy()
+        of_text.update(text.encode("utf-8", "surrogatepass"))
+        return of_text.finalize().hex()
+
+    return blinded
 
 
 def aad(*parts: str) -> bytes:

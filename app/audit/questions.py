@@ -13,6 +13,7 @@ import hmac
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Protocol, Self
 
 from cryptography.exceptions import InvalidTag
@@ -31,6 +32,7 @@ MOST_TAGS_INSIDE: Final = 64
 SEALED_FIELDS: Final = ("sealed", "about", "about_more")
 _NONCE_BYTES: Final = 12  # NIST SP 800-38D, section 8.2
 _TAG_BYTES: Final = 16
+_MOST_REMEMBERED_CHARS: Final = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,7 @@ class QuestionKeys:
         nonce = secrets.token_bytes(_NONCE_BYTES)
         plaintext = query.question.encode()
         ct = self.cipher.encrypt(nonce, plaintext, associated(entry, entry_type, self.kid))
-        names = named_in(_names_of(query))
-        tags = sorted(tag(self.tagging, kind, value) for kind, value in names)
+        tags = sorted(tag(self.tagging, kind, value) for kind, value in _named(query.question))
         inside, more = tags[:MOST_TAGS_INSIDE], tuple(tags[MOST_TAGS_INSIDE:])
         is_long = len(plaintext) > MOST_BYTES_INSIDE
         sealed: dict[str, Value] = {"kid": self.kid}
@@ -143,9 +144,19 @@ def without_question(fields: Mapping[str, Value]) -> dict[str, Value]:
     return {name: value for name, value in fields.items() if name not in SEALED_FIELDS}
 
 
-def _names_of(query: ResearchQuery) -> Mapping[str, object]:
-    asked = exact_json.loads(query.question.encode())
-    return asked if isinstance(asked, dict) else {}
+def _named(question: str) -> frozenset[tuple[str, str]]:
+    # Scripts repeat a question for page after page.
+    return (_remembered if len(question) <= _MOST_REMEMBERED_CHARS else _read)(question)
+
+
+@lru_cache(maxsize=512)
+def _remembered(question: str) -> frozenset[tuple[str, str]]:
+    return _read(question)
+
+
+def _read(question: str) -> frozenset[tuple[str, str]]:
+    asked = exact_json.loads(question.encode())
+    return named_in(asked) if isinstance(asked, dict) else frozenset()
 
 
 def _base64(data: bytes) -> str:

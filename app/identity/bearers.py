@@ -7,7 +7,7 @@ from app.clock import Clock
 from app.errors import AccessTokenInvalid, InvalidClient
 from app.identity.attempts import Attempts
 from app.identity.callers import Caller, Directory, KeyRecord, Operator
-from app.identity.keys import AccessTokens, Expired, matches, parse, parse_client_key
+from app.identity.keys import AccessTokens, Expired, ParsedKey, matches, parse, parse_client_key
 from app.ids import KeyId
 
 ACCESS_TOKEN_LIFE_S = 7200
@@ -59,10 +59,11 @@ class Bearers:
         After too many failures from `source`, a network address, it raises RateLimited.
         """
         shown = _bearer(authorization)
-        attempted = _key_in(shown)
+        parsed = parse(shown)
+        attempted = _id_of(parsed)
         self._attempts.admit(source, attempted)
         try:
-            caller = await self._caller(shown)
+            caller = await self._caller(shown, parsed)
         except _TokenExpired:
             raise  # it has proven itself, and is told to come with a new one
         except AccessTokenInvalid:
@@ -74,10 +75,11 @@ class Bearers:
     async def operator(self, authorization: str | None, *, source: str) -> Operator:
         """The person behind a token of their own; raises AccessTokenInvalid, and RateLimited as `caller` does."""
         shown = _bearer(authorization)
-        attempted = _key_in(shown)
+        parsed = parse(shown)
+        attempted = _id_of(parsed)
         self._attempts.admit(source, attempted)
         try:
-            operator = await self._operator(shown)
+            operator = await self._operator(shown, parsed)
         except AccessTokenInvalid:
             self._attempts.failed(source, attempted)
             raise
@@ -87,19 +89,20 @@ class Bearers:
     async def holder(self, authorization: str | None, *, source: str) -> Operator | Caller:
         """A person with a token of their own, or else a caller; raises AccessTokenInvalid and RateLimited."""
         shown = _bearer(authorization)
-        self._attempts.admit(source, _key_in(shown))
+        parsed = parse(shown)
+        self._attempts.admit(source, _id_of(parsed))
         try:
-            return await self._operator(shown)
+            return await self._operator(shown, parsed)
         except AccessTokenInvalid:
             return await self.caller(authorization, source=source)
 
-    async def _caller(self, shown: str) -> Caller:
+    async def _caller(self, shown: str, parsed: ParsedKey | None) -> Caller:
         now = self._clock.now()
         match self._access_tokens.read(shown, now=now):
             case Expired():
                 raise _TokenExpired(_EXPIRED)
             case None:
-                record = await self._by_api_key(shown, now)
+                record = await self._by_api_key(shown, parsed, now)
             case key:
                 record = await self._directory.by_key(key)
         if record is None:
@@ -135,9 +138,8 @@ class Bearers:
         token = self._access_tokens.issue(record.caller.key, now=now, life_s=ACCESS_TOKEN_LIFE_S)
         return Grant(access_token=token, expires_in_s=ACCESS_TOKEN_LIFE_S, caller=record.caller)
 
-    async def _operator(self, shown: str) -> Operator:
+    async def _operator(self, shown: str, parsed: ParsedKey | None) -> Operator:
         now = self._clock.now()
-        parsed = parse(shown)
         record = None if parsed is None else await self._directory.by_token(parsed.key_id)
         holds = matches(self._pepper, shown, None if record is None else record.digest)
         if record is None or not holds or _is_over(record.operator.expires_us, now):
@@ -147,8 +149,7 @@ class Bearers:
             )
         return record.operator
 
-    async def _by_api_key(self, shown: str, now: datetime) -> KeyRecord | None:
-        parsed = parse(shown)
+    async def _by_api_key(self, shown: str, parsed: ParsedKey | None, now: datetime) -> KeyRecord | None:
         record = None if parsed is None else await self._directory.by_key(parsed.key_id)
         if matches(self._pepper, shown, None if record is None else record.api_key_digest):
             return record
@@ -163,9 +164,8 @@ class _TokenExpired(AccessTokenInvalid):
     """The token was genuine, and its time is over."""
 
 
-def _key_in(shown: str) -> str:
+def _id_of(parsed: ParsedKey | None) -> str:
     """The id of the key that was shown; empty for what is none."""
-    parsed = parse(shown)
     return "" if parsed is None else parsed.key_id
 
 

@@ -45,6 +45,8 @@ def named_in(asked: Mapping[str, object]) -> frozenset[tuple[str, str]]:
 
 def plain(kind: str, value: str) -> str:
     """The one spelling of an identifier: digits without zeros before them; names in lower case without the @."""
+    if value.isdigit() and value[0] != "0" and value.isascii() and len(value) <= 40:
+        return value  # most identifiers are, and a page has hundreds
     text = (value if value.isascii() else unicodedata.normalize("NFKC", value)).strip()
     if kind == "username":
         return text.removeprefix("@").casefold()
@@ -72,24 +74,25 @@ def names_in(endpoint: Endpoint, asked: Mapping[str, object], data: Mapping[str,
     listed = data.get(endpoint.list_key) if endpoint.list_key is not None else [data]
     for item in listed if isinstance(listed, list) else ():
         if isinstance(item, Mapping):
-            of_item = set(_names_of(item))
+            found.update(_names_of(item))
             if "id" in endpoint.fields and not item.keys() & {"id", "video_id"}:
                 found.add(NO_RECORD)
             if "username" in endpoint.fields and "username" not in item:
                 found.add(NO_AUTHOR)
-            found |= of_item
         elif isinstance(item, (str, int)):
             found.add(record(str(item)))
     return frozenset(found)
 
 
 def _names_of(item: Mapping[str, object]) -> Iterator[str]:
-    for key, value in item.items():
-        if isinstance(value, dict):
-            # Advertisements and their advertisers are objects inside a record.
-            yield from _names_of(value)
-        elif key in _IDS_OF_RECORDS and isinstance(value, (str, int)):
+    for key in item.keys() & _IDS_OF_RECORDS:
+        value = item[key]
+        if isinstance(value, (str, int)):
             yield _name(key, str(value))
+    for value in item.values():
+        # Advertisements and their advertisers are objects inside a record.
+        if isinstance(value, dict):
+            yield from _names_of(value)
 
 
 def _name(kind: str, value: str) -> str:

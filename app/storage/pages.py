@@ -167,7 +167,7 @@ class SqlPages:
             records=page.records,
             fetched_us=page.fetched_us,
             expires_us=page.expires_us,
-            tags=b"".join(sorted(_tags_of(names, blinder(data_key)))),
+            tags=b"".join(sorted(_tags_of(names, blinder(data_key)))) if names else b"",
         )
 
     async def about(self, names: Collection[str]) -> Mapping[str, Sequence[bytes]]:

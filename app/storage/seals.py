@@ -59,7 +59,8 @@ class SqlSeals:
 
     async def keys_for(self, person: str) -> QuestionKeys:
         """The person's keys of this month, durable before they are used. Raises Unavailable."""
-        month = f"{self._clock.now():%Y-%m}"
+        now = self._clock.now()
+        month = f"{now.year:04}-{now.month:02}"
         kept = self._kept.get(person)
         if kept is not None and kept.month == month:
             return kept
