@@ -30,7 +30,7 @@ from app.audit.notes import Checkpoint, Signer
 from app.audit.offline import Columns, Head, Report, Row, Tree, Verification, leaf_hash
 
 ORIGIN = "bursar.example.edu/bursar/1"
-SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+SIGNER = Signer((Ed25519PrivateKey.from_private_bytes(bytes(range(32))),))
 START_US = 1_790_000_000_000_000
 DAY = "2026-09-21"
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.servers.bursar import CLIENT_KEY, CLIENT_SECRET, Installation, Process, call, video_query
 from tests.servers.programs import free_port
@@ -100,6 +101,14 @@ def fdatasync_ms(directory: Path) -> float:
     return statistics.median(times) * 1000
 
 
+_BROAD = {"and": [{"field_name": "region_code", "operation": "IN", "field_values": ["US", "DE"]}]}
+
+
+def _never(number: int) -> dict[str, Any]:
+    """A condition that no video meets, another one for each number."""
+    return {"field_name": "keyword", "operation": "EQ", "field_values": [f"nothing says {number}"]}
+
+
 def medians_ms(calls: dict[str, tuple[int, str]], *, rounds: int) -> dict[str, float]:
     """The median of one call at a time on kept connections, the ways taken in turn; every question is new."""
     connections = {name: http.client.HTTPConnection("127.0.0.1", port) for name, (port, _) in calls.items()}
@@ -107,13 +116,16 @@ def medians_ms(calls: dict[str, tuple[int, str]], *, rounds: int) -> dict[str, f
     for number in range(rounds):
         for name, (_, key) in calls.items():
             headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-            body = video_query(end_date="20261020", max_count=20, cursor=number)
+            # A full page, so that both ways ask the same of the platform, of a question with an answer of its own.
+            body = video_query(query={**_BROAD, "not": [_never(number)]})
             started = time.perf_counter()
             connections[name].request("POST", _PATH, body=body, headers=headers)
             answer = connections[name].getresponse()
             answer.read()
             times[name].append((time.perf_counter() - started) * 1000)
             assert answer.status == 200, answer.status
+            found = answer.headers.get("Cache-Status")
+            assert found is None or "fwd=miss" in found, found
     return {name: statistics.median(values) for name, values in times.items()}
 
 

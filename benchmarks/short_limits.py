@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from benchmarks.hit_and_miss import pin, wrk
-from tests.servers.bursar import VIDEO_QUERY, Installation, Process, video_query
+from tests.servers.bursar import AS_ASKED, VIDEO_QUERY, Installation, Process, video_query
 from tests.servers.redis import PrivateRedis
 
 _MANY = 1_000_000_000
@@ -75,7 +75,12 @@ def measure(home: Path, redis_url: str | None, *, seconds: int, rounds: int) -> 
     """For each kind of caller: what a hit and a miss take, in processor time and at the median."""
     url = f"sqlite+aiosqlite:///{home / 'bursar.db'}"
     with Installation(
-        home, database_url=url, redis_url=redis_url, limits=_ROOM, simulator=_GENEROUS
+        home,
+        database_url=url,
+        redis_url=redis_url,
+        limits=_ROOM,
+        simulator=_GENEROUS,
+        settings=AS_ASKED,
     ) as installation:
         keys = keys_of(installation)
         gateway = installation.start()
