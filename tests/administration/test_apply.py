@@ -280,15 +280,25 @@ async def test_a_retired_credential_forgets_its_secret_and_takes_it_again_from_t
     assert (await vault.open(CredentialId(gone.id))).client_secret == CANARY
 
 
+async def add(office: Office, name: str, client_key: str, host: str = "https://open.tiktokapis.com") -> None:
+    await add_credential(
+        office.registry,
+        office.mint,
+        office.actor,
+        name=name,
+        base_url=host,
+        client_key=client_key,
+        client_secret="secret-2b9e",
+    )
+
+
 @pytest.mark.parametrize("host", ["https://open.tiktokapis.com", "https://Open.TikTokAPIs.com:443/"])
 async def test_one_account_of_the_platform_is_one_credential(office: Office, host: str) -> None:
     await office.apply()
-    again = {"base_url": host, "client_key": "aw000example", "client_secret": "any-other-7c1d"}
     with pytest.raises(InvalidParams, match="this client key is that of credential main already") as refused:
-        await add_credential(office.registry, office.mint, office.actor, name="twin", **again)
+        await add(office, "twin", "aw000example", host)
     assert refused.value.rule == "one-account"
-    other = {**again, "client_key": "aw111example"}
-    await add_credential(office.registry, office.mint, office.actor, name="twin", **other)
+    await add(office, "twin", "aw111example", host)
     rotation = {"client_key": "aw000example", "client_secret": "secret-5d0f"}
     with pytest.raises(InvalidParams, match="that of credential main already"):
         await rotate_credential(office.registry, office.mint, office.actor, name="twin", **rotation)
@@ -299,10 +309,7 @@ async def test_a_credential_that_does_not_open_keeps_nobody_from_giving_another_
     office: Office,
 ) -> None:
     await office.apply()
-    second = {"base_url": "https://open.tiktokapis.com", "client_key": "aw111example"}
-    await add_credential(
-        office.registry, office.mint, office.actor, name="second", client_secret="secret-2b9e", **second
-    )
+    await add(office, "second", "aw111example")
     credential = table(CredentialRow)
     broken = sa.update(credential).where(credential.c.name == "main").values(sealed_client_key=b"no seal")
     await office.database.write(lambda conn: conn.execute(broken))
