@@ -130,15 +130,15 @@ def part_of(conn: Connection, selection: Selection, done: int) -> list[Row]:
     return [there.get(index) or Row(index, b"", bytes(32), None) for index in range(first, end)]
 
 
-async def lines_of(database: Database, selection: Selection, kind: str) -> AsyncIterator[bytes]:
-    """The selection as `jsonl` or `csv`, part by part."""
+async def lines_of(database: Database, selection: Selection, kind: str) -> AsyncIterator[tuple[int, bytes]]:
+    """The selection as `jsonl` or `csv`, part by part, each with how many entries there have been after it."""
     if kind == "csv":
-        yield header_line()
+        yield 0, header_line()
     done = 0
     while done < selection.count:
         part = await database.read(lambda conn, at=done: _lines(part_of(conn, selection, at), kind))  # type: ignore[misc]
-        done += _AT_ONCE
-        yield part
+        done = min(done + _AT_ONCE, selection.count)
+        yield done, part
 
 
 def _lines(rows: Sequence[Row], kind: str) -> bytes:

@@ -540,6 +540,22 @@ class VerificationRow(SQLModel, table=True):
     report: str | None = _text(nullable=True)
 
 
+class ExportRow(SQLModel, table=True):
+    """An export of the log that somebody began in the console; `wanted` is the filter, with tags for names, as JSON."""
+
+    __tablename__ = "log_export"
+    id: str = Field(primary_key=True, max_length=32)
+    person_id: str = Field(foreign_key="person.id", index=True, max_length=32)
+    form: str = Field(max_length=8)
+    wanted: str = _text()
+    begun_us: int = _big()
+    seen_us: int | None = _big(nullable=True)
+    done: int = _big()
+    whole: int = _big()
+    ended_us: int | None = _big(nullable=True)
+    sha256: str | None = Field(default=None, max_length=64)
+
+
 class LimitRow(SQLModel, table=True):
     """An amount for a scope, dimension and window.
 

@@ -1,14 +1,17 @@
 """The console in Chromium: journeys by hand, and what every page must be in either theme and at any width."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from app.audit.offline import Vkey, verify_export
 from tests.conftest import require
 from tests.journey.chromium import CHROMIUM, Visitor, opened_chromium
 from tests.servers.bursar import call
@@ -112,6 +115,37 @@ def test_an_administrator_adds_a_person_and_sets_a_limit_with_the_keyboard_alone
     assert page.get_by_label("Project climate: requests a day").input_value() == "250"
     assert it.complaints == []
     it.context.close()
+
+
+def test_an_officer_exports_the_log_and_sees_how_much_of_it_was_sent(
+    said: dict[str, Any], chromium: Browser, tmp_path: Path
+) -> None:
+    size: Any = {"width": 1920, "height": 1080}
+    dpo = Visitor(said["gateway"], chromium.new_context(viewport=size, reduced_motion="reduce"))
+    dpo.sign_in(person(said, "dpo")["token"])
+    page, place = dpo.page, tmp_path / "log.jsonl"
+    dpo.go("/audit?type=decision")
+    with page.expect_download() as begun:
+        page.get_by_role("button", name="As signed lines").click()
+    begun.value.save_as(place)
+    page.get_by_text("The file is with your browser.").wait_for()
+    told = re.fullmatch(r"([\d,]+) of ([\d,]+) entries", page.locator("p[role=status]").inner_text())
+    assert told is not None
+    lines = place.read_bytes().splitlines()
+    assert told[1] == told[2] == f"{len(lines) - 1:,}" != "0"
+    assert page.locator("dd code").inner_text() == hashlib.sha256(place.read_bytes()).hexdigest()
+    status, _, key = call(
+        port_of(said),
+        "GET",
+        "/api/v1/audit/key",
+        headers={"Authorization": f"Bearer {person(said, 'dpo')['token']}"},
+    )
+    assert status == 200
+    report = verify_export(place, keys=[Vkey.parse(json.loads(key)["vkey"])])
+    assert (report.problems, report.finding) == ([], None)
+    fits_and_keeps_nobody_out(page, Axe(), "export")
+    assert dpo.complaints == []
+    dpo.context.close()
 
 
 @pytest.mark.parametrize("name", _PAGES, ids=str)

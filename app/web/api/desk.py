@@ -15,6 +15,7 @@ from app.administration.registry import Registry
 from app.bootstrap import Installation
 from app.cache.lifetimes import UsualLifetimes
 from app.sealing import MasterKey
+from app.storage.begun_exports import SqlBegunExports
 from app.storage.purging import SqlHeld
 from app.storage.registry import SqlRegistry
 from app.storage.repeats import Repeats
@@ -46,6 +47,7 @@ class Desk:
     sign_ins: SqlSignIns
     days: Days
     searches: SqlSavedSearches
+    exports: SqlBegunExports
     repeats: Repeats
     verifier: Verifier
     throttle: Throttle
@@ -95,6 +97,7 @@ def open_desk(installation: Installation) -> Desk:
         sign_ins=SqlSignIns(installation.database),
         days=Days(),
         searches=SqlSavedSearches(installation.database),
+        exports=SqlBegunExports(installation.database),
         repeats=Repeats(database=installation.database, master=master),
         verifier=installation.verifier,
         throttle=Throttle(installation.clock),

@@ -60,25 +60,45 @@ async def export_log(
     return await exported(desk, who, wanted, kind)
 
 
-async def exported(desk: Desk, who: Visitor, wanted: Filter, kind: str) -> StreamingResponse:
-    """The answer that streams these entries, as a file to be saved."""
+async def exported(
+    desk: Desk, who: Visitor, wanted: Filter, kind: str, *, export: str | None = None
+) -> StreamingResponse:
+    """The answer that streams these entries, as a file to be saved; `export` was begun in the console."""
     selection = await desk.installation.database.read(lambda conn: select(conn, wanted))
+    parts = _stream(desk, who, selection, kind, wanted)
     name = f'attachment; filename="bursar-audit.{kind}"'
     return StreamingResponse(
-        _stream(desk, who, selection, kind, wanted),
+        _sent(parts) if export is None else _followed(desk, export, selection.count, parts),
         media_type=_MEDIA[kind],
         headers={"content-disposition": name},
     )
 
 
-async def _stream(
-    desk: Desk, who: Visitor, selection: Selection, kind: str, wanted: Filter
+async def _sent(parts: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[bytes]:
+    async for _, part in parts:
+        yield part
+
+
+async def _followed(
+    desk: Desk, export: str, whole: int, parts: AsyncIterator[tuple[int, bytes]]
 ) -> AsyncIterator[bytes]:
-    installation = desk.installation
     digest = hashlib.sha256()
-    async for part in lines_of(installation.database, selection, kind):
+    await desk.exports.tell(export, 0, whole)
+    async for done, part in parts:
         digest.update(part)
         yield part
+        await desk.exports.tell(export, done, whole)
+    await desk.exports.tell(export, whole, whole, sha256=digest.hexdigest())
+
+
+async def _stream(
+    desk: Desk, who: Visitor, selection: Selection, kind: str, wanted: Filter
+) -> AsyncIterator[tuple[int, bytes]]:
+    installation = desk.installation
+    digest = hashlib.sha256()
+    async for done, part in lines_of(installation.database, selection, kind):
+        digest.update(part)
+        yield done, part
     manifest = Manifest(
         format=kind,
         note=selection.note,
@@ -93,4 +113,4 @@ async def _stream(
     if kind == "jsonl":
         note = sign_manifest(manifest, installation.signer, selection.checkpoint.origin)
         end = {"checkpoint": selection.note.decode(), "manifest": manifest.decode(), "note": note.decode()}
-        yield json.dumps(end, separators=(",", ":")).encode() + b"\n"
+        yield selection.count, json.dumps(end, separators=(",", ":")).encode() + b"\n"

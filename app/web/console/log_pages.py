@@ -8,10 +8,11 @@ from starlette.responses import Response
 
 from app import exact_json
 from app.administration.looking import Sought, filter_with_tags
-from app.audit.filters import TYPES
+from app.audit.filters import TYPES, Filter
 from app.audit.notes import Checkpoint, text_of
 from app.errors import BursarError, InvalidParams, NotFound, Refusal
 from app.identity.roles import Act
+from app.storage.begun_exports import BegunExport
 from app.storage.exporting import said
 from app.storage.proving import newest_note, read_receipt
 from app.storage.searching import FoundEntry, find_entries, find_entry
@@ -23,6 +24,7 @@ from app.web.console.doors import Page, Turn
 from app.web.console.me import OWN_KEYS, SELF
 from app.web.console.told import Names, Told
 
+_EXPORT: Final = frozenset({Act.EXPORT_LOG})
 _ON_A_PAGE: Final = 50
 _MOST_INDEX: Final = 2**53 - 1
 _NAMED: Final = {
@@ -103,15 +105,38 @@ async def show_log(turn: Turn) -> Response:
     )
 
 
-async def export_log(turn: Turn) -> Response:
-    """Every entry that meets what is asked for, as a table or as signed lines."""
-    kind = turn.asked("format", "jsonl")
+async def begin_export(turn: Turn) -> Response:
+    """Have every entry that meets what is asked for sent, as a table or as signed lines."""
+    kind = turn.given.get("format", "jsonl")
     if kind not in {"jsonl", "csv"}:
         raise InvalidParams("The log is exported as jsonl or as csv.", rule="request")
     state, seals = await turn.desk.registry.state(), turn.desk.installation.seals
     wanted = await filter_with_tags(state, _sought(turn), seals)
-    turn.reads_log(export=said(kind, wanted))
-    return await exported(turn.desk, turn.who, wanted, kind)
+    export = await turn.desk.exports.begin(turn.who.person, kind, wanted)
+    return turn.go(f"{PATH}/audit/exports/{export}?begin=yes")
+
+
+async def show_export(turn: Turn) -> Response:
+    """How much of an export has been sent; seen for the first time, its file is asked for."""
+    export = await _export(turn)
+    begins = turn.asked("begin") == "yes" and not export.is_asked_for
+    return turn.render("export.html", export=export, begins=begins, is_all=export.wanted == Filter())
+
+
+async def send_export(turn: Turn) -> Response:
+    """The export's file, straight from the log."""
+    export = await _export(turn)
+    turn.reads_log(export=said(export.form, export.wanted))
+    return await exported(turn.desk, turn.who, export.wanted, export.form, export=export.id)
+
+
+async def _export(turn: Turn) -> BegunExport:
+    found = await turn.desk.exports.find(turn.who.person, turn.in_path("id"))
+    if found is None:
+        raise NotFound(
+            "There is no such export of yours; what is told of one is kept for a day.", rule="sight"
+        )
+    return found
 
 
 async def show_entry(turn: Turn) -> Response:
@@ -200,9 +225,9 @@ def _page(turn: Turn, found: Any, names: Names) -> tuple[list[Told], str]:
 
 
 def _export_address(turn: Turn) -> str:
-    """Where all entries of this search are exported."""
+    """Where an export of all entries of this search is begun."""
     query = {name: value for name, value in turn.request.query_params.items() if value and name != "before"}
-    return f"{PATH}/audit/export?{urlencode(query)}{'&' if query else ''}format="
+    return f"{PATH}/audit/exports?{urlencode(query)}"
 
 
 def _before(turn: Turn) -> int | None:
@@ -239,6 +264,8 @@ PAGES: Final = (
     ),
     Page(method="GET", path="/entries/{id}/receipt", answer=get_receipt, acts=SELF),
     Page(method="GET", path="/audit", answer=show_log, acts=LOG_ACTS),
-    Page(method="GET", path="/audit/export", answer=export_log, acts=frozenset({Act.EXPORT_LOG})),
+    Page(method="POST", path="/audit/exports", answer=begin_export, acts=_EXPORT, back=show_log),
+    Page(method="GET", path="/audit/exports/{id}", answer=show_export, acts=_EXPORT),
+    Page(method="GET", path="/audit/exports/{id}/file", answer=send_export, acts=_EXPORT),
     Page(method="GET", path="/audit/checkpoint", answer=get_checkpoint, acts=LOG_ACTS),
 )

@@ -1,13 +1,19 @@
 """The log in a browser: one's own calls, entries in words, filters and receipts."""
 
+import hashlib
 import json
 import re
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
+from app.administration.looking import Sought, filter_with_tags
+from app.storage import tables
+from app.web.api.exports import exported
+from app.web.api.visitors import Visitor
 from tests.web.conftest import House
-from tests.web.console.conftest import Opened, signed_in, text_of
+from tests.web.console.conftest import Browser, Opened, signed_in, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -105,9 +111,7 @@ async def test_what_was_found_is_taken_away_as_a_table_or_as_signed_lines(
     entry = await refused_call(shared_house, "bob")
     dpo = await signed_in(browser, shared_house, "dpo")
     search = "person=bob@example.edu&verdict=refused&project=elections"
-    page = await dpo.get(f"/audit?{search}")
-    links = re.findall(r'href="(/console/audit/export[^"]*)"', page.text)
-    table, lines = [(await dpo.client.get(each.replace("&amp;", "&"))) for each in links]
+    table, lines = [await taken(dpo, search, form) for form in ("csv", "jsonl")]
     assert table.headers["content-type"].startswith("text/csv")
     assert entry in table.text
     assert "attachment" in table.headers["content-disposition"]
@@ -115,7 +119,61 @@ async def test_what_was_found_is_taken_away_as_a_table_or_as_signed_lines(
     assert entry in {each["entry"]["id"] for each in told[:-1]}
     assert all(each["entry"]["decision"]["verdict"] == "refused" for each in told[:-1])
     assert set(told[-1]) == {"checkpoint", "manifest", "note"}
-    assert (await dpo.get("/audit/export?format=pdf")).status_code == 400
+    assert (await dpo.send("/audit/exports", format="pdf")).status_code == 400
+
+
+async def taken(mine: Browser, search: str, form: str) -> httpx.Response:
+    """The file of an export that is begun from that search, and looked at before and after."""
+    begun = await mine.send(f"/audit/exports?{search}", format=form)
+    assert begun.status_code == 303, begun.text
+    here, _, begin = begun.headers["location"].removeprefix("/console").partition("?")
+    first = await mine.get(f"{here}?{begin}")
+    assert f'content="2;url=/console{here}"' in first.text
+    assert first.text.count("data-begin") == 1
+    assert "data-begin" not in (await mine.get(here)).text
+    answer = await mine.get(f"{here}/file")
+    after = await mine.get(f"{here}?{begin}")
+    assert "The file is with your browser." in text_of(after)
+    assert "refresh" not in after.text
+    assert "data-begin" not in after.text
+    assert hashlib.sha256(answer.content).hexdigest() in after.text
+    return answer
+
+
+async def test_an_export_is_told_of_while_it_is_sent_and_to_whoever_began_it_alone(
+    fresh_house: House, browser: Opened
+) -> None:
+    dpo = await signed_in(browser, fresh_house, "dpo")
+    begun = await dpo.send("/audit/exports?type=admin", format="csv")
+    here = begun.headers["location"].removeprefix("/console").partition("?")[0]
+    export = here.rpartition("/")[2]
+    desk = fresh_house.app.state.desk
+    person, other = [
+        (await fresh_house.office.state()).person(f"{each}@example.edu") for each in ("dpo", "it")
+    ]
+    assert person is not None
+    assert other is not None
+    assert await desk.exports.find(other.id, export) is None
+    asked = Sought(type="admin")
+    wanted = await filter_with_tags(await fresh_house.office.state(), asked, fresh_house.installation.seals)
+    visitor = Visitor(person=person.id, roles=frozenset(person.roles), with_key=False)
+    parts = (await exported(desk, visitor, wanted, "csv", export=export)).body_iterator.__aiter__()
+    await parts.__anext__()
+    page = await dpo.get(here)
+    assert re.search(r"Under way 0 of \d+ entries", text_of(page))
+    assert len([each async for each in parts]) == 1
+    # Of one that is heard of no more it is said so, and the page rests.
+    row = tables.table(tables.ExportRow)
+    await fresh_house.installation.database.write(
+        lambda conn: (
+            conn.execute(
+                sa.update(row).values(seen_us=row.c.seen_us - 61_000_000, ended_us=None, sha256=None)
+            ).rowcount
+        )
+    )
+    page = await dpo.get(here)
+    assert "Nothing was taken for a minute." in text_of(page)
+    assert "refresh" not in page.text
 
 
 async def test_looking_at_the_log_is_in_the_log(fresh_house: House, browser: Opened) -> None:

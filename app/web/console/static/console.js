@@ -24,4 +24,6 @@ if (field && location.hash.length > 1 && !field.value) {
   history.replaceState(null, "", location.pathname);
 }
 
+document.querySelector("a[data-begin]")?.click();
+
 document.querySelector("nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
