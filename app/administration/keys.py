@@ -23,6 +23,15 @@ TOKEN_DAYS: Final = 90
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WantedKey:
+    """A key to be made for a member of a project, good through the day `expires` (UTC)."""
+
+    project: str
+    email: str
+    expires: dt.date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedKey:
     """A key with its fresh secrets, which nobody can be told again; `repr` shows neither."""
 
@@ -71,30 +80,45 @@ async def issue_key(
     NotPermitted.
     """
 
-    def decide(state: State) -> tuple[Plan, IssuedKey]:
-        person, place = _member(state, project, email)
-        _require_over_keys(actor, person)
-        key_id = mint.key_id()
-        secret, api_key = mint.secret(key_id), mint.secret(key_id)
-        key = Key(
-            id=key_id,
-            membership_id=place.id,
-            client_secret_digest=secret.digest,
-            api_key_digest=api_key.digest,
-            created_us=state.now_us,
-            expires_us=_end_us(state, expires),
-        )
-        change = _key_change(key, "issued", person, place, after=_iso(key.expires_us))
-        issued = IssuedKey(
-            key_id=key_id,
-            client_key=mint.client_key(key_id),
-            client_secret=secret.text,
-            api_key=api_key.text,
-            expires_at=_moment(key.expires_us),
-        )
-        return Plan(changes=(change,), puts=(key,)), issued
+    wanted = [WantedKey(project=project, email=email, expires=expires)]
+    (issued,) = await issue_keys(registry, mint, actor, wanted)
+    return issued
 
-    return await registry.change(actor, decide)
+
+async def issue_keys(
+    registry: Registry, mint: Mint, actor: Actor, wanted: Sequence[WantedKey], *, is_dry_run: bool = False
+) -> Sequence[IssuedKey]:
+    """New keys in that order, all or none; with `is_dry_run` they are made for nothing. Raises as `issue_key` does."""
+
+    def decide(state: State) -> tuple[Plan, Sequence[IssuedKey]]:
+        draw, issued = Draw(), []
+        for each in wanted:
+            person, place = _member(state, each.project, each.email)
+            _require_over_keys(actor, person)
+            key_id = mint.key_id()
+            secret, api_key = mint.secret(key_id), mint.secret(key_id)
+            key = Key(
+                id=key_id,
+                membership_id=place.id,
+                client_secret_digest=secret.digest,
+                api_key_digest=api_key.digest,
+                created_us=state.now_us,
+                expires_us=_end_us(state, each.expires),
+            )
+            draw.changes.append(_key_change(key, "issued", person, place, after=_iso(key.expires_us)))
+            draw.puts.append(key)
+            issued.append(
+                IssuedKey(
+                    key_id=key_id,
+                    client_key=mint.client_key(key_id),
+                    client_secret=secret.text,
+                    api_key=api_key.text,
+                    expires_at=_moment(key.expires_us),
+                )
+            )
+        return draw.plan(), issued
+
+    return decide(await registry.state())[1] if is_dry_run else await registry.change(actor, decide)
 
 
 async def rotate_key(

@@ -1,6 +1,6 @@
-"""People and their keys: found, added one by one or as a list, changed, given a password code, ended."""
+"""People: found, added one by one or as a list, changed, given a password code, ended."""
 
-from typing import Any, Final
+from typing import Final
 
 from starlette.responses import Response
 
@@ -8,7 +8,7 @@ from app.administration.conditional import version_of
 from app.administration.drafting import people_in, person_as_it_is, wanted_of
 from app.administration.ending import retire, what_ends
 from app.administration.joining import link_identity, unlink_identities
-from app.administration.keys import IssuedKey, issue_key, revoke_key, shown_keys
+from app.administration.keys import shown_keys
 from app.administration.passwords import PasswordCode, issue_password_code
 from app.administration.state import Person, State
 from app.administration.wishes import changed_person, new_person, the_person
@@ -134,33 +134,6 @@ async def retire_person(turn: Turn) -> Response:
     return turn.go(_LIST, "retired")
 
 
-async def show_keys(turn: Turn) -> Response:
-    """Every key, without secrets."""
-    return await _keys_page(turn, None)
-
-
-async def issue_any_key(turn: Turn) -> Response:
-    """A key for somebody, with its secrets on this page alone."""
-    project, _, email = turn.given.text("member", "For whom", most=500).rpartition(" ")
-    issued = await issue_key(
-        turn.desk.registry,
-        turn.desk.mint,
-        turn.who.actor,
-        project=project,
-        email=email,
-        expires=turn.given.day_or_none("expires", "The last day"),
-    )
-    turn.desk.forget()
-    return await _keys_page(turn, issued)
-
-
-async def end_any_key(turn: Turn) -> Response:
-    """End somebody's key."""
-    await revoke_key(turn.desk.registry, turn.who.actor, key=turn.in_path("id"))
-    turn.desk.forget()
-    return turn.go(f"{PATH}/keys", "revoked")
-
-
 async def _person(turn: Turn) -> tuple[State, Person]:
     state = await turn.desk.registry.state()
     wanted = turn.in_path("id")
@@ -199,34 +172,6 @@ async def _person_page(turn: Turn, code: PasswordCode | None) -> Response:
     )
 
 
-async def _keys_page(turn: Turn, issued: IssuedKey | None) -> Response:
-    state = await turn.desk.registry.state()
-    sought, is_all = turn.asked("q").strip().lower(), turn.asked("all") == "yes"
-    found = [
-        each
-        for each in shown_keys(state, turn.desk.mint)
-        if (is_all or each.status == "active")
-        and sought in f"{each.client_key} {each.project} {each.email}".lower()
-    ]
-    emails = {each.id: each.email for each in state.people}
-    projects = {each.id: each.name for each in state.projects if each.retired_us is None}
-    members: list[Any] = sorted(
-        (projects[each.project_id], emails[each.person_id])
-        for each in state.memberships
-        if each.retired_us is None and each.project_id in projects
-    )
-    return turn.render(
-        "keys.html",
-        found=found[:_MOST_SHOWN],
-        count=len(found),
-        sought=turn.asked("q"),
-        is_all=is_all,
-        issued=issued,
-        members=members,
-        today=state.now.date(),
-    )
-
-
 PAGES: Final = (
     Page(method="GET", path="/people", answer=show_people, acts=ALL),
     Page(method="GET", path="/people/{id}", answer=show_person, acts=ALL),
@@ -238,7 +183,4 @@ PAGES: Final = (
     Page(method="GET", path="/new-person", answer=show_new_person, acts=DIRECTORY),
     Page(method="POST", path="/new-person", answer=add_person, acts=DIRECTORY, back=show_new_person),
     Page(method="POST", path="/new-people", answer=import_people, acts=DIRECTORY, back=show_new_person),
-    Page(method="GET", path="/keys", answer=show_keys, acts=ALL),
-    Page(method="POST", path="/keys", answer=issue_any_key, acts=_KEYS, back=show_keys),
-    Page(method="POST", path="/keys/{id}/end", answer=end_any_key, acts=_KEYS, back=show_keys),
 )

@@ -30,15 +30,23 @@ def is_saving(turn: Turn) -> bool:
 
 
 def preview(
-    turn: Turn, *, back: str, title: str, changes: Sequence[dict[str, Any]], warnings: Sequence[str] = ()
+    turn: Turn,
+    *,
+    back: str,
+    title: str,
+    changes: Sequence[dict[str, Any]],
+    warnings: Sequence[str] = (),
+    version: str = "",
 ) -> Response:
-    """What would change, with a button that sends the same form again to be carried out."""
+    """What would change, with a button that sends the same form again, and that version, to be carried out."""
     fields = [
         (name, value)
         for name, values in turn.given.fields.items()
         for value in values
         if name not in {STEP, "form_token"}
     ]
+    if version:
+        fields.append((VERSION, version))
     return turn.render(
         "preview.html", title=title, back=back, changes=changes, warnings=warnings, fields=fields
     )
