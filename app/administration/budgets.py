@@ -4,16 +4,15 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from app.administration.floors import Uses, floor_on, floors_beside
 from app.administration.pricing import WindowPrice, total
-from app.administration.registry import CounterSlot, Registry
+from app.administration.registry import Registry
 from app.administration.state import State
 from app.provider.endpoint import Endpoint, QuotaFamily
 from app.quota.arithmetic import (
     Dimension,
     Exhausted,
-    Floor,
     Limit,
-    ScopeKind,
     Use,
     Window,
     days_at,
@@ -25,10 +24,8 @@ from app.quota.arithmetic import (
 from app.quota.forecast import Budget, Course, Load, course
 from app.quota.limits import (
     DIMENSIONS,
-    FLOOR,
     HeldTo,
     Owners,
-    StoredLimit,
     effective_limits,
     own_wants,
     owner_ids,
@@ -36,8 +33,6 @@ from app.quota.limits import (
     wants_of,
 )
 from app.quota.mirror import Closed, Mirror, look
-
-Uses = Mapping[CounterSlot, Mapping[dt.date, Use]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +66,13 @@ class Budgets:
 async def budgets_of(registry: Registry, state: State, owners: Owners, family: QuotaFamily) -> Budgets:
     """The budgets of one caller; an owner whose id is empty has no limits of its own."""
     today = state.now.date()
-    floors = _floors_beside(state, owners["credential"], today)
+    floors = floors_beside(state, owners["credential"], today)
     ids = {each for each in owner_ids(owners) if each} | {each.scope_id for each in floors}
     uses = await registry.uses(ids, since=today.replace(day=1))
     raised = raised_by(state.raises, now_us=state.now_us)
     budgets = [each for each in state.limits if not each.is_short]
     limits = [each for each in effective_limits(budgets, raised, **owners) if each.scope.id]
-    now = [_floor(owners["credential"], each, uses, today) for each in floors]
+    now = [floor_on(today, owners["credential"], each, uses) for each in floors]
     untouched = [replace(each, use=Use()) for each in now]
     return Budgets(
         today=today,
@@ -94,23 +89,6 @@ async def _closed(registry: Registry, state: State, credential: str, family: Quo
             seen = look(mirror, days=days_at(state.now), now=state.now)
             return seen.mirror if isinstance(seen, Closed) else None
     return None
-
-
-def _floors_beside(state: State, credential: str, today: dt.date) -> Sequence[StoredLimit]:
-    """Floors of the projects on the credential that are approved today."""
-    projects = {
-        each.id
-        for each in state.projects
-        if each.credential_id == credential
-        and each.retired_us is None
-        and each.approved_from <= today <= each.approved_until
-    }
-    return [each for each in state.limits if each.scope_kind == FLOOR and each.scope_id in projects]
-
-
-def _floor(credential: str, stored: StoredLimit, uses: Uses, today: dt.date) -> Floor:
-    rows = uses.get((ScopeKind.PROJECT.value, stored.scope_id, stored.dimension.value), {})
-    return Floor(credential, stored.scope_id, stored.dimension, stored.amount, rows.get(today, Use()))
 
 
 def _use(limit: Limit, uses: Uses, today: dt.date) -> Use:

@@ -1,11 +1,16 @@
 """Floors: what a project may count on of its credential's day, and that they fit into it together."""
 
-from collections.abc import Iterable
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
 
-from app.administration.state import Credential, Project
+from app.administration.registry import CounterSlot
+from app.administration.state import Credential, Project, State
 from app.errors import InvalidParams
-from app.quota.arithmetic import Dimension, ScopeKind, Window
+from app.quota.arithmetic import Dimension, Floor, ScopeKind, Use, Window
 from app.quota.limits import DIMENSIONS, FLOOR, StoredLimit
+
+Uses = Mapping[CounterSlot, Mapping[dt.date, Use]]
+"""What counts, by counter and day."""
 
 _KEEPABLE = frozenset(dimension for both in DIMENSIONS.values() for dimension in both)
 
@@ -56,6 +61,24 @@ def after(
     found = {_slot(each): each for each in limits if _slot(each) not in ended}
     found |= {_slot(each): each for each in puts if isinstance(each, StoredLimit)}
     return list(found.values())
+
+
+def floors_beside(state: State, credential: str, today: dt.date) -> Sequence[StoredLimit]:
+    """Floors of the projects on the credential that are approved today."""
+    projects = {
+        each.id
+        for each in state.projects
+        if each.credential_id == credential
+        and each.retired_us is None
+        and each.approved_from <= today <= each.approved_until
+    }
+    return [each for each in state.limits if each.scope_kind == FLOOR and each.scope_id in projects]
+
+
+def floor_on(day: dt.date, credential: str, stored: StoredLimit, uses: Uses) -> Floor:
+    """The floor with what its project has used of it on that day."""
+    rows = uses.get((ScopeKind.PROJECT.value, stored.scope_id, stored.dimension.value), {})
+    return Floor(credential, stored.scope_id, stored.dimension, stored.amount, rows.get(day, Use()))
 
 
 def _slot(limit: StoredLimit) -> tuple[object, ...]:

@@ -5,13 +5,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.administration.floors import floor_on, floors_beside
 from app.administration.registry import CounterSlot, Registry
 from app.administration.savings import Savings
 from app.administration.state import Project, State
 from app.audit.entries import Value
 from app.audit.facts import REQUESTS
 from app.errors import NotFound
-from app.quota.arithmetic import Limit, ScopeKind, Standing, Use, Window, standing, use_at
+from app.quota.arithmetic import Limit, ScopeKind, Standing, Use, Window, kept_from, standing, use_at
 from app.quota.limits import effective_limits, raised_by
 from app.quota.mirror import Mirror
 
@@ -46,8 +47,8 @@ async def usage(
 ) -> Usage:
     """Where the limits stand on `day` (today by default), of one project or person where asked.
 
-    With a project or a person the limits above them are among the answer, since these bind them as well.
-    Limits a minute and of concurrent calls are not in it: what they count is over at once. Raises NotFound.
+    With a project or a person the limits above them are among the answer, since these bind them as well; what is left of
+    a credential's day is then what floors of others do not keep from them. Limits a minute and of concurrent calls are not in it: what they count is over at once. Raises NotFound.
     """
     state = await registry.state()
     today = state.now.date()
@@ -55,10 +56,29 @@ async def usage(
     # Noon, since within seconds of midnight a call counts on two days.
     moment = state.now if day == today else dt.datetime.combine(day, dt.time(12), dt.UTC)
     scoped = _limits(state, project=project, email=email)
-    uses = await registry.uses({limit.scope.id for _, limit in scoped}, since=day.replace(day=1))
+    askers = [] if (project, email) == (None, None) else _projects(state, project=project, email=email)
+    floors = {
+        credential: floors_beside(state, credential, today)
+        for credential in ({each.credential_id for each in askers} if day == today else ())
+    }
+    ids = {limit.scope.id for _, limit in scoped}.union(
+        floor.scope_id for some in floors.values() for floor in some
+    )
+    uses = await registry.uses(ids, since=day.replace(day=1))
+    open_floors = [
+        floor_on(day, credential, each, uses) for credential, some in floors.items() for each in some
+    ]
+
+    def kept(limit: Limit) -> int:
+        # The least of several projects, any of which may ask.
+        return min((kept_from(each.id, limit, open_floors) for each in askers), default=0)
+
     return Usage(
         day=day,
-        limits=[(label, standing(limit, _use(limit, uses, day), moment)) for label, limit in scoped],
+        limits=[
+            (label, standing(limit, _use(limit, uses, day), moment, kept=kept(limit)))
+            for label, limit in scoped
+        ],
         platform=await _platform(registry, state, {limit.scope.id for _, limit in scoped}, day),
         savings=await _savings(registry, _projects(state, project=project, email=email), day),
     )

@@ -57,6 +57,14 @@ class Scene:
     def write_secret(self, secret: str) -> None:
         (self.directory / "secrets" / "tiktok").write_text(secret + "\n")
 
+    def add_project_with_floor(self, name: str, floor: int) -> None:
+        """A second project of the same credential and people, with so many requests of each day for itself."""
+        head, _, project = self.path.read_text().partition("  - name: elections")
+        second = project.replace("R-2026-014", "R-2026-015").replace(
+            "member_limits: {requests/day: 100}", f"floors: {{requests/day: {floor}}}"
+        )
+        self.path.write_text(f"{head}  - name: elections{project}  - name: {name}{second}")
+
     def edit(self, old: str, new: str) -> None:
         text = self.path.read_text()
         assert old in text, old

@@ -79,12 +79,7 @@ async def test_a_raise_counts_while_it_holds(office: Office) -> None:
 
 
 async def test_the_floors_of_other_projects_are_kept_today_and_on_every_day_to_come(office: Office) -> None:
-    text = office.scene.path.read_text()
-    head, _, project = text.partition("  - name: elections")
-    second = project.replace("R-2026-014", "R-2026-015").replace(
-        "member_limits: {requests/day: 100}", "floors: {requests/day: 400}"
-    )
-    office.scene.path.write_text(f"{head}  - name: elections{project}  - name: health{second}")
+    office.scene.add_project_with_floor("health", 400)
     await office.apply()
     await use(office, "project", (await owners(office, "health"))["project"], "requests", 150)
     elections = left(await budgets(office, await owners(office)))

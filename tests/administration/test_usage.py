@@ -94,6 +94,23 @@ async def test_usage_of_one_person_shows_what_binds_them(office: Office) -> None
         await figures(office, project="nothing")
 
 
+async def test_what_floors_of_others_keep_is_not_left_for_who_asks(office: Office) -> None:
+    office.scene.add_project_with_floor("health", 400)
+    await office.apply()
+    state = await office.registry.state()
+    health = state.project("health")
+    assert health is not None
+    await count(office, "project", health.id, state.now.date(), 150)
+    slot = ("credential:main", "requests/day")
+    assert (await figures(office, project="elections"))[slot] == (0, 0, 750)
+    assert (await figures(office, project="health"))[slot] == (0, 0, 1_000)
+    assert (await figures(office))[slot] == (0, 0, 1_000)
+    # Ada may ask through either project.
+    assert (await figures(office, email="ada@example.edu"))[slot] == (0, 0, 1_000)
+    before = state.now.date() - dt.timedelta(days=1)
+    assert (await figures(office, project="elections", day=before))[slot] == (0, 0, 1_000)
+
+
 @pytest.mark.parametrize(
     "scope",
     ["credential:main", "project:elections", "each_member:elections", "member:elections/ada@example.edu"],
