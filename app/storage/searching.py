@@ -203,16 +203,17 @@ class _Bounded:
         return found
 
     def _equal(self, name: str, value: str, *, walked: str | None) -> _Condition:
-        """That the fact has that value."""
-        if self._dialect == "sqlite" and walked not in {None, name} and self._is_walked(name):
+        """That the fact has that value; one that is not walked is looked for in the index that it has."""
+        if walked in {None, name} or not self._is_walked(name):
+            return _is_same(_fact, name, value)
+        if self._dialect == "sqlite":
             return _by_index(name, value)
-        same = _fact.c[name] == value
-        if name == "verdict":
-            # Spelled out, since the index has only those of another verdict and must be seen to fit.
-            same = _fact.c.verdict == sa.literal_column(f"'{value}'")
-            if value != "allowed":
-                same &= _fact.c.verdict != sa.literal_column("'allowed'")
-        return same
+        other = _fact.alias()
+        return _is_there(other, *self._beside(_fact.c.ix, other), _is_same(other, name, value))
+
+    def _beside(self, ix: sa.ColumnElement[int], other: sa.FromClause) -> list[sa.ColumnElement[bool]]:
+        """That the other table's row is of the same entry; with its bounds told anew, PostgreSQL walks both indexes side by side."""
+        return [other.c.ix == ix, other.c.ix >= self._first, other.c.ix < self._end]
 
     def _cost(
         self, column: sa.Column[int], least: int | None, most: int | None, *, is_walked: bool
@@ -229,7 +230,16 @@ class _Bounded:
     def _is_of_type(self, ix: sa.Column[int]) -> _Condition:
         if self._dialect == "sqlite":
             return _type_by_index(str(ix.table), str(self._wanted.type))
-        return _is_there(_entry, _entry.c.ix == ix, _entry.c.type == self._wanted.type)
+        return _is_there(_entry, *self._beside(ix, _entry), _entry.c.type == self._wanted.type)
+
+
+def _is_same(facts: sa.FromClause, name: str, value: str) -> sa.ColumnElement[bool]:
+    """That the fact has that value, in words that fit the fact's index."""
+    if name != "verdict":
+        return facts.c[name] == value
+    # Spelled out, since the index has only those of another verdict and must be seen to fit.
+    same = facts.c.verdict == sa.literal_column(f"'{value}'")
+    return same if value == "allowed" else same & (facts.c.verdict != sa.literal_column("'allowed'"))
 
 
 def _by_index(name: str, value: str) -> sa.TextClause:
