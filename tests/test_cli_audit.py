@@ -49,6 +49,18 @@ def test_a_receipt_is_printed_written_and_verifies(shell: Shell, tmp_path: Path)
     assert reads[-2:] == [{"receipt": entry}] * 2
 
 
+@pytest.mark.parametrize(
+    "command", [("audit", "receipt"), ("audit", "export", "--format", "csv")], ids=" ".join
+)
+def test_a_place_that_cannot_be_written_is_one_line_that_names_it(
+    shell: Shell, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    entry = [str(shell.entries()[0]["id"])] if command[1] == "receipt" else []
+    (tmp_path / "file").touch()
+    code, _, err = shell.run(*command, *entry, "--to", str(tmp_path / "file" / "below"))
+    assert (code, err) == (3, f"bursar: {tmp_path / 'file' / 'below'}: Not a directory\n")
+
+
 def test_a_receipt_of_nothing_is_wrong_usage(shell: Shell) -> None:
     code, _, err = shell.run("audit", "receipt", "0" * 32)
     assert code == 2

@@ -85,6 +85,12 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         # The reader, such as `head`, has seen enough; the interpreter must not try to flush again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        # A file that the caller named; anything else is a mistake of ours, and shown whole.
+        if error.filename is None:
+            raise
+        sys.stderr.write(f"bursar: {printable(os.fsdecode(error.filename))}: {error.strerror}\n")
+        sys.exit(3)
     sys.exit(0)
 
 
