@@ -38,6 +38,7 @@ from app.storage.disk import Disk, disk_of
 from app.storage.durability import require_durable
 from app.storage.engines import Database, Prompt, open_database
 from app.storage.heartbeats import Heartbeats
+from app.storage.held_room import HeldRoom
 from app.storage.limits import SqlLimits
 from app.storage.log import Boot, check_log
 from app.storage.notifying import Notifier
@@ -90,6 +91,7 @@ class Installation:
     seals: SqlSeals
     gateway: Gateway
     retention: Retention
+    room: HeldRoom
     notifier: Notifier
     watch: Watch
     verifier: Verifier
@@ -124,7 +126,8 @@ async def open_installation(settings: Settings, *, processes: int = 1) -> AsyncI
         installation.watch.start()
         installation.anchorer.start()
         await installation.heartbeats.start()
-        installation.retention.start()
+        installation.retention.rounds.start()
+        installation.room.rounds.start()
         await installation.sharing.start()
         installation.notifier.start()
         try:
@@ -132,7 +135,8 @@ async def open_installation(settings: Settings, *, processes: int = 1) -> AsyncI
         finally:
             await installation.verifier.stop()
             await installation.notifier.stop()
-            await installation.retention.stop()
+            await installation.room.rounds.stop()
+            await installation.retention.rounds.stop()
             await installation.gateway.drain()
             await installation.books.stop()
             await installation.heartbeats.stop()
@@ -350,6 +354,13 @@ def _compose(
         seals=seals,
         gateway=gateway,
         retention=Retention(database=database, boot=boot),
+        room=HeldRoom(
+            database=database,
+            boot=boot,
+            most_bytes=settings.max_held_database_bytes,
+            usual=UsualLifetimes.set_by(settings),
+            sealed=lambda: pages.sealed_bytes,
+        ),
         notifier=Notifier(database=database, boot=boot, clock=clock, channels=channels),
         verifier=Verifier(
             database=database, url=settings.database_url, signer=signer, lease_s=settings.longest_lease_s

@@ -267,6 +267,11 @@ class Settings(BaseSettings):
     max_held_memory_bytes: Annotated[int, Field(ge=0)] = Field(
         default=64 * 1024 * 1024, description="Bytes of held answers that each process keeps at hand."
     )
+    max_held_database_bytes: Annotated[int, Field(ge=0)] = Field(
+        default=2 * 1024 * 1024 * 1024,
+        description="Bytes that held answers may take in the database, about. Above it those go that are past their time, "
+        "then the oldest, but none of the last hour. 0: no bound.",
+    )
 
     @classmethod
     def settings_customise_sources(  # noqa: D102 - pydantic-settings' own hook

@@ -360,6 +360,45 @@ def test_doctor_names_each_fault_and_its_mend(shell: Shell) -> None:
     assert "bursar terms record --person it@example.edu" in found["terms_not_accepted"]["mend"]
 
 
+def test_room_of_what_is_held_is_told_and_the_doctor_warns_when_it_is_too_little(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.applied()
+
+    def warned() -> bool:
+        return "held_room" in {each["code"] for each in shell.json("doctor")["findings"]}
+
+    def fetched(hours_ago: int) -> None:
+        row = (
+            b"k" * 32,
+            "project:x",
+            "video/query",
+            bytes(9_550),
+            9,
+            (time.time() - hours_ago * 3_600) * 1e6,
+        )
+        with sqlite3.connect(shell.data / "bursar.db") as connection:
+            connection.execute("REPLACE INTO held_page VALUES (?, ?, ?, ?, ?, ?, 0)", row)
+
+    fetched(2)
+    most = 2 * 1024**3
+    told = shell.json("cache", "stats")
+    assert (told["stored_bytes"], told["most_bytes"]) == (10_000, most)
+    assert (
+        "About 10,000 bytes in the database, of 2,147,483,648 that they may take."
+        in shell.run("cache", "stats")[1]
+    )
+    assert not warned()
+    monkeypatch.setenv("BURSAR_MAX_HELD_DATABASE_BYTES", "10001")
+    assert warned()
+    # What is past its time anyway may go.
+    fetched(30)
+    assert not warned()
+    monkeypatch.setenv("BURSAR_MAX_HELD_DATABASE_BYTES", "0")
+    fetched(2)
+    assert not warned()
+
+
 def test_doctor_finds_another_master_key(shell: Shell) -> None:
     shell.applied()
     (shell.data / "master.key").chmod(0o600)

@@ -63,11 +63,7 @@ class Lifetime:
 
 def lifetime_of(endpoint: Endpoint, question: str, choices: ReuseChoices, usual: UsualLifetimes) -> Lifetime:
     """How long answers of `endpoint` to this question last for a project of these choices."""
-    settled_s = choices.lifetimes.get(endpoint.name)
-    if settled_s is None:
-        settled_s = choices.lifetimes.get(EVERY_ENDPOINT, usual.settled_s)
-        if endpoint.name in PROFILES:
-            settled_s = min(settled_s, usual.moving_s)
+    settled_s = longest_s(endpoint.name, choices, usual)
     if endpoint.dates is None:
         return Lifetime(settled_s=settled_s, recent_s=settled_s, settles_us=0)
     recent_s = choices.recent_lifetimes.get(endpoint.name)
@@ -78,6 +74,15 @@ def lifetime_of(endpoint: Endpoint, question: str, choices: ReuseChoices, usual:
         recent_s=min(settled_s, recent_s),
         settles_us=_settles_us(endpoint, question),
     )
+
+
+def longest_s(endpoint: str, choices: ReuseChoices, usual: UsualLifetimes) -> int:
+    """Seconds that an answer of this endpoint lasts at the most, whatever the question."""
+    settled_s = choices.lifetimes.get(endpoint)
+    if settled_s is not None:
+        return settled_s
+    settled_s = choices.lifetimes.get(EVERY_ENDPOINT, usual.settled_s)
+    return min(settled_s, usual.moving_s) if endpoint in PROFILES else settled_s
 
 
 Lifetimes = Callable[[str], Lifetime]

@@ -13,17 +13,21 @@ caches = typer.Typer(help="What is held: figures, and purging.", no_args_is_help
 def stats(as_json: AsJson = False) -> None:
     """Say how much is held, by project and endpoint."""
     from app.administration.purging import shown_figures  # noqa: PLC0415
+    from app.settings import load_settings  # noqa: PLC0415
 
-    async def work() -> list[dict[str, Any]]:
+    async def work() -> tuple[list[dict[str, Any]], int]:
         async with office() as here:
-            return shown_figures(await here.registry.state(), await here.held.figures())
+            found = shown_figures(await here.registry.state(), await here.held.figures())
+            return found, await here.held.stored_bytes()
 
-    found = run(work())
+    most = load_settings().max_held_database_bytes
+    found, stored = run(work())
     if as_json:
-        say_json({"held": found})
+        say_json({"held": found, "stored_bytes": stored, "most_bytes": most})
         return
     columns = ("scope", "endpoint", "pages", "records", "sealed_bytes", "oldest_at", "newest_at")
     table("Held", columns, [[each[column] for column in columns] for each in found])
+    say(f"About {stored:,} bytes in the database" + (f", of {most:,} that they may take." if most else "."))
 
 
 @caches.command("purge")

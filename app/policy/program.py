@@ -45,6 +45,7 @@ PROGRAM_RULES: Final[Mapping[str, str]] = MappingProxyType(
         "local-operator/1": "Whoever runs commands on the machine that holds the master key administers it.",
         "duty/1": "The program does by itself what the terms ask of it.",
         "gone-upstream/1": "What the platform reports gone is held no longer, on any page of any project.",
+        "held-room/1": "What is held takes no more of the database than it may: what is past its time goes first, then the oldest.",
         "state-file/1": "A state file says what can be.",
         "rule-mode/1": "An administrator chose not to enforce the rule that would have refused.",
         "default/1": "Nothing is allowed that no rule allows.",

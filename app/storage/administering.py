@@ -25,6 +25,7 @@ from app.storage.anchoring import read_anchors
 from app.storage.directory import SqlDirectory
 from app.storage.disk import embedded_directory, used_percent
 from app.storage.engines import Database, open_database, parse_url
+from app.storage.held_room import is_short
 from app.storage.history import first_objection, read_history
 from app.storage.log import Boot, name_log
 from app.storage.notices import Untold
@@ -165,6 +166,7 @@ async def diagnose(settings: Settings) -> Report:
             state = await registry.state()
             report.findings.extend(examine(state, await registry.log_size()))
             report.findings.extend(_of_notices(await registry.untold()))
+            report.findings.extend(await _of_held(settings))
             report.rosters.extend(rosters(state))
             in_use = [each for each in state.credentials if each.retired_us is None]
             report.base_urls.update({each.name: each.base_url for each in in_use})
@@ -243,6 +245,25 @@ def _of_disk(settings: Settings) -> list[Finding]:
     what = f"{used:.0f} % of the disk of {directory} are used"
     mend = f"{mend} before it is {settings.disk_refuse_percent} %, when nothing more is sent to the platform"
     return [Finding(severity="warning", code="disk_filling", what=what, mend=mend)]
+
+
+async def _of_held(settings: Settings) -> list[Finding]:
+    """Whether what is held has room to last as long as it may be served."""
+    most, usual = settings.max_held_database_bytes, UsualLifetimes.set_by(settings)
+    database = open_database(settings.database_url, clock_offset_s=settings.clock_offset_s)
+    try:
+        found = await database.read(
+            lambda conn: is_short(conn, database.now_us(conn), most_bytes=most, usual=usual)
+        )
+    finally:
+        await database.close()
+    if not found:
+        return []
+    what = f"held answers fill the {most:,} bytes that they may take, and go before their time is over"
+    mend = (
+        "raise BURSAR_MAX_HELD_DATABASE_BYTES; until then what has gone is bought again when it is asked for"
+    )
+    return [Finding(severity="warning", code="held_room", what=what, mend=mend)]
 
 
 def _of_notices(channels: Sequence[Untold]) -> list[Finding]:

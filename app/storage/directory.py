@@ -284,7 +284,7 @@ def _caller(conn: Connection, row: sa.RowMapping) -> Caller:
         revision=conn.execute(_REVISION).scalar_one(),
         roster=_roster(conn, row["credential_id"], limit=row["roster_limit"]),
         policy=read_policy(conn),
-        reuse=_reuse(row["reuse"]),
+        reuse=reuse_choices(row["reuse"]),
         freeze=find_freeze(
             conn,
             ("person", row["person_id"], ""),
@@ -344,7 +344,8 @@ def _approval(row: sa.RowMapping) -> Approval:
     )
 
 
-def _reuse(chosen: Mapping[str, Any]) -> ReuseChoices:
+def reuse_choices(chosen: Mapping[str, Any]) -> ReuseChoices:
+    """What a project chose, as it is stored."""
     return ReuseChoices(
         obeys_cache_control=chosen.get("cache_control") != "ignore",
         serves_stale=chosen.get("stale") is True,

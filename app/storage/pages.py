@@ -103,6 +103,8 @@ class SqlPages:
         self._memory_bytes = 0
         self._data_keys: dict[str, bytes] = {}
         self._round = 0
+        self.sealed_bytes = 0
+        """Of all pages that this process has sealed, to be held."""
 
     async def find(self, key: bytes, scope: str) -> HeldPage | None:
         """The page under that key; one of another scope, or one whose seal is broken, counts as absent."""
@@ -159,6 +161,7 @@ class SqlPages:
         except SealBroken:
             return None
         sealed = seal(data_key, _packed(page.data), _page_aad(page.key, page.scope))
+        self.sealed_bytes += len(sealed)
         return Holding(
             key=page.key,
             scope=page.scope,

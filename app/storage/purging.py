@@ -10,6 +10,7 @@ from app.administration.changes import Actor
 from app.administration.purging import Doomed, HeldFigures, Purged, purged_entry
 from app.audit.entries import Value
 from app.storage.engines import Database
+from app.storage.held_room import stored_bytes
 from app.storage.log import Boot, LockedHead, lock_head
 from app.storage.pages import SqlPages
 from app.storage.tables import HeldPageRow, PageTagsRow, table
@@ -32,6 +33,10 @@ class SqlHeld:
     async def figures(self) -> Sequence[HeldFigures]:
         """What is held, by scope and endpoint."""
         return await self._database.read(_figures)
+
+    async def stored_bytes(self) -> int:
+        """What all of it takes in the database, about."""
+        return await self._database.read(stored_bytes)
 
     async def count(self, doomed: Doomed) -> Mapping[str, Purged]:
         """What `purge` would delete now; see `Held`."""

@@ -4,19 +4,16 @@ The gateway serves none of it anyway, since the same rules are asked before each
 that deletes says so in the log, in the transaction that deletes, so that the log is the evidence.
 """
 
-import asyncio
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy.engine import Connection
 
 from app.administration.retention import deleted, destroy_keys_of_ended, keys_to_destroy
 from app.audit.entries import Draft
-from app.errors import Unavailable
 from app.policy.engine import Mode, mode_of
 from app.policy.rules import NothingAfterEnd, RefreshInterval
 from app.policy.values import REFRESH_INTERVAL_DAYS
@@ -25,6 +22,7 @@ from app.storage.engines import Database
 from app.storage.flights import forget_flights
 from app.storage.log import Boot, LockedHead, lock_head
 from app.storage.registry import SqlRegistry
+from app.storage.rounds import Rounds
 from app.storage.tables import (
     CredentialRow,
     DeliveryRow,
@@ -44,7 +42,6 @@ _DAY_US: Final = 86_400_000_000
 _NOTICES_LAST_US: Final = 800 * _DAY_US
 """Longer than any access period (two years): what is told once in one must not be told twice."""
 
-_log = structlog.get_logger()
 _held, _project, _credential = table(HeldPageRow), table(ProjectRow), table(CredentialRow)
 _search, _notice, _delivery = table(SearchRow), table(NoticeRow), table(DeliveryRow)
 _FACTS = sa.select(_held.c.key, _held.c.scope, _held.c.records, _held.c.fetched_us).limit(_MOST_AT_ONCE)
@@ -59,31 +56,20 @@ class _Doomed:
 
 
 class Retention:
-    """Sweeps when it starts and every hour. `stop` lets a sweep that is under way finish."""
+    """Sweeps when it starts and every hour."""
 
     def __init__(self, *, database: Database, boot: Boot) -> None:
         self._database = database
         self._boot = boot
         self._registry = SqlRegistry(database=database, boot=boot)
-        self._stopping = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to sweep."""
-        self._task = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        """End after the sweep under way."""
-        self._stopping.set()
-        if self._task is not None:
-            await self._task
+        self.rounds = Rounds(self.sweep, every_s=_EVERY_S, failed="held data could not be deleted")
 
     async def sweep(self) -> int:
         """How many pages were deleted; the keys of ended projects are destroyed as well."""
         if keys_to_destroy(await self._registry.state()):
             await destroy_keys_of_ended(self._registry)
         deleted = 0
-        while not self._stopping.is_set():
+        while not self.rounds.is_ending:
             if await self._database.read(lambda conn: _doomed(conn, self._database.now_us(conn))) is None:
                 break
             _, count = await self._database.write(
@@ -94,20 +80,6 @@ class Retention:
         await empty_pruned(self._database)
         await self._database.write(lambda conn: _tidy(conn, self._database.now_us(conn)))
         return deleted
-
-    async def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                await self.sweep()
-            except Unavailable:
-                pass  # the next sweep finds what this one left
-            except Exception:  # noqa: BLE001 - one bad row must not keep all the others for ever
-                _log.exception("held data could not be deleted")
-            try:
-                async with asyncio.timeout(_EVERY_S):
-                    await self._stopping.wait()
-            except TimeoutError:
-                continue
 
 
 def _delete(conn: Connection, database: Database, boot: Boot) -> tuple[LockedHead, int]:

@@ -124,6 +124,7 @@ def _furnish(app: FastAPI, installation: Installation) -> None:
     app.state.metrics.watch(installation.sharing)
     app.state.metrics.watch_notices(installation.notifier.outcomes)
     app.state.metrics.watch_log(installation.books, installation.disk)
+    app.state.metrics.watch_held(installation.room)
     app.state.measured = InstallationMetrics(installation)
     app.state.metrics.watch_all(app.state.measured)
     app.state.metrics.watch_history(installation.boot, installation.anchorer, installation.clock)

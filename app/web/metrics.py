@@ -12,6 +12,7 @@ from app.clock import Clock
 from app.storage.anchoring import Anchorer
 from app.storage.books import SqlBooks
 from app.storage.disk import Disk
+from app.storage.held_room import HeldRoom
 from app.storage.log import Boot
 from app.storage.sharing import Sharing
 from app.timings import BOUNDS_S
@@ -78,6 +79,35 @@ class _Log(Collector):
                 "How much of the embedded database's disk is used.",
                 value=self._disk.used_percent / 100,
             )
+
+
+class _Held(Collector):
+    """Asked when the counts are."""
+
+    def __init__(self, room: HeldRoom) -> None:
+        self._room = room
+
+    def collect(self) -> Iterable[Metric]:
+        """What is held takes in the database, may take, and what had to go for that."""
+        if self._room.stored_bytes is not None:
+            yield GaugeMetricFamily(
+                "bursar_held_bytes",
+                "What held answers took in the database when this process looked last.",
+                value=float(self._room.stored_bytes),
+            )
+        yield GaugeMetricFamily(
+            "bursar_held_most_bytes",
+            "What they may take; 0: there is no bound.",
+            value=float(self._room.most_bytes),
+        )
+        evicted = CounterMetricFamily(
+            "bursar_held_evicted_pages",
+            "Held pages that this process deleted to make room; when is over (past their time) or fresh.",
+            labels=("when",),
+        )
+        for when, pages in sorted(self._room.evicted.items()):
+            evicted.add_metric((when,), pages)
+        yield evicted
 
 
 class _History(Collector):
@@ -169,6 +199,10 @@ class Metrics:
     def watch_log(self, books: SqlBooks, disk: Disk | None) -> None:
         """Show whether the log can be written."""
         self._registry.register(_Log(books, disk))
+
+    def watch_held(self, room: HeldRoom) -> None:
+        """Show what held answers take in the database."""
+        self._registry.register(_Held(room))
 
     def watch_history(self, boot: Boot, anchorer: Anchorer, clock: Clock) -> None:
         """Show whether the log is the one that it was, and how it stands outside."""

@@ -1,132 +1,31 @@
 """What the sweep deletes, on both databases: held data too old, and whatever belongs to what has ended."""
 
 import datetime as dt
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from app import exact_json
-from app.administration.acts import apply_state
-from app.administration.changes import Actor, local_operator
 from app.administration.doctor import examine
-from app.administration.minting import Mint
 from app.administration.policy import set_mode, state_value
 from app.administration.registry import LogSize
-from app.administration.wanted import read_state_file
-from app.cache.pages import HeldPage
-from app.clock import SystemClock
-from app.sealing import MasterKey
-from app.storage.engines import Database, open_database
 from app.storage.log import check_log
-from app.storage.pages import SqlPages
-from app.storage.registry import SqlRegistry
 from app.storage.retention import Retention
 from app.storage.tables import (
     DeliveryRow,
-    EntryRow,
     HeldPageRow,
     NoticeRow,
     SearchRow,
     TallyRow,
     table,
 )
-from tests.administration.scene import Scene
-from tests.signing import boot
+from tests.storage.keeping import ACTOR, DAY, Store
 
 pytestmark = pytest.mark.anyio
 
-ACTOR: Actor = local_operator(7)
-DAY = dt.timedelta(days=1)
 
-
-class Store:
-    """A database with one project in force, and pages that it holds."""
-
-    def __init__(self, database: Database, scene: Scene) -> None:
-        self.database = database
-        self.scene = scene
-        self.master = MasterKey(bytes(range(32)))
-        self.boot = boot()
-        self.registry = SqlRegistry(database=database, boot=self.boot)
-        self.pages = self.fresh_pages()
-
-    def fresh_pages(self) -> SqlPages:
-        """Pages as another process sees them, with nothing in memory."""
-        return SqlPages(
-            database=self.database, master=self.master, clock=SystemClock(), max_memory_bytes=1_000_000
-        )
-
-    async def apply(self) -> None:
-        mint = Mint(master=self.master, pepper=b"p" * 32)
-        await apply_state(self.registry, mint, ACTOR, read_state_file(self.scene.path, {}))
-        self.pages.forget()
-
-    async def end_project(self, until: dt.date) -> None:
-        old = (await self.registry.state()).projects[0].approved_until
-        self.scene.edit(f"until: {old}", f"until: {until}")
-        await self.apply()
-
-    async def hold(self, name: str, *, scope: str, age: dt.timedelta) -> HeldPage:
-        fetched = int((dt.datetime.now(dt.UTC) - age).timestamp() * 1_000_000)
-        page = HeldPage(
-            key=name.encode().ljust(32),
-            scope=scope,
-            endpoint="video/query",
-            data=b"{}",
-            records=3,
-            fetched_us=fetched,
-            expires_us=fetched + 40 * 86_400_000_000,
-        )
-        holding = await self.pages.seal(page)
-        assert holding is not None
-        row = {
-            "key": holding.key,
-            "scope": holding.scope,
-            "endpoint": holding.endpoint,
-            "sealed": holding.sealed,
-            "records": holding.records,
-            "fetched_us": holding.fetched_us,
-            "expires_us": holding.expires_us,
-        }
-        await self.database.write(lambda conn: conn.execute(sa.insert(table(HeldPageRow)), row).rowcount)
-        self.pages.remember(page, since=self.pages.round)
-        return page
-
-    async def held(self) -> list[str]:
-        keys = await self.database.read(
-            lambda conn: conn.execute(sa.select(table(HeldPageRow).c.key)).scalars().all()
-        )
-        return sorted(bytes(key).decode().strip() for key in keys)
-
-    async def deletions(self) -> list[dict[str, Any]]:
-        entry = table(EntryRow)
-        leaves = await self.database.read(
-            lambda conn: conn.execute(sa.select(entry.c.leaf).order_by(entry.c.ix)).scalars().all()
-        )
-        found = [exact_json.loads(bytes(leaf)) for leaf in leaves]
-        return [each for each in found if isinstance(each, dict) and each.get("op") == "held.deleted"]
-
-    async def sweep(self) -> int:
-        return await Retention(database=self.database, boot=self.boot).sweep()
-
-    async def scope(self) -> str:
-        return f"project:{(await self.registry.state()).projects[0].id}"
-
-
-@pytest.fixture
-async def store(migrated_url: str, tmp_path: Path) -> AsyncIterator[Store]:
-    database = open_database(migrated_url)
-    directory = tmp_path / "scene"
-    directory.mkdir()
-    opened = Store(database, Scene(directory))
-    try:
-        await opened.apply()
-        yield opened
-    finally:
-        await database.close()
+async def sweep(store: Store) -> int:
+    return await Retention(database=store.database, boot=store.boot).sweep()
 
 
 async def test_held_data_older_than_the_interval_is_deleted_and_the_log_says_so(store: Store) -> None:
@@ -134,7 +33,7 @@ async def test_held_data_older_than_the_interval_is_deleted_and_the_log_says_so(
     await store.hold("old", scope=scope, age=15 * DAY)
     await store.hold("older", scope=scope, age=20 * DAY)
     await store.hold("young", scope=scope, age=15 * DAY - dt.timedelta(minutes=5))
-    assert await store.sweep() == 2
+    assert await sweep(store) == 2
     assert await store.held() == ["young"]
     assert [
         {name: each[name] for name in ("actor", "object", "decision", "pages", "records")}
@@ -154,7 +53,7 @@ async def test_held_data_older_than_the_interval_is_deleted_and_the_log_says_so(
 async def test_a_sweep_that_finds_nothing_writes_nothing(store: Store) -> None:
     await store.hold("young", scope=await store.scope(), age=DAY)
     before = await store.registry.log_size()
-    assert await store.sweep() == 0
+    assert await sweep(store) == 0
     assert await store.registry.log_size() == before
 
 
@@ -169,9 +68,9 @@ async def test_the_interval_is_the_one_that_was_stated(store: Store) -> None:
         from_day=dt.date(2026, 1, 22),
         source="III.3.e",
     )
-    assert await store.sweep() == 0
+    assert await sweep(store) == 0
     await store.hold("more", scope=scope, age=30 * DAY)
-    assert await store.sweep() == 1
+    assert await sweep(store) == 1
     assert await store.held() == ["month"]
 
 
@@ -181,7 +80,7 @@ async def test_a_rule_that_is_not_enforced_deletes_nothing(store: Store, mode: s
     for rule in ("refresh-interval", "nothing-after-end"):
         await set_mode(store.registry, ACTOR, rule=rule, mode=mode)
     await store.end_project(dt.date(2026, 6, 30))
-    assert await store.sweep() == 0
+    assert await sweep(store) == 0
     assert await store.held() == ["old"]
     assert (await store.registry.state()).projects[0].wrapped_data_key
 
@@ -191,7 +90,7 @@ async def test_after_a_project_ends_its_key_is_destroyed_and_what_is_held_goes(s
     await store.end_project(dt.date(2026, 6, 30))
     found = examine(await store.registry.state(), LogSize(0, 0))
     assert "held_after_end" in {each.code for each in found}
-    assert await store.sweep() == 1
+    assert await sweep(store) == 1
     assert (await store.registry.state()).projects[0].wrapped_data_key == b""
     # This process still has the page in memory; once it learns that the directory changed, it has no key.
     store.pages.forget()
@@ -205,27 +104,27 @@ async def test_after_a_project_ends_its_key_is_destroyed_and_what_is_held_goes(s
 async def test_a_project_on_its_last_day_keeps_what_it_holds(store: Store) -> None:
     await store.hold("mine", scope=await store.scope(), age=DAY)
     await store.end_project(dt.datetime.now(dt.UTC).date())
-    assert await store.sweep() == 0
+    assert await sweep(store) == 0
     assert (await store.registry.state()).projects[0].wrapped_data_key
 
 
 async def test_a_renewed_project_begins_with_a_fresh_key(store: Store) -> None:
     before = (await store.registry.state()).projects[0].wrapped_data_key
     await store.end_project(dt.date(2026, 6, 30))
-    await store.sweep()
+    await sweep(store)
     await store.end_project(dt.date(2027, 6, 30))
     after = (await store.registry.state()).projects[0].wrapped_data_key
     assert after not in {b"", before}
     await store.hold("new", scope=await store.scope(), age=DAY)
-    assert await store.sweep() == 0
+    assert await sweep(store) == 0
 
 
 async def test_data_shared_by_a_credential_goes_with_the_last_project_that_uses_it(store: Store) -> None:
     credential = (await store.registry.state()).credentials[0].id
     page = await store.hold("shared", scope=f"credential:{credential}", age=DAY)
-    assert await store.sweep() == 0
+    assert await sweep(store) == 0
     await store.end_project(dt.date(2026, 6, 30))
-    assert await store.sweep() == 1
+    assert await sweep(store) == 1
     assert await store.fresh_pages().find(page.key, page.scope) is None
 
 
@@ -246,7 +145,7 @@ async def test_a_thousand_pages_go_in_several_transactions(store: Store) -> None
         for number in range(1_000)
     ]
     await store.database.write(lambda conn: conn.execute(sa.insert(table(HeldPageRow)), rows).rowcount)
-    assert await store.sweep() == 1_001
+    assert await sweep(store) == 1_001
     assert await store.held() == []
     assert sum(each["pages"] for each in await store.deletions()) == 1_001
     await store.database.read(check_log)
@@ -307,7 +206,7 @@ async def test_search_ids_go_when_they_are_over_and_notices_when_nobody_can_need
     ]
     for rows_of, rows in ((search, searches), (notice, notices), (delivery, deliveries)):
         await store.database.write(lambda conn, t=rows_of, r=rows: conn.execute(sa.insert(t), r))  # type: ignore[misc]
-    await store.sweep()
+    await sweep(store)
 
     async def ids(column: sa.Column[Any]) -> set[str]:
         return set(await store.database.read(lambda conn: conn.execute(sa.select(column)).scalars().all()))

@@ -49,6 +49,16 @@ async def test_what_waits_for_the_log_and_how_full_its_disk_is_shows_in_the_metr
         assert "bursar_log_unwritable 1.0" in (await house.client.get("/metrics")).text
 
 
+async def test_what_is_held_and_went_for_want_of_room_shows_in_the_metrics(house: House) -> None:
+    room = house.app.state.installation.room
+    await room.sweep()
+    room.evicted["fresh"] += 3
+    told = (await house.client.get("/metrics")).text
+    assert f"bursar_held_bytes {float(room.stored_bytes)}" in told
+    assert "bursar_held_most_bytes 2.147483648e+09" in told
+    assert 'bursar_held_evicted_pages_total{when="fresh"} 3.0' in told
+
+
 async def test_the_doctor_warns_of_a_redis_that_does_not_answer(tmp_path: Path, redis_url: str) -> None:
     there = Settings(data_dir=tmp_path, redis_url=redis_url)
     await initialise(there, local_operator(0))

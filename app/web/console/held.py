@@ -27,7 +27,8 @@ async def show_held(turn: Turn) -> Response:
         rows=shown_figures(state, figures),
         pages=sum(each.pages for each in figures),
         records=sum(each.records for each in figures),
-        sealed_bytes=sum(each.sealed_bytes for each in figures),
+        stored_bytes=await turn.desk.held.stored_bytes(),
+        most_bytes=turn.desk.installation.settings.max_held_database_bytes,
         projects=sorted(each.name for each in state.projects if each.retired_us is None),
         endpoints=[name for name, each in ENDPOINTS.items() if each.may_be_held],
     )
