@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import cache
+from textwrap import dedent
 
 from tests.repository.committed import ROOT
 
@@ -12,6 +13,19 @@ _BLOCK = re.compile(
     r"^<!-- (?P<use>\w+): (?P<name>[^>]+?) -->\n+^```(?P<language>\w+)\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
+_FENCE = re.compile(
+    r"(?:^<!-- (?P<use>\w+): [^>]+ -->\n)?^(?P<margin> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fence:
+    """Any block of a page: its language, and what it is marked for; both may be empty."""
+
+    use: str
+    language: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,4 +54,13 @@ def blocks(path: str, use: str) -> tuple[Block, ...]:
         Block(use=use, name=found["name"], language=found["language"], text=found["text"])
         for found in _BLOCK.finditer(page(path))
         if found["use"] == use
+    )
+
+
+@cache
+def fences(path: str) -> tuple[Fence, ...]:
+    """All blocks of a page, in their order, without the margin that they have in a list."""
+    return tuple(
+        Fence(use=found["use"] or "", language=found["language"], text=dedent(found["text"]))
+        for found in _FENCE.finditer(page(path))
     )
