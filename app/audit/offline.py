@@ -14,6 +14,7 @@ import base64
 import binascii
 import csv
 import datetime as dt
+import email
 import hashlib
 import itertools
 import json
@@ -25,6 +26,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 CHECKS: Final = {
@@ -545,6 +547,8 @@ class Report:
     problems: list[Problem] = field(default_factory=list)
     left_out: int = 0
     shows: set[str] = field(default_factory=set)
+    part: int | None = None
+    """How many entries were looked at, where they are not all of the log's."""
 
     def add(self, check: str, index: int | None, detail: str, *, shows: str = TAMPER) -> None:
         """Keep a problem; beyond a thousand they are only counted."""
@@ -573,6 +577,7 @@ class Report:
             "verified": self.finding is None,
             "finding": self.finding,
             "pruned": self.min_index > 0,
+            "part": self.part is not None,
             "origin": self.origin,
             "size": self.size,
             "min_index": self.min_index,
@@ -665,6 +670,9 @@ class Evidence:
     copies: list[Copied] = field(default_factory=list)
 
 
+_NO_LEAVES: Final[Mapping[int, bytes]] = MappingProxyType({})
+
+
 # --- One pass over the log ---------------------------------------------------------------------------------
 
 
@@ -693,14 +701,15 @@ class Verification:
         self._seen_nodes = 0
         self._wanted = {each.checkpoint.size for each in self._evidence.statements}
         self._roots: dict[int, set[bytes]] = {}
-        self._wanted_leaves = {each.ix for each in self._evidence.held}
+        self.wanted_leaves = {each.ix for each in self._evidence.held}
+        """Of which entries receipts name the hash."""
         self._leaves: dict[int, bytes] = {}
         self._last_us = 0
         self._boots = _Boots(self.report, self._holes)
         self._calls = _Calls(self.report, self._holes, lease_us=lease_s * 1_000_000, min_index=head.min_index)
         self._epochs: list[_Epoch] = []
         self._min_indexes: set[int] = {0}
-        self._lost = 0
+        self._lost = self._uncompared = 0
         self._copies = list(self._evidence.copies)
         self._stored_nodes: dict[tuple[int, int], bytes] = {}
         if 0 in self._wanted:
@@ -734,13 +743,21 @@ class Verification:
         self._next = index + 1
         if row.leaf:
             entry = self._take_leaf(index, row.leaf, row.leaf_hash)
-            if entry is None:
+            if entry is None or not self._holds(index, lambda: self._of_entry(index, entry, row.columns)):
                 self._holes.add(index, index + 1)
-            else:
-                self._of_entry(index, entry, row.columns)
         else:
             self._push(index, row.leaf_hash, row.leaf_hash)
             self._without_content(row)
+
+    def _holds(self, index: int, look: Callable[[], None]) -> bool:
+        """Whether an entry can be looked at: whoever writes one by hand may put anything in any place."""
+        try:
+            look()
+        except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
+            detail = f"the entry has something of a kind that cannot stand there ({type(error).__name__})"
+            self.report.add("leaf", index, detail)
+            return False
+        return True
 
     def _take_leaf(self, index: int, leaf: bytes, stored: bytes) -> dict[str, Any] | None:
         if self.rows_are_checked:
@@ -802,7 +819,7 @@ class Verification:
         if self._tree.size in self._wanted:
             roots = {tree.root() for tree in (self._tree, self._stored) if tree is not None}
             self._roots[self._tree.size] = roots
-        if index in self._wanted_leaves:
+        if index in self.wanted_leaves:
             self._leaves[index] = stored
         for copy in list(self._copies):
             self._compare(copy, index, digest, stored)
@@ -875,9 +892,9 @@ class Verification:
         if not row.leaf or leaf_hash(row.leaf) != row.leaf_hash:
             self.report.add("leaf", row.ix, "the entry's bytes do not hash to its leaf hash")
             return
-        entry = self._read(row.ix, row.leaf)
-        if entry is not None and row.columns is not None:
-            self._check_columns(row.ix, entry, row.columns)
+        entry, columns = self._read(row.ix, row.leaf), row.columns
+        if entry is not None and columns is not None:
+            self._holds(row.ix, lambda: self._check_columns(row.ix, entry, columns))
 
     def _check_columns(self, index: int, entry: dict[str, Any], columns: Columns) -> None:
         if (columns.id, columns.type, columns.ts_us) != (
@@ -936,6 +953,25 @@ class Verification:
         self._check_evidence(checkpoint)
         return report
 
+    def take_hashes(self, hashes: Iterable[bytes]) -> None:
+        """Take the leaf hashes of the whole log, where there are entries of a part alone."""
+        for index, digest in enumerate(hashes):
+            self._push(index, digest, digest)
+
+    def finish_part(self, count: int, leaves: Mapping[int, bytes] = _NO_LEAVES) -> Report:
+        """What was found of a part of `count` entries; `leaves` are hashes of it that receipts name."""
+        report, checkpoint = self.report, self.checkpoint
+        report.part = report.counted["exported"] = count
+        report.notes.append("of a part, order of time, ids, calls and limits are not checked")
+        if checkpoint is not None:
+            self._leaves.update(leaves)
+            if self._tree.size == checkpoint.size:
+                self._check_root(checkpoint)
+            else:
+                self._roots[checkpoint.size] = {checkpoint.root}
+            self._check_evidence(checkpoint)
+        return report
+
     def _check_root(self, checkpoint: Checkpoint) -> None:
         if not self._is_whole:
             return
@@ -969,10 +1005,13 @@ class Verification:
 
     def _check_evidence(self, checkpoint: Checkpoint) -> None:
         for each in self._evidence.statements:
-            self.report.counted[f"{each.check}s"] += 1
             self._check_statement(each, checkpoint)
         for held in self._evidence.held:
             self._check_held(held, checkpoint)
+        if self._uncompared:
+            self.report.notes.append(
+                f"{self._uncompared} kept checkpoints and receipts could not be compared with this part of the log"
+            )
         if self._lost:
             self.report.notes.append(
                 f"{self._lost} kept checkpoints and receipts are of what was lost before an epoch began, as the log says"
@@ -984,6 +1023,7 @@ class Verification:
         if end is None:
             return
         if size <= end:
+            self._uncompared += self.report.part is not None and size not in self._roots
             if self._is_whole and root not in self._roots.get(size, {root}):
                 self.report.add(
                     kept.check, None, f"{kept.place}: the first {size} entries are not what they were"
@@ -1004,6 +1044,8 @@ class Verification:
                 self._lost += 1
             else:
                 self.report.add("receipt", held.ix, f"{held.place}: the log has no such entry", shows=GAP)
+        elif found is None and self.report.part is not None:
+            self._uncompared += 1
         elif found is None:
             self.report.add("receipt", held.ix, f"{held.place}: the log has lost the entry", shows=GAP)
         elif found != held.leaf_hash:
@@ -1018,6 +1060,9 @@ class Verification:
             return None
         if epoch > now:
             self.report.add(check, None, f"{place}: it is of a later epoch, {origin}", shows=GAP)
+            return None
+        if epoch < now and self.report.part is not None:
+            self._uncompared += 1  # what was lost between them is told in entries that are not here
             return None
         return min((each.agreed for each in self._epochs if each.number > epoch), default=checkpoint.size)
 
@@ -1506,7 +1551,8 @@ def read_evidence(
     if receipts is not None:
         read_receipts(receipts, keys, report, evidence)
     for each in anchors:
-        read_anchors(each, keys, report, evidence)
+        if not read_anchors(each, keys, report, evidence):
+            raise Unreadable(f"there is no checkpoint in {each}")
     return evidence
 
 
@@ -1514,12 +1560,14 @@ def read_receipts(directory: Path, keys: Sequence[bytes], report: Report, eviden
     """Take in every receipt below a directory: tlog-proofs, their JSON, and headers as `curl -D` writes them."""
     if not directory.is_dir():
         raise Unreadable(f"{directory} is no directory of receipts")
+    before = len(evidence.held)
     for path in _files(directory):
         data = _read_file(path)
         try:
             _read_receipt(path.name, data, keys, evidence)
         except NotAsItShouldBe as error:
             report.add("receipt", None, f"{path.name}: {error}")
+    report.counted["receipts"] += len(evidence.held) - before
 
 
 def _read_receipt(name: str, data: bytes, keys: Sequence[bytes], evidence: Evidence) -> None:
@@ -1571,8 +1619,11 @@ def _of_headers(name: str, data: bytes) -> Held:
     return Held(name, int(place[2]), _from_base64(digest[1]), place[1])
 
 
-def read_anchors(place: Path, keys: Sequence[bytes], report: Report, evidence: Evidence) -> None:
-    """Take in checkpoints kept elsewhere: files of notes, a line `--` between two; directories; earlier exports."""
+def read_anchors(place: Path, keys: Sequence[bytes], report: Report, evidence: Evidence) -> int:
+    """Take in checkpoints kept elsewhere: files and mails with notes in them; directories of such; earlier exports.
+
+    How many there were; files that hold none, such as a README beside them, are named in a note.
+    """
     if (place / "tile" / "0").is_dir():
         evidence.copies.append(Copied(str(place), _hashes_of_tiles(place)))
         paths = [place / "checkpoint", *_files(place / "anchors")]
@@ -1580,14 +1631,40 @@ def read_anchors(place: Path, keys: Sequence[bytes], report: Report, evidence: E
         paths = [place] if place.is_file() else _files(place) if place.is_dir() else []
     if not paths:
         raise Unreadable(f"there is nothing at {place}")
+    without, count = [], 0
     for path in paths:
-        for note in re.split(rb"(?m)^--\n", _read_file(path)):
-            if b"\n\n\xe2\x80\x94 " not in note:
-                continue  # such as a README beside them
+        notes = _NOTE.findall(_text_of(_read_file(path)))
+        count += len(notes)
+        if not notes:
+            without.append(path.name)
+        for note in notes:
             try:
-                evidence.statements.append(Statement("anchor", path.name, read_checkpoint(note, keys)))
+                found = read_checkpoint(note.rstrip(b"\n") + b"\n", keys)
+                evidence.statements.append(Statement("anchor", path.name, found))
             except NotAsItShouldBe as error:
                 report.add("anchor", None, f"{path.name}: {error}")
+    report.counted["anchors"] += count
+    if without and count:
+        report.notes.append(f"no checkpoint is in {', '.join(sorted(without))}")
+    return count
+
+
+_NOTE: Final = re.compile(
+    rb"^[^\s][^\n]*\n[0-9]{1,19}\n[A-Za-z0-9+/=]+\n(?:[^\n]+\n)*\n(?:\xe2\x80\x94 [^\n]+(?:\n|\Z))+",
+    re.MULTILINE,
+)
+"""A checkpoint with its signatures, wherever it stands in a text."""
+_MAIL: Final = re.compile(rb"\A(?:[!-9;-~]+:[ \t][^\n]*\n(?:[ \t][^\n]*\n)*)+\n")
+
+
+def _text_of(data: bytes) -> bytes:
+    """The text of a file as it was written: of a saved mail decoded, without its marks of quotation, ends of lines as here."""
+    text = data.replace(b"\r\n", b"\n")
+    if _MAIL.match(text):
+        parts = (each for each in email.message_from_bytes(text).walk() if not each.is_multipart())
+        decoded = (each.get_payload(decode=True) for each in parts)
+        text = b"\n".join(each for each in decoded if isinstance(each, bytes)).replace(b"\r\n", b"\n")
+    return re.sub(rb"(?m)^(?:> ?)+", b"", text)
 
 
 def _hashes_of_tiles(place: Path) -> Iterator[bytes]:
@@ -1595,12 +1672,18 @@ def _hashes_of_tiles(place: Path) -> Iterator[bytes]:
     while True:
         full = place / "tile" / "0" / tile_name(number)
         partial = full.with_name(full.name + ".p")
-        paths = [full] if full.exists() else sorted(partial.glob("*"), key=lambda each: int(each.name))[-1:]
+        paths = [full] if full.exists() else _widest(partial)
         if not paths:
             return
         data = paths[0].read_bytes()
         yield from (data[start : start + 32] for start in range(0, len(data), 32))
         number += 1
+
+
+def _widest(partial: Path) -> list[Path]:
+    """The widest of a partial tile's files; none where there is none."""
+    numbered = [each for each in partial.glob("*") if re.fullmatch("[0-9]{1,3}", each.name)]
+    return sorted(numbered, key=lambda each: int(each.name))[-1:]
 
 
 def _files(directory: Path) -> list[Path]:
@@ -1712,6 +1795,7 @@ class Export:
             report.add("files", None, f"export.json or export.note is missing ({error.strerror})")
         except NotAsItShouldBe as error:
             report.add("files", None, f"export.note: {error}")
+        check_manifest(self.manifest, report)
         files = self.manifest.get("files")
         if not isinstance(files, dict):
             report.add("files", None, "export.json does not name the files")
@@ -1733,14 +1817,14 @@ class Export:
             tile = self._tile(0, number, width)
             yield from (tile[32 * place : 32 * place + 32] for place in range(width))
 
-    def check_part(self, checkpoint: Checkpoint, report: Report) -> None:
+    def check_part(self, checkpoint: Checkpoint, verification: Verification) -> None:
         """Check that every entry of a part of the log, or row of a table, stands where it says in the signed log."""
-        tree, hashes = Tree(), bytearray()
+        report, hashes = verification.report, bytearray()
         for each in self.hashes(checkpoint.size):
-            tree.push(each)
             hashes += (each + bytes(32))[:32]
-        if tree.root() != checkpoint.root:
-            report.add("tree", None, "the leaf hashes do not make the root that was signed")
+        verification.take_hashes(
+            bytes(hashes[start : start + 32]) for start in range(0, 32 * checkpoint.size, 32)
+        )
         last, count = -1, 0
         for index, digest, leaf in self._entries(report):
             count += 1
@@ -1752,7 +1836,7 @@ class Export:
                 report.add("leaf", index, "the entry's leaf hash is not the one of the log")
             elif leaf and leaf_hash(leaf) != digest:
                 report.add("leaf", index, "the entry's bytes do not hash to its leaf hash")
-        report.counted["exported"] = count
+        verification.finish_part(count)
         if count != self.manifest.get("entries"):
             report.add(
                 "files", None, f"{count} entries are there of {self.manifest.get('entries')}", shows=GAP
@@ -1783,6 +1867,8 @@ class Export:
         self, size: int, report: Report, *, first: int = 0, end: int | None = None, with_columns: bool = True
     ) -> Iterator[Row]:
         """Every entry with its hash and its columns, as far as they are there, of the tiles `first` to before `end`."""
+        # Without their file, which is a finding of its own, every entry would be told to have none.
+        with_columns = with_columns and (self.place / "columns.jsonl").is_file()
         columns = self._columns(report, skip=first * _TILE) if with_columns else iter(())
         waiting = next(columns, None)
         for number in range(first, -(-size // _TILE) if end is None else end):
@@ -1868,7 +1954,7 @@ class Export:
             if full.is_file():
                 yield full
             elif partial.is_dir():
-                yield from sorted(partial.glob("*"), key=lambda each: int(each.name))[-1:]
+                yield from _widest(partial)
             else:
                 return
             number += 1
@@ -1947,6 +2033,14 @@ def _sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def check_manifest(manifest: Mapping[str, Any], report: Report) -> None:
+    """Compare what the manifest says of the log with the checkpoint beside it, which may be another's of the same log."""
+    for name, found in (("size", report.size), ("origin", report.origin)):
+        if manifest.get(name) != found:
+            detail = f"the manifest names {name} {manifest.get(name)}, and the checkpoint {found}"
+            report.add("files", None, detail)
+
+
 class Stream:
     """One file of lines as `/api/v1/audit/export` sends it: entries, then checkpoint, manifest and its note.
 
@@ -1979,6 +2073,7 @@ class Stream:
                 report.add("files", None, "the manifest is not the one that was signed")
         except NotAsItShouldBe as error:
             report.add("files", None, f"the manifest: {error}")
+        check_manifest(self.manifest, report)
         if self.manifest.get("files") != {"entries.jsonl": self._digest.hexdigest()}:
             report.add("files", None, "the lines are not those that the manifest names")
         rows = (Row(ix, leaf, digest, None) for ix, digest, leaf in _of_lines(self.place, report, ends=True))
@@ -1986,7 +2081,8 @@ class Stream:
             verification.take_all(rows)
             verification.finish()
             return
-        last = -1
+        last, count = -1, 0
+        leaves: dict[int, bytes] = {}
         for row in rows:
             if not last < row.ix < size:
                 report.add(
@@ -1994,8 +2090,14 @@ class Stream:
                 )
             if row.leaf and leaf_hash(row.leaf) != row.leaf_hash:
                 report.add("leaf", row.ix, "the entry's bytes do not hash to its leaf hash")
-            last = row.ix
-            report.counted["exported"] += 1
+            last, count = row.ix, count + 1
+            if row.ix in verification.wanted_leaves:
+                leaves[row.ix] = row.leaf_hash
+        verification.finish_part(count, leaves)
+        if count != self.manifest.get("entries"):
+            report.add(
+                "files", None, f"{count} entries are there of {self.manifest.get('entries')}", shows=GAP
+            )
         report.notes.append(
             "that this part belongs to the log, and is whole, rests on the word of whoever signed it"
         )
@@ -2072,7 +2174,7 @@ def _verified(asked: _Asked, *, helpers: int) -> Report:
         verification.take_all(export.rows_of_lines(report.size, report), asked.progress)
         verification.finish()
     elif verification.checkpoint is not None:
-        export.check_part(verification.checkpoint, report)
+        export.check_part(verification.checkpoint, verification)
     export.check_files(publics, report)
     if not asked.keys:
         report.notes.append(
@@ -2133,7 +2235,8 @@ def told(report: Report) -> Iterator[str]:
     """The report for people, line by line."""
     if report.finding is None:
         end = f", of which those before {report.min_index} were pruned" if report.min_index else ""
-        yield f"Verified: {report.size} entries of {report.origin}{end}."
+        some = f"{report.part} of the " if report.part is not None else ""
+        yield f"Verified: {some}{report.size} entries of {report.origin}{end}."
     else:
         word = "something was changed" if report.finding == TAMPER else "something is missing"
         yield f"DOES NOT HOLD ({report.finding}: {word}): {report.size} entries of {report.origin}."

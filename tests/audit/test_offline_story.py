@@ -1,10 +1,13 @@
 """What the offline verifier says of logs whose tree is sound, and whose entries tell something impossible."""
 
 import base64
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.policy import SMTP
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -535,6 +538,69 @@ def test_a_checkpoint_that_somebody_else_signed_is_no_anchor(kept: tuple[Story, 
         read_evidence([KEY], early, receipts=None, anchors=[place / "nowhere"])
 
 
+def as_mail(note: bytes, encoding: str) -> bytes:
+    mail = EmailMessage(policy=SMTP)
+    mail["Subject"] = "[Bursar] The log as it was"
+    mail.set_content(f"Please keep this.\n\n{note.decode()}\n-- \nBursar\n", cte=encoding)
+    return mail.as_bytes()
+
+
+@pytest.mark.parametrize(
+    "kept_as",
+    [
+        lambda note: note.replace(b"\n", b"\r\n"),
+        lambda note: as_mail(note, "quoted-printable"),
+        lambda note: as_mail(note, "base64"),
+        lambda note: as_mail(note, "8bit"),
+        lambda note: b"".join(b"> " + line for line in note.splitlines(keepends=True)),
+        lambda note: b"Kept by Dana:\n\n" + note.rstrip(b"\n"),
+    ],
+    ids=["ends of lines", "quoted-printable", "base64", "8bit", "quoted", "among words"],
+)
+def test_an_anchor_counts_in_whatever_way_it_was_kept(kept: tuple[Story, Path], kept_as: Any) -> None:
+    story, place = kept
+    (place / "anchors").mkdir()
+    (place / "anchors/one.eml").write_bytes(kept_as(signed(story.rows())))
+    (place / "anchors/README").write_text("What lies here.\n")
+    evidence, early = evidence_of(place)
+    assert (early.problems, early.counted["anchors"]) == ([], 1)
+    assert early.notes == ["no checkpoint is in README"]
+    shorter = Story(entries=story.entries[:5])
+    assert [each.check for each in shorter.verified(evidence).problems] == ["anchor"]
+
+
+def test_a_file_without_a_checkpoint_is_no_anchor(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("nothing")
+    with pytest.raises(Unreadable, match="there is no checkpoint in"):
+        read_evidence([KEY], Report(), receipts=None, anchors=[tmp_path / "kept"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "odd"),
+    [
+        ("intent", {"boot": []}),
+        ("intent", {"replica": {}}),
+        ("intent", {"actor": {**CALLER, "project": []}}),
+        ("intent", {"quota": {"days": 7, "reserved": {"requests": 1}}}),
+        ("admin", {"project": ["j1"]}),
+        (
+            "admin",
+            {"op": "raise.added", "after": {"limit": "requests/day", "amount": 5, "until": "0001-01-01"}},
+        ),
+    ],
+)
+def test_a_row_with_something_odd_in_any_place_is_named(kind: str, odd: dict[str, Any]) -> None:
+    story = started()
+    story.raises("credential", "c1", "requests/day", 5, "2026-09-23T00:00:00Z")
+    story.ends(story.sends())
+    index = max(place for place, each in enumerate(story.entries) if each["type"] == kind)
+    if kind == "admin" and "op" not in odd:
+        index = 0
+    story.entries[index] |= odd
+    report = story.verified()
+    assert index in {each.ix for each in report.problems}, report.problems
+
+
 def test_an_anchor_of_another_log_is_said() -> None:
     story = started()
     statement = Statement("anchor", "kept", Signed("example.edu/other", 1, bytes(32)))
@@ -711,7 +777,8 @@ def reads_or_refuses(count: int, seed: str, place: Path) -> int:
         file.parent.mkdir(exist_ok=True)
         whole = (proven.proof.encode(), json.dumps(proven.shown()).encode(), note)[number % 3]
         file.write_bytes(spoilt(whole, random))
-        read_evidence([KEY], Report(), receipts=file.parent, anchors=[file])
+        with contextlib.suppress(Unreadable):  # no note is left of it
+            read_evidence([KEY], Report(), receipts=file.parent, anchors=[file])
     return taken
 
 

@@ -210,6 +210,46 @@ async def test_a_part_of_the_log_verifies_against_the_whole_tree(
     assert checks == ({"files", "leaf"} if kind == "jsonl" else {"files"})
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+async def test_a_part_is_compared_with_what_others_kept(
+    database: Database, tmp_path: Path, kind: str
+) -> None:
+    early = (await exported(database, tmp_path / "early")).size
+    await exported(database, tmp_path / "out", kind, person="p3")
+    await exported(database, tmp_path / "later", run="e" * 16)
+    (tmp_path / "receipts").mkdir()
+    answer = tmp_path / "receipts/answer"
+
+    def verified(anchor: str = "early") -> Report:
+        anchors = [tmp_path / anchor / "checkpoint"]
+        return verify_export(tmp_path / "out", keys=[VKEY], receipts=tmp_path / "receipts", anchors=anchors)
+
+    for index, leaf, finding in ((3, bytes(32), "tamper"), (early + 50, bytes(32), "gap")):
+        answer.write_text(
+            f'Audit-Entry: origin="{ORIGIN}";index={index};size=9\nAudit-Leaf: :{base64.b64encode(leaf).decode()}:\n'
+        )
+        report = verified()
+        assert [(each.check, each.ix, each.shows) for each in report.problems] == [
+            ("receipt", index, finding)
+        ]
+        assert (report.counted["receipts"], report.counted["anchors"]) == (1, 1)
+    answer.unlink()
+    assert (verified().problems, verified().counted["receipts"]) == ([], 0)
+    # A log that somebody has seen longer than the part's checkpoint says has been cut since, or the part is old.
+    assert [(each.check, each.shows) for each in verified("later").problems] == [("anchor", "gap")]
+
+
+async def test_columns_that_were_taken_away_are_missing(database: Database, tmp_path: Path) -> None:
+    await exported(database, tmp_path / "out")
+    (tmp_path / "out/columns.jsonl").unlink()
+    (tmp_path / "out/tile/1/000.p/abc").write_bytes(b"no tile")
+    report = verify_export(tmp_path / "out", keys=[VKEY])
+    assert [each.detail for each in report.problems] == [
+        "tile/1/000.p/abc is no part of the export",
+        "columns.jsonl is missing",
+    ]
+
+
 async def test_tiles_take_no_filter_and_there_is_no_fourth_format(database: Database, tmp_path: Path) -> None:
     for kind, wanted in (("tiles", {"person": "p1"}), ("xml", {})):
         with pytest.raises(InvalidParams):

@@ -1,11 +1,12 @@
 """The log over the API, to be taken away: as lines that verify by themselves, and as a table."""
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
 
-from app.audit.offline import Report, Unreadable, Vkey, verify_export
+from app.audit.offline import Report, Unreadable, Vkey, told, verify_export
 from tests.web.conftest import House
 
 pytestmark = pytest.mark.anyio
@@ -48,6 +49,41 @@ async def test_a_part_verifies_by_its_signature(house: House, tmp_path: Path) ->
     assert (report.problems, report.finding) == ([], None)
     assert report.counted["exported"] == len(place.read_bytes().splitlines()) - 1 > 2
     assert b'"audit_read"' not in place.read_bytes()
+
+
+async def test_a_part_does_not_pass_for_one_of_a_longer_log(house: House, tmp_path: Path) -> None:
+    place, later = tmp_path / "log.jsonl", tmp_path / "later.jsonl"
+    key = await taken(house, place, "?type=admin")
+    await taken(house, later, "?type=admin")
+    *lines, end = place.read_bytes().splitlines(keepends=True)
+    swapped = {
+        **json.loads(end),
+        "checkpoint": json.loads(later.read_bytes().splitlines()[-1])["checkpoint"],
+    }
+    place.write_bytes(
+        b"".join(lines) + json.dumps(swapped, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+    )
+    report = verify_export(place, keys=[key])
+    assert checks(report) == {"files"}
+    assert "the manifest names size" in report.problems[0].detail
+
+
+async def test_a_part_is_told_as_one_and_compared_with_a_receipt(house: House, tmp_path: Path) -> None:
+    place = tmp_path / "log.jsonl"
+    key = await taken(house, place, "?type=admin")
+    (tmp_path / "receipts").mkdir()
+    origin, index = (
+        verify_export(place, keys=[key]).origin,
+        json.loads(place.read_bytes().splitlines()[0])["ix"],
+    )
+    (tmp_path / "receipts/one").write_text(
+        f'Audit-Entry: origin="{origin}";index={index};size=9\nAudit-Leaf: :{"A" * 43}=:\n'
+    )
+    report = verify_export(place, keys=[key], receipts=tmp_path / "receipts")
+    assert [(each.check, each.ix) for each in report.problems] == [("receipt", index)]
+    whole = verify_export(place, keys=[key])
+    assert next(told(whole)).startswith(f"Verified: {whole.part} of the {whole.size} entries")
+    assert whole.shown()["part"] is True
 
 
 async def test_a_table_is_a_table(house: House, tmp_path: Path) -> None:
