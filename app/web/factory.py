@@ -48,6 +48,8 @@ class Door:
 
     async def _hand_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         inner: ASGIApp = self.app
+        if scope["type"] == "http":
+            send = _while_there(send)
         if scope["type"] == "http" and getattr(self.app.state, "is_stopping", False):
             send = _closing(send)
         if scope["type"] == "http" and is_research(scope["path"]):
@@ -104,6 +106,25 @@ def create_app(settings: Settings, *, processes: int = 1, lingering: Lingering |
     add_console(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return door
+
+
+def _while_there(send: Send) -> Send:
+    """Answers for as long as somebody reads them: who hangs up in mid-answer is no failure of ours, and fills no log."""
+    is_gone = False
+
+    async def sent(message: Message) -> None:
+        nonlocal is_gone
+        if is_gone:
+            return
+        try:
+            await send(message)
+        except RuntimeError as error:
+            # The event loop's own words for a connection that is closed; others are mistakes in an answer.
+            if "the handler is closed" not in str(error):
+                raise
+            is_gone = True
+
+    return sent
 
 
 def _closing(send: Send) -> Send:

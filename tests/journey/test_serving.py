@@ -3,7 +3,9 @@
 import asyncio
 import json
 import signal
+import socket
 import sqlite3
+import struct
 import time
 from pathlib import Path
 from urllib.parse import urlencode
@@ -50,6 +52,28 @@ def test_it_refuses_to_start_where_it_must_not(tmp_path: Path) -> None:
         refused = serve(installation)
         assert (refused.code, "bursar init" in refused.err) == (3, True)
         assert "Traceback" not in refused.err
+
+
+def test_clients_that_hang_up_in_mid_answer_are_on_record_and_no_error(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'bursar.db'}"
+    with Installation(tmp_path, database_url=url) as installation:
+        key = installation.key()["api_key"]
+        gateway = installation.start()
+        for path, body in (("/api/v1/me", b""), (VIDEO_QUERY, video_query())):
+            request = (
+                f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: bursar\r\nAuthorization: Bearer {key}\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            ).encode() + body
+            for _ in range(20):
+                with socket.create_connection(("127.0.0.1", installation.port)) as left:
+                    left.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    left.sendall(request * 10)
+                    time.sleep(0.02)
+        assert gateway.stop() == 0
+        asked = installation.bursar("audit", "search", "--limit", "500", "--endpoint", "video/query")
+        assert len(asked["items"]) >= 20
+        for said in ("Traceback", "a request failed", "a research request failed"):
+            assert said not in gateway.output, gateway.output[-3000:]
 
 
 async def test_a_stop_under_load_drops_no_call_and_ends_well(tmp_path: Path) -> None:
