@@ -36,6 +36,8 @@ class HeldPage:
     _sha256: str = field(init=False, repr=False, compare=False, default="")
 
     def __post_init__(self) -> None:
+        # What orjson gives keeps its buffer, 4 kB at the least, for as long as it lives; a copy takes what it says.
+        object.__setattr__(self, "data", bytes(memoryview(self.data)))
         object.__setattr__(self, "_sha256", hashlib.sha256(self.data).hexdigest())
 
     @property

@@ -17,8 +17,8 @@ from app.storage.prepared import DIALECTS, Prepared, upsert
 from app.storage.tables import CredentialRow, HeldPageRow, PageTagsRow, ProjectRow, SearchRow, table
 from app.storage.tagged import TAG_BYTES, scopes_with_tags, tagged
 
-_PER_PAGE_BYTES = 500
-"""About what a page costs in memory beside its data."""
+_PER_PAGE_BYTES = 640
+"""What a page costs in memory beside its data: 620 to 635 bytes measured (`docs/performance.md`)."""
 _PACKED, _PLAIN = b"\x01", b"\x00"
 """What stands before compressed data and before other; no answer begins so."""
 _LEVEL = 3

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,13 @@ import sqlalchemy as sa
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from app import exact_json
+from app.cache.pages import HeldPage
 from app.calls import Delivered
-from app.sealing import seal
-from app.storage.pages import _packed, _page_aad, _unpacked
+from app.clock import SystemClock
+from app.sealing import MasterKey, seal
+from app.storage.engines import open_database
+from app.storage.pages import SqlPages, _packed, _page_aad, _unpacked
 from tests.servers.library import Platform, opened_library
 
 pytestmark = pytest.mark.anyio
@@ -33,6 +38,32 @@ FIELDS = ("id", "create_time", "username", "region_code", "video_description", "
 def test_what_is_packed_comes_back_and_costs_a_byte_at_most(data: bytes) -> None:
     assert _unpacked(_packed(data)) == data
     assert len(_packed(data)) <= len(data) + 1
+
+
+@pytest.mark.parametrize("size", [20, 300, 3_000, 40_000])
+def test_a_page_takes_as_much_memory_as_is_counted_for_it(tmp_path: Path, size: int) -> None:
+    database = open_database(f"sqlite+aiosqlite:///{tmp_path / 'never.db'}")
+    master = MasterKey(bytes(range(32)))
+    pages = SqlPages(database=database, master=master, clock=SystemClock(), max_memory_bytes=10**9)
+    count = 200
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(count):
+            page = HeldPage(
+                key=os.urandom(32),
+                scope=f"project:{number:026}",
+                endpoint="user/info",
+                data=exact_json.dumps({"bio": "x" * size}),
+                records=1,
+                fetched_us=1_790_000_000_000_000 + number,
+                expires_us=1_791_000_000_000_000 + number,
+            )
+            pages.remember(page, since=pages.round)
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert 0.8 < taken / pages._memory_bytes <= 1.0
 
 
 async def test_held_pages_are_compressed_under_their_seal_and_older_ones_are_read_too(tmp_path: Path) -> None:
