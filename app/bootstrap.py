@@ -12,6 +12,7 @@ from app import RELEASE
 from app.administration.doctor import Finding
 from app.administration.key_files import LogKeyFile, read_log_key
 from app.administration.minting import PEPPER_PURPOSE
+from app.administration.state import State
 from app.audit.calls import TAG_PURPOSE, Scribe
 from app.audit.notes import Signer
 from app.cache.lifetimes import UsualLifetimes
@@ -224,19 +225,25 @@ async def verify_credentials(settings: Settings, name: str | None) -> list[tuple
     NotFound for an unknown name.
     """
     async with open_administration(settings) as office:
-        state = await office.registry.state()
-        wanted = [each for each in state.credentials if each.retired_us is None and name in {None, each.name}]
-        if name is not None and not wanted:
-            raise NotFound(f"There is no credential {name}; `bursar credential list` shows all.")
         platform = _platform(settings, office.vault, SystemClock())
-        frozen = {each.id for each in wanted if state.freeze_of(each.id) is not None}
         try:
-            return [
-                (each.name, _NOT_ASKED if each.id in frozen else await _refusal_of(platform, each.id))
-                for each in wanted
-            ]
+            return await verified(platform, await office.registry.state(), name)
         finally:
             await platform.close()
+
+
+async def verified(platform: HttpPlatform, state: State, name: str | None) -> list[tuple[str, str | None]]:
+    """The same, asked through a platform that is open already."""
+    wanted = [each for each in state.credentials if each.retired_us is None and name in {None, each.name}]
+    if name is not None and not wanted:
+        raise NotFound(f"There is no credential {name}; `bursar credential list` shows all.")
+    return [
+        (
+            each.name,
+            _NOT_ASKED if state.freeze_of(each.id) is not None else await _refusal_of(platform, each.id),
+        )
+        for each in wanted
+    ]
 
 
 async def _refusal_of(platform: HttpPlatform, credential: str) -> str | None:

@@ -18,7 +18,7 @@ from app.administration.desired import (
     check_name,
 )
 from app.administration.difference import Difference, difference, limit_change
-from app.administration.facing import acceptance_face, differences, person_face
+from app.administration.facing import acceptance_face, credential_face, differences, person_face
 from app.administration.floors import after, check_floors
 from app.administration.minting import Mint
 from app.administration.registry import Registry
@@ -254,40 +254,49 @@ async def rotate_credential(
     name: str,
     client_secret: str,
     client_key: str | None = None,
+    base_url: str | None = None,
 ) -> bool:
-    """Replace the secret of a credential, and the client key if given, on the same host; whether it differs.
+    """Replace the secret of a credential, and its client key or host if given; whether anything differs.
 
-    Raises NotFound, NotPermitted, InvalidParams for the client key of another credential, and SealBroken where the old
-    client key is to be kept and does not open.
+    Raises NotFound, NotPermitted, InvalidParams for a host that is none and for the client key of another credential,
+    and SealBroken where the old client key is to be kept and does not open.
     """
     actor.require(Act.MANAGE_DIRECTORY)
+    try:
+        new_host = None if base_url is None else check_base_url(base_url)
+    except ValueError as error:
+        raise InvalidParams(f"base_url {error}.", rule="request") from error
 
     def decide(state: State) -> tuple[Plan, bool]:
         old = find_credential(state, name)
         new_client_key = client_key or mint.opened_client_key(old)
-        secret = check_secret("client secret", client_secret, base_url=old.base_url)
-        require_own_account(
-            mint, state.credentials, name=name, base_url=old.base_url, client_key=new_client_key
-        )
-        if old.secret_digest == mint.secret_digest(new_client_key, secret):
+        host = new_host or old.base_url
+        secret = check_secret("client secret", client_secret, base_url=host)
+        require_own_account(mint, state.credentials, name=name, base_url=host, client_key=new_client_key)
+        is_new_secret = old.secret_digest != mint.secret_digest(new_client_key, secret)
+        if not is_new_secret and host == old.base_url:
             return Plan(), False
         sealed = mint.seal(
             credential=old.id,
-            base_url=old.base_url,
+            base_url=host,
             client_key=new_client_key,
             client_secret=secret,
             wrapped_key=old.wrapped_key,
         )
         new = dataclasses.replace(
             old,
+            base_url=host,
             sealed_client_key=sealed.sealed_client_key,
             sealed_client_secret=sealed.sealed_client_secret,
             secret_digest=sealed.secret_digest,
         )
-        change = Change(
-            kind="credential", object=name, object_id=old.id, what="client_secret", after="changed"
-        )
-        return Plan(changes=(change,), puts=(new,)), True
+        changes = list(differences("credential", name, old.id, credential_face(old), credential_face(new)))
+        if is_new_secret:
+            said = Change(
+                kind="credential", object=name, object_id=old.id, what="client_secret", after="changed"
+            )
+            changes.append(said)
+        return Plan(changes=changes, puts=(new,)), True
 
     return await registry.change(actor, decide)
 

@@ -63,7 +63,11 @@ def add_credential(
 @credentials.command("rotate")
 def rotate_credential(
     name: Annotated[str, typer.Argument(help="Credential.")],
+    *,
     client_key: Annotated[str | None, typer.Option(help="The new client key, if that changes too.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="The new host, if that changes too; a secret is bound to its host.")
+    ] = None,
     secret_file: SecretFile = None,
     secret_env: SecretEnv = None,
     as_json: AsJson = False,
@@ -76,7 +80,13 @@ def rotate_credential(
     async def work() -> bool:
         async with office() as here:
             return await rotate(
-                here.registry, here.mint, operator(), name=name, client_key=client_key, client_secret=secret
+                here.registry,
+                here.mint,
+                operator(),
+                name=name,
+                client_key=client_key,
+                client_secret=secret,
+                base_url=base_url,
             )
 
     has_changed = run(work())

@@ -41,18 +41,20 @@ class SqlSavedSearches:
             ]
         )
 
-    async def save(self, person: str, *, name: str, query: str) -> None:
+    async def save(self, person: str, *, name: str, query: str) -> SavedSearch:
         """Keep one under that name, in the place of an older one of the same. Raises Conflict for too many."""
 
-        def work(conn: Connection) -> None:
+        def work(conn: Connection) -> SavedSearch:
             mine = _saved.c.person_id == person
             conn.execute(sa.delete(_saved).where(mine, _saved.c.name == name))
             if conn.execute(sa.select(sa.func.count()).where(mine)).scalar_one() >= MOST:
                 raise Conflict(f"You have {MOST} saved searches; forget one first.")
-            row = {"id": new_object_id(), "person_id": person, "name": name, "query": query}
+            saved = SavedSearch(id=new_object_id(), name=name, query=query)
+            row = {"id": saved.id, "person_id": person, "name": name, "query": query}
             conn.execute(sa.insert(_saved).values(**row, saved_us=self._database.now_us(conn)))
+            return saved
 
-        await self._database.write(work)
+        return await self._database.write(work)
 
     async def forget(self, person: str, search: str) -> bool:
         """Drop one of that person's; False where it is not."""

@@ -49,6 +49,30 @@ def test_people_have_called_already(ready: tuple[Demonstration, dict[str, Any]])
     assert {"intent", "outcome", "decision"} <= types
 
 
+def test_a_credential_is_verified_over_the_api(ready: tuple[Demonstration, dict[str, Any]]) -> None:
+    demonstration, said = ready
+    admin = next(person for person in said["people"] if person["roles"] == ["admin"])
+    headers = {"Authorization": f"Bearer {admin['token']}", "Content-Type": "application/json"}
+    status, _, answer = call(demonstration.port, "GET", "/api/v1/credentials", headers=headers)
+    assert status == 200
+    name = json.loads(answer)["items"][0]["name"]
+
+    def verified() -> dict[str, Any]:
+        path = f"/api/v1/credentials/{name}/verification"
+        status, _, answer = call(demonstration.port, "POST", path, headers=headers)
+        assert status == 200, answer
+        found: dict[str, Any] = json.loads(answer)
+        return found
+
+    assert verified() == {"name": name, "holds": True, "why": None}
+    freeze = f"/api/v1/freezes/credential/{name}"
+    assert call(demonstration.port, "PUT", freeze, body=b'{"reason":"a test"}', headers=headers)[0] == 200
+    frozen = verified()
+    assert call(demonstration.port, "DELETE", freeze, headers=headers)[0] == 204
+    assert frozen["holds"] is False
+    assert "frozen" in frozen["why"]
+
+
 def test_whoever_has_not_accepted_the_terms_can_accept_them_and_go_on(
     ready: tuple[Demonstration, dict[str, Any]],
 ) -> None:

@@ -28,6 +28,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"roster_limit": 9},
         {"roster_limit": 12, "permission": {"reference": "Mail of today"}},
     ),
+    "/projects/health/reuse": ("PUT", {"stale": True}, {"cache_control": "ignore"}),
     "/rules/date-span": ("PUT", {"mode": "warn"}, {"mode": "shadow"}),
 }
 

@@ -11,6 +11,7 @@ import pytest
 
 from app.administration.acts import add_person
 from app.administration.keys import issue_token
+from app.ids import CredentialId
 from tests.web.conftest import OPERATOR, House, opened_house
 
 pytestmark = pytest.mark.anyio
@@ -101,6 +102,46 @@ async def test_a_secret_goes_in_and_never_comes_out(house: House) -> None:
     told = "".join(each.text for each in answers)
     assert SECRET not in told
     assert base64.b64encode(SECRET.encode()).decode() not in told
+
+
+async def test_a_credential_moves_to_another_host_with_its_secret_alone(house: House) -> None:
+    await set_up(house)
+    rotation, host = "/credentials/second/rotation", "https://open.example.org"
+    bad = await house.ask("it", "POST", f"/api/v1{rotation}", json={"base_url": host})
+    assert bad.status_code == 400
+    moved = await done(house, "POST", rotation, {"client_secret": SECRET, "base_url": f"{host}/"})
+    assert moved == {"has_changed": True}
+    assert (await done(house, "GET", "/credentials/second"))["base_url"] == host
+    assert await done(house, "POST", rotation, {"client_secret": SECRET, "base_url": host}) == {
+        "has_changed": False
+    }
+    assert (await logged(house))[0] == "credential.set"
+    (credential,) = [each for each in (await house.office.state()).credentials if each.name == "second"]
+    opened = await house.installation.vault.open(CredentialId(credential.id))
+    assert (opened.base_url, opened.client_secret) == (host, SECRET)
+    wrong = await house.ask(
+        "it",
+        "POST",
+        f"/api/v1{rotation}",
+        json={"client_secret": SECRET, "base_url": "http://open.example.org"},
+    )
+    assert (wrong.status_code, "https" in wrong.json()["detail"]) == (400, True)
+
+
+async def test_a_token_is_issued_for_somebody_and_opens_what_is_theirs(house: House) -> None:
+    issued = await done(
+        house, "POST", "/people/bob@example.edu/tokens", {"expires": "2036-01-31"}, status=201
+    )
+    assert issued["expires_at"] == "2036-02-01T00:00:00Z"
+    headers = {"Authorization": f"Bearer {issued['token']}"}
+    me = (await house.client.get("/api/v1/me", headers=headers)).json()
+    assert me["person"]["email"] == "bob@example.edu"
+    assert (await house.client.get("/api/v1/audit/entries", headers=headers)).status_code == 403
+    assert (await logged(house))[0] == "token.issued"
+    past = {"expires": "2020-01-01"}
+    assert (
+        await house.ask("it", "POST", "/api/v1/people/bob@example.edu/tokens", json=past)
+    ).status_code == 400
 
 
 async def test_a_person_is_changed_by_address_or_id_and_keeps_the_rest(house: House) -> None:

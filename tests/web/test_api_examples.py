@@ -16,6 +16,7 @@ SENT = {
     "add_person": ("it", "/people"),
     "change_person": ("it", "/people/ada@example.edu"),
     "record_terms": ("it", "/people/ada@example.edu/acceptances"),
+    "issue_person_token": ("it", "/people/ada@example.edu/tokens"),
     "add_credential": ("it", "/credentials"),
     "change_credential": ("it", "/credentials/main"),
     "rotate_secret": ("it", "/credentials/main/rotation"),
@@ -34,11 +35,18 @@ SENT = {
     "ask_for_more": ("bob", "/me/requests"),
     "grant_request": ("quota", "/requests/REQUEST/grant"),
     "refuse_request": ("quota", "/requests/REQUEST/refusal"),
+    "save_search": ("dpo", "/audit/searches"),
     "purge_cache": ("it", "/cache/purge"),
     "freeze": ("it", "/freezes/project/health"),
 }
 SOON = (dt.datetime.now(dt.UTC).date() + dt.timedelta(days=7)).isoformat()
-AHEAD = {"add_raise": "until", "ask_for_more": "until", "grant_request": "until", "issue_key": "expires"}
+AHEAD = {
+    "add_raise": "until",
+    "ask_for_more": "until",
+    "grant_request": "until",
+    "issue_key": "expires",
+    "issue_person_token": "expires",
+}
 """Days that have to lie ahead, which those of a document do not for ever."""
 
 

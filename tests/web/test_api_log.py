@@ -99,3 +99,20 @@ async def test_a_question_is_found_by_whom_it_names_and_opened_by_compliance_alo
     looks = await found(house, "type=audit_read&limit=9")
     assert {"id": entry_id, "question": True} in [look["reads"] for look in looks]
     assert not any("some_user" in str(look).lower() for look in looks)
+
+
+async def test_searches_are_kept_for_whoever_saved_them_with_what_may_be_kept(house: House) -> None:
+    path, query = "/api/v1/audit/searches", "person=bob%40example.edu&verdict=refused"
+    made = await house.ask("dpo", "POST", path, json={"name": " Bob ", "query": query})
+    assert made.status_code == 201, made.text
+    saved = made.json()
+    assert saved == {"id": saved["id"], "name": "Bob", "query": query}
+    assert (await house.get("dpo", path)).json() == {"items": [saved]}
+    assert (await house.get("it", path)).json() == {"items": []}
+    assert (await house.get("dpo", f"/api/v1/audit/entries?{query}")).status_code == 200
+    for wrong in ("named=somebody&verdict=refused", "verdict=", "nothing", "verdict=refused&before=3"):
+        answer = await house.ask("dpo", "POST", path, json={"name": "x", "query": wrong})
+        assert answer.status_code == 400, wrong
+    assert (await house.ask("it", "DELETE", f"{path}/{saved['id']}")).status_code == 404
+    assert (await house.ask("dpo", "DELETE", f"{path}/{saved['id']}")).status_code == 204
+    assert (await house.get("dpo", path)).json() == {"items": []}

@@ -80,15 +80,25 @@ class CredentialSetShape(BaseModel):
 
 
 class SecretWanted(BaseModel):
-    """A fresh secret for the same credential, and its client key if that is another as well."""
+    """A fresh secret for the same credential, and its client key or host if that is another as well."""
 
     model_config = example(client_secret="as-the-platform-shows-it-8e1f")  # noqa: S106 - an example
     client_secret: _Secret
     client_key: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+    base_url: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+
+
+class VerifiedShape(BaseModel):
+    """Whether the platform takes a credential, and why not."""
+
+    model_config = example(name="main", holds=True, why=None)
+    name: str
+    holds: bool
+    why: str | None
 
 
 class SecretSetShape(BaseModel):
-    """Whether the secret is another one now."""
+    """Whether the secret or its host is another one now."""
 
     model_config = example(has_changed=True)
     has_changed: bool

@@ -12,6 +12,7 @@ from app.administration.proposals import shown_proposals
 from app.administration.rostering import set_roster
 from app.administration.shown import shown_credentials
 from app.administration.state import State
+from app.bootstrap import verified
 from app.errors import InvalidParams, NotFound
 from app.quota.arithmetic import parse_limit_key
 from app.web.api.conditions import OnlyIf, WithTag, tagged
@@ -23,6 +24,7 @@ from app.web.api.credential_shapes import (
     CredentialWanted,
     SecretSetShape,
     SecretWanted,
+    VerifiedShape,
 )
 from app.web.api.desk import AtDesk, Who
 from app.web.api.documented import changing, creating, reading, refusals
@@ -100,7 +102,10 @@ async def change_credential(
 async def rotate_secret(
     desk: AtDesk, who: Who, name: CredentialInPath, wanted: SecretWanted
 ) -> SecretSetShape:
-    """Have the gateway use a fresh secret from the next token on, and another client key where one is given."""
+    """Have the gateway use a fresh secret from the next token on, and another client key or host where one is given.
+
+    A secret is bound to its host, so whoever changes the host gives the secret again.
+    """
     has_changed = await rotate_credential(
         desk.registry,
         desk.mint,
@@ -108,9 +113,18 @@ async def rotate_secret(
         name=name,
         client_secret=wanted.client_secret,
         client_key=wanted.client_key,
+        base_url=wanted.base_url,
     )
     desk.forget()
     return SecretSetShape(has_changed=has_changed)
+
+
+@router.post("/{name}/verification", summary="Ask whether it holds", responses=refusals(404))
+async def verify_credential(desk: AtDesk, name: CredentialInPath) -> VerifiedShape:
+    """Have the gateway ask the platform for a fresh token with it, which costs no quota."""
+    state = await desk.registry.state()
+    ((verified_name, why),) = await verified(desk.installation.platform, state, name)
+    return VerifiedShape(name=verified_name, holds=why is None, why=why)
 
 
 @router.delete("/{name}", status_code=204, summary="Retire a credential", responses=changing(409, status=204))

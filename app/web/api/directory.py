@@ -5,12 +5,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from app.administration.reusing import reuse_of, set_reuse
+from app.administration.reusing import set_reuse, spelled_out
+from app.administration.state import Project
 from app.administration.usage import usage
+from app.administration.wishes import the_project
 from app.errors import InvalidParams, NotFound
-from app.web.api.conditions import WithTag
+from app.web.api.conditions import OnlyIf, WithTag
 from app.web.api.desk import AtDesk, Who
-from app.web.api.documented import reading, refusals
+from app.web.api.documented import changing, reading, refusals
 from app.web.api.guard import GuardedRoute
 from app.web.api.limit_shapes import Limits, LimitShape
 from app.web.api.paging import InParts
@@ -59,17 +61,29 @@ async def get_project(desk: AtDesk, who: Who, tagging: WithTag, name: NameInPath
     return tagging.shown(project_shape(sight, sight.project(name)))
 
 
+@router.get(
+    "/projects/{name}/reuse", tags=["projects"], summary="When held answers may be used", responses=reading()
+)
+async def get_project_reuse(desk: AtDesk, who: Who, tagging: WithTag, name: NameInPath) -> ReuseShape:
+    """What was chosen for a project, with what is as usual."""
+    return tagging.shown(_reuse((await desk.sight(who)).project(name)))
+
+
 @router.put(
     "/projects/{name}/reuse",
     tags=["projects"],
     summary="Set when held answers may be used",
-    responses=refusals(404, 413),
+    responses=changing(413),
 )
-async def set_project_reuse(desk: AtDesk, who: Who, name: NameInPath, wanted: ReuseShape) -> ReuseShape:
+async def set_project_reuse(
+    desk: AtDesk, who: Who, only: OnlyIf, name: NameInPath, wanted: ReuseShape
+) -> ReuseShape:
     """Have a project's held answers be used so from the next call on; what is left out is as usual. It is logged."""
-    await set_reuse(desk.registry, who.actor, project=name, reuse=wanted.model_dump())
+    project = (await desk.sight(who)).project(name)
+    registry = only.on(desk.registry, lambda state: _reuse(the_project(state, project.id)))
+    await set_reuse(registry, who.actor, project=project.name, reuse=wanted.model_dump())
     desk.forget()
-    return ReuseShape.model_validate(reuse_of(await desk.registry.state(), name))
+    return only.shown(_reuse(the_project(await desk.registry.state(), project.id)))
 
 
 @router.get("/limits", tags=["limits"], summary="Limits", responses=refusals())
@@ -124,3 +138,7 @@ def _whose_usage(sight: Sight, *, project: str | None, person: str | None) -> st
             "Ask for a person's usage within a project that you lead: add project=NAME.", rule="sight"
         )
     return me
+
+
+def _reuse(project: Project) -> ReuseShape:
+    return ReuseShape.model_validate(spelled_out(project))

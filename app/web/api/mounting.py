@@ -23,6 +23,7 @@ from app.web.api import (
     projects,
     receipts,
     rules,
+    searches,
     terms,
     verification,
 )
@@ -47,6 +48,7 @@ _ROUTERS: Final = (
     exports.router,
     receipts.router,
     verification.router,
+    searches.router,
 )
 
 

@@ -97,3 +97,18 @@ class CodeShape(BaseModel):
     code: Annotated[str, Field(repr=False)]
     until: dt.datetime
     address: str
+
+
+class TokenWanted(BaseModel):
+    """Through which day a token shall be good; for 90 days where that is left out."""
+
+    model_config = example(expires="2027-06-30")
+    expires: Day | None = None
+
+
+class IssuedTokenShape(BaseModel):
+    """A person's fresh token, which nobody can be told again; `repr` does not show it."""
+
+    model_config = example(token="...", expires_at="2027-07-01T00:00:00Z")  # noqa: S106 - an example
+    token: Annotated[str, Field(repr=False)]
+    expires_at: dt.datetime

@@ -1,31 +1,27 @@
 """Beside the log: searches that are kept under a name, and verifying the whole of it now."""
 
 from typing import Final
-from urllib.parse import parse_qsl, urlencode
 
 from starlette.responses import Response
 
 from app.administration.reading import reading
-from app.errors import InvalidParams, NotFound
+from app.errors import NotFound
 from app.identity.roles import Act
 from app.web.api.access import LOG_ACTS
+from app.web.api.searches import kept
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn
-from app.web.console.log_pages import TEXTS, show_log
+from app.web.console.log_pages import show_log
 from app.web.console.told import Names
 
 _VERIFY: Final = frozenset({Act.VERIFY_LOG})
 _HERE: Final = f"{PATH}/audit/verification"
-_KEPT: Final = frozenset({*TEXTS, "cost"})
-"""What of a search is kept: not what a question names, since that is sealed in the log."""
 
 
 async def save_search(turn: Turn) -> Response:
     """Keep the search under a name."""
     name = turn.given.text("name", "The name", most=100)
-    query = _query(turn.given.get("query"))
-    if not query:
-        raise InvalidParams("There is nothing in this search that could be kept.", rule="request")
+    query = kept(turn.given.get("query"))
     await turn.desk.searches.save(turn.who.person, name=name, query=query)
     return turn.go(f"{PATH}/audit?{query}", "search-saved")
 
@@ -53,11 +49,6 @@ async def verify_now(turn: Turn) -> Response:
     await installation.gateway.note(reading(turn.who.actor, "audit.verify", about, act=Act.VERIFY_LOG))
     await turn.desk.verifier.start(turn.who.person)
     return turn.go(_HERE)
-
-
-def _query(text: str) -> str:
-    kept = [(name, value) for name, value in parse_qsl(text[:4_000]) if name in _KEPT and value.strip()]
-    return urlencode(kept)
 
 
 PAGES: Final = (

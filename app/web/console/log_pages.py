@@ -19,6 +19,7 @@ from app.storage.searching import FoundEntry, find_entries, find_entry
 from app.storage.spending import find_calls
 from app.web.api.access import LOG_ACTS
 from app.web.api.exports import exported
+from app.web.api.searches import FILTERS
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn
 from app.web.console.me import OWN_KEYS, SELF
@@ -34,19 +35,6 @@ _NAMED: Final = {
     "comment_id": "Comment id",
     "playlist_id": "Playlist id",
 }
-TEXTS: Final = (
-    "type",
-    "person",
-    "project",
-    "key",
-    "endpoint",
-    "verdict",
-    "rule",
-    "code",
-    "log_id",
-    "since",
-    "until",
-)
 
 
 async def show_calls(turn: Turn) -> Response:
@@ -91,7 +79,7 @@ async def show_log(turn: Turn) -> Response:
         entries=entries,
         onward=onward,
         is_first=before is None,
-        is_filtered=any(turn.asked(each) for each in (*TEXTS, "named")),
+        is_filtered=any(turn.asked(each) for each in (*FILTERS, "named")),
         asked=turn.asked,
         types=TYPES,
         named=_NAMED,
@@ -207,7 +195,7 @@ async def _checkpoint(turn: Turn) -> dict[str, Any] | None:
 
 
 def _sought(turn: Turn) -> Sought:
-    given: dict[str, Any] = {each: turn.asked(each).strip()[:320] or None for each in TEXTS}
+    given: dict[str, Any] = {each: turn.asked(each).strip()[:320] or None for each in FILTERS}
     named, kind = turn.asked("named").strip()[:200], turn.asked("kind")
     if named and kind not in _NAMED:
         raise InvalidParams("Choose what it is that the question names.", rule="request")
