@@ -1,8 +1,13 @@
-"""Whatever was asked before, by whom, in whatever pages and fields: the records are those of a direct crawl."""
+"""Whatever was asked before, by whom, in whatever pages and fields: the records are those of a direct crawl.
+
+Also when pages go for want of room, the platform forgets its searches or fails, all in the middle of crawls, and when the
+installation is restarted between them. Redis is not asked for anything that is held, so its loss is other tests' business.
+"""
 
 import asyncio
 import itertools
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,17 +16,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+import sqlalchemy as sa
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from app.calls import Delivered
 from app.provider.endpoint import CursorKind
 from app.provider.endpoints import ENDPOINTS
 from app.simulator.dataset import MUSIC_IDS, username
+from app.simulator.faults import fault_from
+from app.storage.tables import HeldPageRow, table
 from tests.servers.library import Library, Platform, opened_library
 
 PEOPLE = {"elections": ["ada", "ben"], "climate": ["cleo"]}
 _NUMBERS = itertools.count(1)
+_held = table(HeldPageRow)
 VIDEO_FIELDS = (
     "music_id",
     "id",
@@ -61,6 +70,8 @@ class Job:
     narrower: int
     counts_itself: bool
     keeps_search_id: bool
+    upsets: tuple[str | None, ...] = ()
+    """What happens before each of its pages."""
 
 
 @dataclass
@@ -70,22 +81,25 @@ class World:
     questions: tuple[Question, ...]
     known: dict[Job, list[list[str]]] = field(default_factory=dict)
     """What direct crawls have brought; the data are frozen."""
+    is_upset: bool = False
 
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    loop = asyncio.new_event_loop()
+    loop, patch = asyncio.new_event_loop(), pytest.MonkeyPatch()
+    patch.setattr("app.bootstrap.WARM_UP_WAITS_S", ())
     platform = Platform(videos=40_000)
     # In memory where there is room: what a crash leaves is other tests' business.
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as home:
-        opened = opened_library(Path(home), projects=PEOPLE, platform=platform)
+        opened = opened_library(Path(home), projects=PEOPLE, platform=platform, max_held_database_bytes=1)
         library = loop.run_until_complete(opened.__aenter__())
         try:
             yield World(library, loop, _questions(platform))
         finally:
             loop.run_until_complete(opened.__aexit__(None, None, None))
             loop.close()
+            patch.undo()
 
 
 def _questions(platform: Platform) -> tuple[Question, ...]:
@@ -125,18 +139,36 @@ def _look_ups(platform: Platform) -> Iterator[dict[str, Any]]:
     yield _search("video_id", ids[40], days=("20261006", "20261006"))
 
 
-jobs = st.builds(
-    Job,
-    who=st.sampled_from(["ada", "ben", "cleo"]),
-    question=st.integers(0, 11),
-    fields=st.frozensets(st.integers(0, 8), min_size=1, max_size=5),
-    size=st.sampled_from([None, 10, 20, 30, 50, 70, 100]),
-    pages=st.sampled_from([1, 2, 3, 99]),
-    narrower=st.integers(0, 11),
-    counts_itself=st.booleans(),
-    keeps_search_id=st.booleans(),
+def _jobs(upsets: st.SearchStrategy[list[str | None]]) -> st.SearchStrategy[Job]:
+    return st.builds(
+        Job,
+        who=st.sampled_from(["ada", "ben", "cleo"]),
+        question=st.integers(0, 11),
+        fields=st.frozensets(st.integers(0, 8), min_size=1, max_size=5),
+        size=st.sampled_from([None, 10, 20, 30, 50, 70, 100]),
+        pages=st.sampled_from([1, 2, 3, 99]),
+        narrower=st.integers(0, 11),
+        counts_itself=st.booleans(),
+        keeps_search_id=st.booleans(),
+        upsets=upsets.map(tuple),
+    )
+
+
+def _groups(jobs: st.SearchStrategy[Job], restarts: st.SearchStrategy[bool]) -> Any:
+    """Crawls at once, in groups that follow each other, each perhaps after a restart."""
+    group = st.tuples(restarts, st.lists(jobs, min_size=1, max_size=3))
+    return st.lists(group, min_size=1, max_size=4)
+
+
+together = _groups(_jobs(st.just([])), st.just(value=False))
+upset = _groups(
+    _jobs(st.lists(st.sampled_from([None, None, None, "evicted", "forgotten", "failing"]), max_size=4)),
+    st.integers(0, 31).map(lambda number: number == 17),
 )
-together = st.lists(st.lists(jobs, min_size=1, max_size=3), min_size=1, max_size=4)
+_OVER = re.compile(r"Search Id .*is invalid or expired|Invalid count or cursor")
+"""What a client is told that has to begin again."""
+_FAILED = "Something is wrong. Please try again later."
+_TRIES = 12
 
 
 def _fields(job: Job, question: Question) -> list[str]:
@@ -151,11 +183,44 @@ def _records(question: Question, data: Mapping[str, Any]) -> list[str]:
 
 
 async def _through(world: World, job: Job, example: int) -> list[list[str]]:
-    """The records of each page that Bursar gives."""
-    question = world.questions[job.question]
+    """The records of each page that Bursar gives to a client that begins again where it is told to."""
+    question, to_come = world.questions[job.question], iter(job.upsets)
     # A look-up with a key that nobody knows is none.
     more = {} if job.question in LOOK_UPS else {"example": example}
-    return await _crawl(question, job, lambda body: _asked(world, job, question, {**body, **more}))
+
+    async def asked(body: Mapping[str, Any]) -> Mapping[str, Any] | str:
+        await _upset(world, next(to_come, None), question.endpoint)
+        answer: Mapping[str, Any] | str = _FAILED
+        for _ in range(_TRIES):
+            answer = await _asked(world, job, question, {**body, **more})
+            if answer != _FAILED:
+                break
+        return answer
+
+    pages = list[list[str]]()
+    for _ in range(_TRIES):
+        pages = await _crawl(question, job, asked)
+        if not (world.is_upset and _OVER.search(pages[-1][0] if pages[-1] else "")):
+            break
+        event("begun again")
+    return pages
+
+
+async def _upset(world: World, what: str | None, endpoint: str) -> None:
+    installation, state = world.library.installation, world.library.platform.state
+    world.is_upset |= what is not None
+    match what:
+        case "evicted":
+            older = sa.update(_held).values(fetched_us=_held.c.fetched_us - 2 * 3_600_000_000)
+            await installation.database.write(lambda conn: conn.execute(older).rowcount)
+            await installation.room.sweep()
+            installation.pages.forget()
+        case "forgotten":
+            state.searches.forget()
+        case "failing":
+            state.faults.add(
+                fault_from({"endpoint": endpoint, "status": 500, "next": 1}, endpoints=frozenset(ENDPOINTS))
+            )
 
 
 async def _asked(
@@ -169,7 +234,7 @@ async def _asked(
 
 
 async def _directly(world: World, job: Job) -> list[list[str]]:
-    job, question = replace(job, who=""), world.questions[job.question]
+    job, question = replace(job, who="", upsets=()), world.questions[job.question]
     if job not in world.known:
         world.known[job] = await _crawled_directly(world, job, question)
     return world.known[job]
@@ -231,17 +296,24 @@ def _goes_by_time(question: Question) -> bool:
     return paging is not None and paging.cursor is CursorKind.TIME
 
 
-def _hold(world: World, groups: list[list[Job]]) -> None:
+def _hold(world: World, groups: list[tuple[bool, list[Job]]]) -> None:
     example = next(_NUMBERS)
 
     async def held() -> None:
-        for group in groups:
+        world.is_upset = False
+        for is_restarted, group in groups:
+            if is_restarted:
+                event("restarted")
+                await world.library.restart()
             found = await asyncio.gather(*(_through(world, job, example) for job in group))
+            # Whoever asks directly is spared what was meant for Bursar.
+            world.library.platform.state.faults.clear()
             for job, pages in zip(group, found, strict=True):
-                if not _goes_by_time(world.questions[job.question]):
+                if not (world.is_upset or _goes_by_time(world.questions[job.question])):
                     assert pages == await _directly(world, job), job
                     continue
-                # A page may come short where a page of the platform ends: the records are the same in the same order.
+                # A page may come short where a page of the platform ends, or where a search took the place of one
+                # that was forgotten: the records are the same in the same order.
                 whole = [*itertools.chain(*await _directly(world, replace(job, pages=99)))]
                 records = [*itertools.chain(*pages)]
                 assert records == (whole if job.pages == 99 else whole[: len(records)]), job
@@ -250,8 +322,16 @@ def _hold(world: World, groups: list[list[Job]]) -> None:
 
 
 @given(groups=together)
-@settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
-def test_records_are_those_of_a_direct_crawl(world: World, groups: list[list[Job]]) -> None:
+@settings(max_examples=200, suppress_health_check=list(HealthCheck), deadline=None)
+def test_records_are_those_of_a_direct_crawl(world: World, groups: list[tuple[bool, list[Job]]]) -> None:
+    _hold(world, groups)
+
+
+@given(groups=upset)
+@settings(max_examples=20, suppress_health_check=list(HealthCheck), deadline=None)
+def test_records_are_those_of_a_direct_crawl_whatever_goes_wrong_meanwhile(
+    world: World, groups: list[tuple[bool, list[Job]]]
+) -> None:
     _hold(world, groups)
 
 
@@ -260,6 +340,16 @@ def test_records_are_those_of_a_direct_crawl(world: World, groups: list[list[Job
 @given(groups=together)
 @settings(max_examples=5_000, suppress_health_check=list(HealthCheck), deadline=None)
 def test_records_are_those_of_a_direct_crawl_in_thousands_of_orders(
-    world: World, groups: list[list[Job]]
+    world: World, groups: list[tuple[bool, list[Job]]]
+) -> None:
+    _hold(world, groups)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(4 * 3_600)
+@given(groups=upset)
+@settings(max_examples=2_000, suppress_health_check=list(HealthCheck), deadline=None)
+def test_records_are_those_of_a_direct_crawl_in_thousands_of_troubles(
+    world: World, groups: list[tuple[bool, list[Job]]]
 ) -> None:
     _hold(world, groups)

@@ -1,9 +1,9 @@
 """Gateway and simulator in one process, without a socket between: for laws over thousands of calls."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlencode
@@ -111,7 +111,12 @@ class Library:
 
     installation: Installation
     platform: Platform
-    keys: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str]
+    _reopen: Callable[[], Awaitable[Installation]]
+
+    async def restart(self) -> None:
+        """Close the installation and open it again over what it has left behind."""
+        self.installation = await self._reopen()
 
     async def ask(
         self, who: str, endpoint: str, fields: Sequence[str], body: Mapping[str, Any] | bytes, **more: Any
@@ -219,8 +224,14 @@ async def opened_library(
         }
     finally:
         await elsewhere.close()
-    async with open_installation(chosen) as installation:
-        behind = platform or Platform()
-        # The one adapter that is swapped: everything else is as it is served.
-        cast("Any", installation.gateway)._upstream._platform = behind
-        yield Library(installation, behind, keys)
+    behind = platform or Platform()
+    async with AsyncExitStack() as stack:
+
+        async def reopen() -> Installation:
+            await stack.aclose()
+            installation = await stack.enter_async_context(open_installation(chosen))
+            # The one adapter that is swapped: everything else is as it is served.
+            cast("Any", installation.gateway)._upstream._platform = behind
+            return installation
+
+        yield Library(await reopen(), behind, keys, reopen)
