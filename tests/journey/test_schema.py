@@ -82,7 +82,7 @@ class Reader:
         shown = self.bearers[bearer]
         headers = {} if shown is None else {"Authorization": f"Bearer {shown}"}
         since = self.cast.wire.size()
-        response = case.call(session=self.session, headers=headers)
+        response = case.call(session=self.session, headers=headers, timeout=60)
         case.validate_response(response, checks=CHECKS)
         documented = DOCUMENT["paths"][case.operation.path][case.operation.method.lower()]["responses"]
         # By its own number: what is documented as the default is a failure of the server.
