@@ -1,5 +1,6 @@
 """The console in Chromium: journeys by hand, and what every page must be in either theme and at any width."""
 
+import csv
 import hashlib
 import json
 import re
@@ -12,12 +13,14 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from app.audit.offline import Vkey, verify_export
+from app.web.console.mounting import PAGES
 from tests.conftest import require
 from tests.journey.chromium import CHROMIUM, Visitor, opened_chromium
 from tests.servers.bursar import call
 from tests.servers.demonstration import Demonstration
 
 _WIDTHS = (360, 1920)
+_OPEN_ALL = "for (const each of document.querySelectorAll('details')) each.open = true"
 _PAGES = {
     None: ("/sign-in", "/password"),
     "ben": ("/me", "/calls", "/my-keys", "/more", "/my-terms"),
@@ -26,15 +29,24 @@ _PAGES = {
         *("/new-project", "/new-person", "PROJECT", "PROJECT/form", "PERSON"),
     ),
     "dpo": (
-        "/today",
-        "/audit?verdict=refused",
-        "/audit/verification",
+        *("/today", "/audit", "/audit?verdict=refused&kind=username", "/audit/verification", "/held"),
         "ENTRY",
         "/compliance",
         "/compliance/report?since=2026-01-01&until=2027-01-01",
     ),
 }
 """Whose pages are looked at; what is in capitals is an address of the demonstration."""
+_TEMPLATES = {"PROJECT": "/projects/{id}", "PERSON": "/people/{id}", "ENTRY": "/entries/{id}"}
+_NO_PAGES = {
+    "/": "leads on",
+    "/{rest:path}": "has no page",
+    "/sign-in/institution": "leads on",
+    "/sign-in/institution/answer": "leads on",
+    "/entries/{id}/receipt": "is a file",
+    "/audit/checkpoint": "is a file",
+    "/audit/exports/{id}/file": "is a file",
+    "/audit/exports/{id}": "is looked at by the officer who exports",
+}
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +175,81 @@ def test_pages_fit_and_keep_nobody_out(said: dict[str, Any], chromium: Browser, 
     visitor.context.close()
 
 
+def test_every_page_of_the_console_is_looked_at() -> None:
+    looked_at = {path.partition("?")[0] for paths in _PAGES.values() for path in paths}
+    for name, template in _TEMPLATES.items():
+        looked_at = {
+            f"{template}{each.removeprefix(name)}" if each.startswith(name) else each for each in looked_at
+        }
+    assert looked_at | set(_NO_PAGES) == {each.path for each in PAGES if each.method == "GET"}
+
+
+def test_an_administrator_purges_what_is_held_after_a_look_at_it(
+    said: dict[str, Any], chromium: Browser
+) -> None:
+    size: Any = {"width": 1920, "height": 1080}
+    it = Visitor(said["gateway"], chromium.new_context(viewport=size, reduced_motion="reduce"))
+    it.sign_in(person(said, "it")["token"])
+    it.go("/held")
+    page = it.page
+    held = page.get_by_role("row").filter(has_text="elections")
+    count = held.count()
+    assert count > 0
+    page.get_by_label("Of the project").select_option("elections")
+    page.get_by_role("button", name="See what would go").click()
+    page.get_by_text("Nothing has been saved yet").wait_for()
+    assert "elections" in page.get_by_role("region", name="Changes").inner_text()
+    fits_and_keeps_nobody_out(page, Axe(), "purge")
+    page.get_by_role("link", name="Leave it as it is").click()
+    assert held.count() == count
+    page.get_by_label("Of the project").select_option("elections")
+    page.get_by_role("button", name="See what would go").click()
+    page.get_by_role("button", name="Make it so").click()
+    page.get_by_text("Purged: it is held no longer").wait_for()
+    assert held.count() == 0
+    assert it.complaints == []
+    it.context.close()
+
+
+def test_lists_are_looked_at_before_they_are_saved_and_keys_are_taken_as_a_file(
+    said: dict[str, Any], chromium: Browser, tmp_path: Path
+) -> None:
+    size: Any = {"width": 1920, "height": 1080}
+    it = Visitor(said["gateway"], chromium.new_context(viewport=size, reduced_motion="reduce"))
+    it.sign_in(person(said, "it")["token"])
+    page, axe = it.page, Axe()
+    approval = "R-2026-077,2026-01-01,2036-12-31"
+    lists = {
+        "/new-person": "mary@example.edu,Mary Somerville,researcher",
+        "/new-project": f"rivers,practice,{approval},,mary@example.edu,all",
+        "/keys": "rivers,mary@example.edu,2036-06-30",
+    }
+    for path, line in lists.items():
+        it.go(path)
+        page.evaluate(_OPEN_ALL)
+        page.get_by_label("A line each").fill(line)
+        form = page.locator("form").filter(has=page.get_by_label("A line each"))
+        form.get_by_role("button", name="See what would change").click()
+        page.get_by_text("Nothing has been saved yet").wait_for()
+        fits_and_keeps_nobody_out(page, axe, f"list at {path}")
+        page.get_by_role("button", name="Make it so").click()
+        page.get_by_role("button", name="Make it so").wait_for(state="detached")
+    page.get_by_role("heading", name="The keys are ready").wait_for()
+    fits_and_keeps_nobody_out(page, axe, "fresh keys")
+    place = tmp_path / "keys.csv"
+    with page.expect_download() as taken:
+        page.get_by_role("link", name="Take them as a file").click()
+    taken.value.save_as(place)
+    with place.open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["project"], row["person"]) == ("rivers", "mary@example.edu")
+    headers = {"Authorization": f"Bearer {row['api_key']}"}
+    status, _, me = call(port_of(said), "GET", "/api/v1/me", headers=headers)
+    assert (status, json.loads(me)["person"]["email"]) == (200, "mary@example.edu")
+    assert it.complaints == []
+    it.context.close()
+
+
 def test_two_administrators_at_one_form_are_shown_where_they_differ(
     said: dict[str, Any], chromium: Browser
 ) -> None:
@@ -197,7 +284,8 @@ def test_two_administrators_at_one_form_are_shown_where_they_differ(
 
 
 def fits_and_keeps_nobody_out(page: Page, axe: Axe, name: str) -> None:
-    """At both widths nothing sticks out, and in both themes axe finds nothing serious."""
+    """At both widths nothing sticks out, and in both themes axe finds nothing serious, with all that folds unfolded."""
+    page.evaluate(_OPEN_ALL)
     for width in _WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
