@@ -104,6 +104,8 @@ async def test_a_call_that_was_granted_before_a_stop_is_not_sent_after_its_lease
         with installed(tmp_path, platform, database_url) as installation:
             key = installation.key()["api_key"]
             gateway = installation.start()
+            # What a process writes as it starts is written by then: stopped in the middle of that, it keeps SQLite's lock.
+            await asyncio.sleep(1)
             platform.gate.clear()
             asking = asyncio.ensure_future(ask_all(installation.base_url, key, [profile(1)], in_flight=1))
             await asyncio.wait_for(platform.token_asked.wait(), timeout=30)
