@@ -136,6 +136,7 @@ async def taken(mine: Browser, search: str, form: str) -> httpx.Response:
     assert "The file is with your browser." in text_of(after)
     assert "refresh" not in after.text
     assert "data-begin" not in after.text
+    assert 'class="bar"' in after.text  # all of it is no warning
     assert hashlib.sha256(answer.content).hexdigest() in after.text
     return answer
 
