@@ -13,7 +13,6 @@ import hmac
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final, Protocol, Self
 
 from cryptography.exceptions import InvalidTag
@@ -22,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from app import exact_json
 from app.audit.entries import KeptQuestion, Value
 from app.provider.naming import named_in
-from app.query import ResearchQuery
+from app.query import ResearchQuery, remembered
 from app.sealing import SealBroken
 
 MOST_BYTES_INSIDE: Final = 8 * 1024
@@ -32,7 +31,6 @@ MOST_TAGS_INSIDE: Final = 64
 SEALED_FIELDS: Final = ("sealed", "about", "about_more")
 _NONCE_BYTES: Final = 12  # NIST SP 800-38D, section 8.2
 _TAG_BYTES: Final = 16
-_MOST_REMEMBERED_CHARS: Final = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +142,8 @@ def without_question(fields: Mapping[str, Value]) -> dict[str, Value]:
     return {name: value for name, value in fields.items() if name not in SEALED_FIELDS}
 
 
+@remembered
 def _named(question: str) -> frozenset[tuple[str, str]]:
-    # Scripts repeat a question for page after page.
-    return (_remembered if len(question) <= _MOST_REMEMBERED_CHARS else _read)(question)
-
-
-@lru_cache(maxsize=512)
-def _remembered(question: str) -> frozenset[tuple[str, str]]:
-    return _read(question)
-
-
-def _read(question: str) -> frozenset[tuple[str, str]]:
     asked = exact_json.loads(question.encode())
     return named_in(asked) if isinstance(asked, dict) else frozenset()
 

@@ -7,13 +7,13 @@ fetched. A project may set times of its own, by endpoint; the terms' age limit s
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Self
 
 from app import exact_json
 from app.identity.callers import ReuseChoices
 from app.provider.endpoint import Endpoint
 from app.provider.spans import span_in
+from app.query import remembered
 from app.settings import Settings
 
 EVERY_ENDPOINT = "default"
@@ -27,7 +27,6 @@ _YOUNG_DAYS = 3
 _S = 1_000_000
 _DAY_US = 86_400 * _S
 _EPOCH = dt.date(1970, 1, 1).toordinal()
-_MOST_REMEMBERED_CHARS = 4_096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,18 +88,8 @@ Lifetimes = Callable[[str], Lifetime]
 """The lifetime of each question of one caller at one endpoint."""
 
 
+@remembered
 def _settles_us(endpoint: Endpoint, question: str) -> int:
-    # Scripts repeat a question for page after page.
-    found = _remembered if len(question) <= _MOST_REMEMBERED_CHARS else _worked_out
-    return found(endpoint, question)
-
-
-@lru_cache(maxsize=512)
-def _remembered(endpoint: Endpoint, question: str) -> int:
-    return _worked_out(endpoint, question)
-
-
-def _worked_out(endpoint: Endpoint, question: str) -> int:
     """The moment from which on the platform has everything of the question's days; 0 where it names none."""
     asked = exact_json.loads(question.encode())
     span = span_in(endpoint, asked) if isinstance(asked, dict) else None

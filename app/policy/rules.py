@@ -10,7 +10,6 @@ rule's version, which changes when what it decides changes.
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar, Protocol
 
 from app import exact_json
@@ -18,10 +17,9 @@ from app.identity.callers import Caller
 from app.policy.values import REFRESH_INTERVAL_DAYS
 from app.provider.endpoints import ENDPOINTS
 from app.provider.questions import MAX_SPAN_DAYS
-from app.query import ResearchQuery
+from app.query import ResearchQuery, remembered
 
 _DAY_S = 86_400
-_MOST_REMEMBERED_CHARS = 4_096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -375,22 +373,13 @@ class NothingAfterEnd:
         return f"the approval ended on {ended_on} (UTC). Ask your project lead to record its renewal."
 
 
-def _asked(question: str) -> Mapping[str, object]:
-    # Scripts repeat a question for page after page, and several rules look into it.
-    return _remembered(question) if len(question) <= _MOST_REMEMBERED_CHARS else _parsed(question)
-
-
 def _utc_day(moment: dt.datetime) -> dt.date:
     # Clocks give UTC, and every rule asks; conversion takes five times as long as the comparison.
     return moment.date() if moment.tzinfo is dt.UTC else moment.astimezone(dt.UTC).date()
 
 
-@lru_cache(maxsize=512)
-def _remembered(question: str) -> Mapping[str, object]:
-    return _parsed(question)
-
-
-def _parsed(question: str) -> Mapping[str, object]:
+@remembered
+def _asked(question: str) -> Mapping[str, object]:
     asked = exact_json.loads(question.encode())
     return asked if isinstance(asked, dict) else {}
 

@@ -11,21 +11,23 @@ from app import exact_json
 from app.provider import spelling
 from app.provider.endpoint import BodyForm, Endpoint, Paging
 from app.provider.uploads import parse_upload
-from app.query import DEFAULT_LIMITS, BodyLimits, Page, ResearchQuery, malformed, parse_body
+from app.query import (
+    DEFAULT_LIMITS,
+    BodyLimits,
+    Page,
+    ResearchQuery,
+    malformed,
+    parse_body,
+    remembered,
+)
 
 _PAGING_KEYS = frozenset({"cursor", "max_count", "search_id"})
 """Sent by clients to endpoints that have none of them, too; there they mean nothing."""
 _MAX_QUERY_STRING_CHARS = 8_192
 _MAX_QUERY_PARAMETERS = 64
-_MAX_REMEMBERED_BYTES = 4_096
-"""Scripts repeat the same bytes, and the answer depends on nothing else; at most 512 of this size are kept."""
 
 
-@lru_cache(maxsize=512)
-def _remembered(endpoint: Endpoint, query_string: str, body: bytes, limits: BodyLimits) -> ResearchQuery:
-    return _read(endpoint, query_string, body, limits)
-
-
+@remembered
 def read_request(
     endpoint: Endpoint, query_string: str, body: bytes, limits: BodyLimits = DEFAULT_LIMITS
 ) -> ResearchQuery:
@@ -34,12 +36,6 @@ def read_request(
     Raises InvalidParams, and nothing else, for what the platform documents as invalid; `query_string` is
     still percent-encoded and has no question mark.
     """
-    if len(body) + len(query_string) > _MAX_REMEMBERED_BYTES:
-        return _read(endpoint, query_string, body, limits)
-    return _remembered(endpoint, query_string, body, limits)
-
-
-def _read(endpoint: Endpoint, query_string: str, body: bytes, limits: BodyLimits) -> ResearchQuery:
     given = parse_upload(body) if endpoint.sends is BodyForm.UPLOAD else parse_body(body, limits)
     paging_keys = _paging_keys(endpoint)
     _refuse_other_cases(given, known=endpoint.body_keys | paging_keys | {"fields"})
