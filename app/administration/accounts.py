@@ -20,8 +20,7 @@ def require_own_account(
     destroyed; nor is one that does not open, with which nobody can call until it is given its key again.
     """
     for other in credentials:
-        is_in_use = other.name != name and other.retired_us is None
-        if is_in_use and other.base_url == base_url and _client_key(mint, other) == client_key:
+        if other.name != name and account_of(mint, other) == (base_url, client_key):
             raise InvalidParams(
                 f"credentials ({name}): this client key is that of credential {other.name} already. The platform counts "
                 f"one quota for it, so let projects use {other.name}.",
@@ -29,8 +28,11 @@ def require_own_account(
             )
 
 
-def _client_key(mint: Mint, credential: Credential) -> str | None:
+def account_of(mint: Mint, credential: Credential) -> tuple[str, str] | None:
+    """Host and client key; None of one that is retired, or does not open."""
+    if credential.retired_us is not None:
+        return None
     try:
-        return mint.opened_client_key(credential)
+        return credential.base_url, mint.opened_client_key(credential)
     except SealBroken:
         return None

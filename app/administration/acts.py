@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NewType
 
-from app.administration.accounts import require_own_account
+from app.administration.accounts import account_of, require_own_account
 from app.administration.changes import Actor, Change, Plan
 from app.administration.credentials import check_base_url
 from app.administration.desired import (
@@ -272,7 +272,8 @@ async def rotate_credential(
         new_client_key = client_key or mint.opened_client_key(old)
         host = new_host or old.base_url
         secret = check_secret("client secret", client_secret, base_url=host)
-        require_own_account(mint, state.credentials, name=name, base_url=host, client_key=new_client_key)
+        if account_of(mint, old) != (host, new_client_key):
+            require_own_account(mint, state.credentials, name=name, base_url=host, client_key=new_client_key)
         is_new_secret = old.secret_digest != mint.secret_digest(new_client_key, secret)
         if not is_new_secret and host == old.base_url:
             return Plan(), False

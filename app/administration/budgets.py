@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from app.administration.floors import Uses, floor_on, floors_beside
+from app.administration.floors import floor_on, floors_beside, use_on
 from app.administration.pricing import WindowPrice, total
 from app.administration.registry import Registry
 from app.administration.state import State
@@ -14,12 +14,10 @@ from app.quota.arithmetic import (
     Exhausted,
     Limit,
     Use,
-    Window,
     days_at,
     decide,
     kept_from,
     room,
-    use_at,
 )
 from app.quota.forecast import Budget, Course, Load, course
 from app.quota.limits import (
@@ -76,7 +74,7 @@ async def budgets_of(registry: Registry, state: State, owners: Owners, family: Q
     untouched = [replace(each, use=Use()) for each in now]
     return Budgets(
         today=today,
-        uses={limit: _use(limit, uses, today) for limit in limits},
+        uses={limit: use_on(today, limit, uses) for limit in limits},
         kept={limit: kept_from(owners["project"], limit, now) for limit in limits},
         kept_tomorrow={limit: kept_from(owners["project"], limit, untouched) for limit in limits},
         closed=await _closed(registry, state, owners["credential"], family),
@@ -89,11 +87,6 @@ async def _closed(registry: Registry, state: State, credential: str, family: Quo
             seen = look(mirror, days=days_at(state.now), now=state.now)
             return seen.mirror if isinstance(seen, Closed) else None
     return None
-
-
-def _use(limit: Limit, uses: Uses, today: dt.date) -> Use:
-    slot = (limit.scope.kind.value, limit.scope.id, limit.dimension.value)
-    return use_at(limit.window or Window.DAY, uses.get(slot, {}), (today,))
 
 
 def courses(

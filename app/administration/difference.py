@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from app.administration.accounts import require_own_account
+from app.administration.accounts import account_of, require_own_account
 from app.administration.changes import Change, Draw, Plan
 from app.administration.credentials import SealedCredential
 from app.administration.desired import DesiredMember, DesiredProject, LimitKey, malformed
@@ -131,7 +131,6 @@ class _Comparison:
         digest = self.mint.secret_digest(wanted.client_key, wanted.client_secret)
         credential_id = old.id if old else self.mint.object_id()
         is_new_secret = old is None or old.secret_digest != digest
-        was_retired = old is not None and old.retired_us is not None
         sealed = self._sealed(old, wanted, credential_id, is_new_secret=is_new_secret)
         new = Credential(
             id=credential_id,
@@ -146,9 +145,10 @@ class _Comparison:
             created_us=old.created_us if old else self.state.now_us,
         )
         self.credentials[new.name] = new
-        if old is None or was_retired or is_new_secret or old.base_url != wanted.base_url:
+        if old is None or account_of(self.mint, old) != (wanted.base_url, wanted.client_key):
             self.changed_accounts.append(wanted)
         before = credential_face(old) if old else None
+        was_retired = old is not None and old.retired_us is not None
         after = credential_face(new)
         self._put(new, differences("credential", new.name, new.id, before, after, was_retired=was_retired))
         if old is not None and is_new_secret and not was_retired:

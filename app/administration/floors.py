@@ -1,4 +1,4 @@
-"""Floors: what a project may count on of its credential's day, and that they fit into it together."""
+"""Floors: what a project may count on of its credential's day, what is used of it, and that they fit into it together."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from app.administration.registry import CounterSlot
 from app.administration.state import Credential, Project, State
 from app.errors import InvalidParams
-from app.quota.arithmetic import Dimension, Floor, ScopeKind, Use, Window
+from app.quota.arithmetic import Dimension, Floor, Limit, ScopeKind, Use, Window, use_at
 from app.quota.limits import DIMENSIONS, FLOOR, StoredLimit
 
 Uses = Mapping[CounterSlot, Mapping[dt.date, Use]]
@@ -73,6 +73,12 @@ def floors_beside(state: State, credential: str, today: dt.date) -> Sequence[Sto
         and each.approved_from <= today <= each.approved_until
     }
     return [each for each in state.limits if each.scope_kind == FLOOR and each.scope_id in projects]
+
+
+def use_on(day: dt.date, limit: Limit, uses: Uses) -> Use:
+    """What counts against the limit on that day, in its window."""
+    slot = (limit.scope.kind.value, limit.scope.id, limit.dimension.value)
+    return use_at(limit.window or Window.DAY, uses.get(slot, {}), (day,))
 
 
 def floor_on(day: dt.date, credential: str, stored: StoredLimit, uses: Uses) -> Floor:

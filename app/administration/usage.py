@@ -1,18 +1,18 @@
 """What the limits have left, for people: the figures of the ledger, under names that people know."""
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.administration.floors import floor_on, floors_beside
-from app.administration.registry import CounterSlot, Registry
+from app.administration.floors import floor_on, floors_beside, use_on
+from app.administration.registry import Registry
 from app.administration.savings import Savings
 from app.administration.state import Project, State
 from app.audit.entries import Value
 from app.audit.facts import REQUESTS
 from app.errors import NotFound
-from app.quota.arithmetic import Limit, ScopeKind, Standing, Use, Window, kept_from, standing, use_at
+from app.quota.arithmetic import Limit, ScopeKind, Standing, Use, Window, kept_from, standing
 from app.quota.limits import effective_limits, raised_by
 from app.quota.mirror import Mirror
 
@@ -48,7 +48,8 @@ async def usage(
     """Where the limits stand on `day` (today by default), of one project or person where asked.
 
     With a project or a person the limits above them are among the answer, since these bind them as well; what is left of
-    a credential's day is then what floors of others do not keep from them. Limits a minute and of concurrent calls are not in it: what they count is over at once. Raises NotFound.
+    a credential's day is then what floors of others do not keep from them. Limits a minute and of concurrent calls are
+    not in it: what they count is over at once. Raises NotFound.
     """
     state = await registry.state()
     today = state.now.date()
@@ -76,7 +77,7 @@ async def usage(
     return Usage(
         day=day,
         limits=[
-            (label, standing(limit, _use(limit, uses, day), moment, kept=kept(limit)))
+            (label, standing(limit, use_on(day, limit, uses), moment, kept=kept(limit)))
             for label, limit in scoped
         ],
         platform=await _platform(registry, state, {limit.scope.id for _, limit in scoped}, day),
@@ -123,11 +124,6 @@ async def _platform(
         for credential, family, mirror in found
         if credential in names and mirror.day == day
     ]
-
-
-def _use(limit: Limit, uses: Mapping[CounterSlot, Mapping[dt.date, Use]], day: dt.date) -> Use:
-    slot = (limit.scope.kind.value, limit.scope.id, limit.dimension.value)
-    return use_at(limit.window or Window.DAY, uses.get(slot, {}), (day,))
 
 
 def _limits(state: State, *, project: str | None, email: str | None) -> list[tuple[str, Limit]]:
