@@ -8,7 +8,7 @@ import hashlib
 import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -42,13 +42,23 @@ class Proven:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnderWay:
+    """A sign-in whose answer has come: where it leads to, and what was kept to be given back."""
+
+    onward: str
+    began_us: int
+    kept: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What an ID token has to say."""
+    """What an ID token has to say; with `since_s` (a Unix time) also that they signed in there later than that."""
 
     issuer: str
     client_id: str
     nonce: str
     groups_claim: str | None = None
+    since_s: float | None = None
 
 
 class IdentityProvider(Protocol):
@@ -59,12 +69,19 @@ class IdentityProvider(Protocol):
         """Its name, as the settings have it."""
         ...
 
-    async def address(self, secret: str) -> str:
-        """Where the browser goes to sign in, for the sign-in that hangs on that secret."""
+    async def address(self, secret: str, *, anew: bool = False) -> str:
+        """Where the browser goes to sign in, for the sign-in that hangs on that secret.
+
+        `anew` asks that whoever is signed in there proves once more who they are.
+        """
         ...
 
-    async def redeem(self, secret: str, *, code: str, issuer: str | None) -> Proven:
+    async def redeem(
+        self, secret: str, *, code: str, issuer: str | None, since_s: float | None = None
+    ) -> Proven:
         """Whom a code stands for; `issuer` is the one that the answer named, if it did.
+
+        With `since_s`, a Unix time, only if they proved who they are later than that.
 
         Raises SignInRefused where the provider refuses the code, or its token does not hold.
         """
@@ -89,6 +106,11 @@ def verifier_of(secret: str) -> str:
 def challenge_of(verifier: str) -> str:
     """What the provider is told of the verifier beforehand (S256)."""
     return _base64(hashlib.sha256(verifier.encode()).digest())
+
+
+def key_of(secret: str) -> bytes:
+    """What seals a form that waits for the answer: 32 bytes."""
+    return hmac.digest(secret.encode(), b"sign-in kept", "sha256")
 
 
 def is_state(secret: str, shown: str) -> bool:
@@ -120,6 +142,8 @@ def proven_by(claims: Mapping[str, Any], expected: Expected, *, now: datetime) -
         raise refused("expired", "was not made just now; the clocks of the two machines may differ")
     if "nbf" in claims and _seconds(claims, "nbf") > now_s + _LEEWAY_S:
         raise refused("expired", "does not hold yet; the clocks of the two machines may differ")
+    if expected.since_s is not None and _seconds(claims, "auth_time") < expected.since_s - _LEEWAY_S:
+        raise refused("auth-time", "comes of a sign-in from before, and you were to prove anew who you are")
     subject = claims.get("sub")
     if not isinstance(subject, str) or not is_subject(subject):
         raise refused("claims", "names nobody")

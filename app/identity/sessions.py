@@ -18,6 +18,10 @@ IDLE_S: Final = 1_800
 LONGEST_S: Final = 43_200
 """A session ends so long after its beginning, whatever happens in it (twelve hours)."""
 
+FRESH_S: Final = 900
+"""For how long after proving who one is what gives others a way in, or takes a guard away, needs no further proof
+(a quarter of an hour; ASVS 5.0, 7.5.3, leaves it to the application)."""
+
 _SECRET_BYTES: Final = 32
 _SECRET_CHARS: Final = 43
 
@@ -30,6 +34,8 @@ class Session:
     operator: Operator
     began_us: int
     seen_us: int
+    is_fresh: bool
+    """Whether it is not longer ago than `FRESH_S` that they proved who they are."""
 
 
 def is_over(*, began_us: int, seen_us: int, now_us: int) -> bool:

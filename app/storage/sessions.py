@@ -8,7 +8,15 @@ from sqlalchemy.engine import Connection
 
 from app.errors import AccessTokenInvalid
 from app.identity.callers import Operator
-from app.identity.sessions import IDLE_S, LONGEST_S, Session, is_over, new_session_secret, session_digest
+from app.identity.sessions import (
+    FRESH_S,
+    IDLE_S,
+    LONGEST_S,
+    Session,
+    is_over,
+    new_session_secret,
+    session_digest,
+)
 from app.ids import KeyId, PersonId, new_object_id
 from app.storage.directory import find_freeze
 from app.storage.engines import Database
@@ -84,9 +92,9 @@ class SqlSessions:
             await self._database.write(lambda conn: conn.execute(seen).rowcount)
         return found
 
-    async def end(self, session: Session) -> None:
-        """End it at once, everywhere."""
-        gone = sa.delete(_session).where(_session.c.id == session.id)
+    async def end(self, session_id: str) -> None:
+        """End that session at once, everywhere."""
+        gone = sa.delete(_session).where(_session.c.id == session_id)
         await self._database.write(lambda conn: conn.execute(gone).rowcount)
 
     async def account(self, email: str) -> tuple[Operator, str | None] | None:
@@ -112,6 +120,7 @@ def _find(conn: Connection, digest: bytes | None, now_us: int) -> Session | None
         operator=_operator(conn, row, person=row["person_id"], session=row["id"]),
         began_us=row["began_us"],
         seen_us=row["seen_us"],
+        is_fresh=now_us - row["began_us"] < FRESH_S * 1_000_000,
     )
 
 

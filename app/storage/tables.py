@@ -480,12 +480,14 @@ class IdentityRow(SQLModel, table=True):
 class SignInRow(SQLModel, table=True):
     """A sign-in under way at the institution's provider; `digest` is of the secret that the browser holds.
 
-    `onward` is the page to go to in the end. The row goes when its answer comes, so no answer counts twice.
+    `onward` is the page to go to in the end; `kept` is a form that waits for it, sealed under a key that comes of
+    the secret. The row goes when its answer comes, so no answer counts twice.
     """
 
     __tablename__ = "console_sign_in"
     digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
     onward: str = _text()
+    kept: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
     began_us: int = _big()
 
 

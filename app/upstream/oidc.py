@@ -102,8 +102,8 @@ class OidcProvider:
         """Its name, as the settings have it."""
         return self._told.issuer
 
-    async def address(self, secret: str) -> str:
-        """Where the browser goes to sign in."""
+    async def address(self, secret: str, *, anew: bool = False) -> str:
+        """Where the browser goes to sign in; see `IdentityProvider`."""
         metadata = await self._metadata()
         asked = {
             "response_type": "code",
@@ -115,10 +115,15 @@ class OidcProvider:
             "code_challenge": challenge_of(verifier_of(secret)),
             "code_challenge_method": "S256",
         }
+        if anew:
+            # OpenID Connect Core 1.0, section 3.1.2.1; with max_age the token has to tell `auth_time`.
+            asked |= {"prompt": "login", "max_age": "0"}
         endpoint = str(metadata["authorization_endpoint"])
         return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(asked)}"
 
-    async def redeem(self, secret: str, *, code: str, issuer: str | None) -> Proven:
+    async def redeem(
+        self, secret: str, *, code: str, issuer: str | None, since_s: float | None = None
+    ) -> Proven:
         """Whom a code stands for; see `IdentityProvider`."""
         metadata = await self._metadata()
         # RFC 9207: an answer of another provider must not be redeemed at this one.
@@ -136,6 +141,7 @@ class OidcProvider:
             client_id=self._told.client_id,
             nonce=nonce_of(secret),
             groups_claim=self._told.groups_claim,
+            since_s=since_s,
         )
         return proven_by(claims, expected, now=self._clock.now())
 

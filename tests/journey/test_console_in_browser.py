@@ -1,9 +1,11 @@
 """The console in Chromium: journeys by hand, and what every page must be in either theme and at any width."""
 
+import contextlib
 import csv
 import hashlib
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from app.audit.offline import Vkey, verify_export
+from app.identity.sessions import FRESH_S
 from app.web.console.mounting import PAGES
 from tests.conftest import require
 from tests.journey.chromium import CHROMIUM, Visitor, opened_chromium
@@ -55,7 +58,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     require(bool(CHROMIUM), "Chromium")
     demonstration = Demonstration(tmp_path_factory.mktemp("console"), "--json")
     assert demonstration.process.stdout is not None
-    yield json.loads(demonstration.process.stdout.readline())
+    yield {**json.loads(demonstration.process.stdout.readline()), "home": demonstration.home}
     demonstration.end()
 
 
@@ -247,6 +250,35 @@ def test_lists_are_looked_at_before_they_are_saved_and_keys_are_taken_as_a_file(
     status, _, me = call(port_of(said), "GET", "/api/v1/me", headers=headers)
     assert (status, json.loads(me)["person"]["email"]) == (200, "mary@example.edu")
     assert it.complaints == []
+    it.context.close()
+
+
+def test_who_comes_back_to_an_old_session_proves_who_they_are_and_loses_nothing(
+    said: dict[str, Any], chromium: Browser
+) -> None:
+    size: Any = {"width": 1920, "height": 900}
+    it = Visitor(said["gateway"], chromium.new_context(viewport=size, reduced_motion="reduce"))
+    it.sign_in(person(said, "it")["token"])
+    page, axe = it.page, Axe()
+    it.go("/new-person")
+    page.get_by_label("E-mail address").fill("joan@example.edu")
+    page.get_by_label("Name", exact=True).fill("Joan Clarke")
+    with contextlib.closing(sqlite3.connect(said["home"] / "bursar.db")) as database, database:
+        database.execute("UPDATE console_session SET began_us = began_us - ?", (FRESH_S * 1_000_000,))
+    one = page.get_by_role("region", name="One person")
+    one.get_by_role("button", name="See what would change").click()
+    page.get_by_role("heading", name="Is it still you?").wait_for()
+    fits_and_keeps_nobody_out(page, axe, "reauthenticate")
+    page.get_by_label("Your token").fill(person(said, "it")["token"])
+    page.get_by_role("button", name="Go on with the token").click()
+    page.get_by_role("heading", name="Thank you").wait_for()
+    fits_and_keeps_nobody_out(page, axe, "reauthenticated")
+    page.get_by_role("button", name="Go on: add a person").click()
+    page.get_by_text("Nothing has been saved yet").wait_for()
+    page.get_by_role("button", name="Make it so").click()
+    page.get_by_role("link", name="joan@example.edu").wait_for()
+    # The page that asked for the proof was a refusal, as the browser says too.
+    assert [each for each in it.complaints if "401" not in each] == []
     it.context.close()
 
 

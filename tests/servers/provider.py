@@ -86,10 +86,12 @@ class Desk:
     def claims(self, asked: dict[str, str]) -> dict[str, Any]:
         now = int(time.time())
         claims = {"iss": self.origin, "aud": CLIENT_ID, "nonce": asked["nonce"], "iat": now, "exp": now + 300}
+        if "max_age" in asked:
+            claims["auth_time"] = now
         return claims | PEOPLE[asked["name"]]
 
     def id_token(self, asked: dict[str, str]) -> str:
-        claims, lie = self.claims(asked), LIES.get(self.lie)
+        claims, lie = self.claims(asked), (LIES | LIES_OF_A_PROOF).get(self.lie)
         self.last_token = lie(self, claims) if lie is not None else self.honest(claims)
         return self.last_token
 
@@ -162,6 +164,11 @@ LIES: dict[str, Lie] = {
     "two parts": lambda desk, claims: desk.honest(claims).rpartition(".")[0],
     "no JSON": lambda desk, _: desk.key.signed({"alg": "RS256", "kid": "first"}, "text"),  # type: ignore[arg-type]
     "ten megabytes": lambda desk, claims: desk.key.signed({"alg": "RS256", "kid": "A" * 10_000_000}, claims),
+}
+
+LIES_OF_A_PROOF: dict[str, Lie] = {
+    "an earlier sign-in": lambda desk, claims: desk.honest({**claims, "auth_time": claims["iat"] - 120}),
+    "no word of the sign-in": _without("auth_time"),
 }
 
 

@@ -15,16 +15,25 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from app.audit.entries import Value
-from app.errors import BursarError, Misconfigured, NotPermitted, Refusal, Unavailable
+from app.errors import (
+    AccessTokenInvalid,
+    BursarError,
+    Misconfigured,
+    NotFound,
+    NotPermitted,
+    Refusal,
+    Unavailable,
+)
+from app.identity.institution import IdentityProvider
 from app.identity.roles import Act, may
-from app.identity.sessions import Session, form_token, is_form_token
+from app.identity.sessions import FRESH_S, Session, form_token, is_form_token
 from app.policy.rules import NOT_FROZEN
 from app.web.api.desk import Desk, desk_of
 from app.web.api.sight import Sight
 from app.web.api.visitors import Visitor
 from app.web.console import rendering
 from app.web.console.cookies import PATH, Ground, ground_of, require_own_page, secret_in
-from app.web.console.forms import Form, read_form
+from app.web.console.forms import Form, KeptForm, read_form
 from app.web.errors import STATUS_OF_CODE
 from app.web.problems import visit_of
 
@@ -127,6 +136,9 @@ class Page:
     answer: Callable[[Turn], Awaitable[Response]]
     acts: frozenset[Act]
     back: Callable[[Turn], Awaitable[Response]] | None = None
+    guarded: str = ""
+    """What is done, in words that go on from "To", where a session is not enough that somebody left open: who is
+    signed in must have proved who they are within `FRESH_S`."""
 
 
 class NamedRoute(Route):
@@ -191,6 +203,8 @@ async def _let_in(visit: Visit, page: Page | OpenPage, menu: tuple[Link, ...]) -
         raise NotPermitted(freeze.says(), rule=NOT_FROZEN)
     if page.acts and not any(may(session.operator.roles, act) for act in page.acts):
         return _closed(turn)
+    if page.guarded and not session.is_fresh:
+        return ask_to_prove(turn, KeptForm.of(given, what=page.guarded, path=_address(request)))
     return await _shown_again(turn, page)
 
 
@@ -220,6 +234,20 @@ def _ask_to_sign_in(visit: Visit, page: Page) -> Response:
     onward = _address(request) if page.method == "GET" else f"{PATH}/"
     has_ended = secret_in(request, visit.ground) is not None
     return visit.render("sign_in.html", status=401, onward=onward, has_ended=has_ended)
+
+
+def ask_to_prove(turn: Turn, kept: KeptForm) -> Response:
+    """The page that asks for a proof of who is signed in, while that form waits; the request counts as refused."""
+    note_refusal(turn, AccessTokenInvalid("The sign-in is too old for this.", rule="reauthentication"))
+    return turn.render("reauthenticate.html", status=401, kept=kept, minutes=FRESH_S // 60)
+
+
+def provider_of(visit: Visit) -> IdentityProvider:
+    """The institution's provider; raises NotFound where there is none."""
+    provider = visit.desk.installation.identity_provider
+    if provider is None:
+        raise NotFound("No institution's sign-in is set up here. Sign in with a password or a token.")
+    return provider
 
 
 def _address(request: Request) -> str:

@@ -4,7 +4,7 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
@@ -15,6 +15,8 @@ from app.errors import InvalidParams
 MOST_BYTES: Final = 262_144
 _MOST_FIELDS: Final = 400
 _MEDIA_TYPE: Final = "application/x-www-form-urlencoded"
+_KEPT: Final = "kept:"
+"""Before the names of what another form carries along."""
 _UNSAFE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -75,6 +77,48 @@ class Form:
     def day_or_none(self, name: str, what: str) -> dt.date | None:
         """The same where it may be left open."""
         return self.day(name, what) if self.get(name).strip() else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptForm:
+    """A form that waits until whoever sent it has proved once more who they are; `what` is what it does, in words."""
+
+    what: str
+    path: str
+    fields: tuple[tuple[str, str], ...] = field(repr=False)
+
+    @classmethod
+    def of(cls, form: Form, *, what: str, path: str) -> Self:
+        """The form as it was sent to `path`; the token of a session that is about to end is left out."""
+        pairs = ((name, value) for name, values in form.fields.items() for value in values)
+        return cls(what=what, path=path, fields=tuple(pair for pair in pairs if pair[0] != "form_token"))
+
+    @classmethod
+    def carried_by(cls, form: Form) -> Self:
+        """The form that another one, the proof, carries along."""
+        return cls(
+            what=form.get("kept-what"),
+            path=form.get("kept-path"),
+            fields=tuple(
+                (name.removeprefix(_KEPT), value)
+                for name, values in form.fields.items()
+                if name.startswith(_KEPT)
+                for value in values
+            ),
+        )
+
+    @classmethod
+    def of_told(cls, told: Mapping[str, Any]) -> Self:
+        """The form of which `told` tells."""
+        return cls(
+            what=told["what"],
+            path=told["path"],
+            fields=tuple((name, value) for name, value in told["fields"]),
+        )
+
+    def told(self) -> dict[str, Any]:
+        """It as JSON holds it."""
+        return {"what": self.what, "path": self.path, "fields": self.fields}
 
 
 async def read_form(request: Request) -> Form:

@@ -7,10 +7,11 @@ from starlette.responses import RedirectResponse, Response
 
 from app.administration.joining import Joining, person_of
 from app.errors import NotFound, SignInRefused
-from app.identity.institution import IdentityProvider, is_state
+from app.identity.institution import is_state
 from app.upstream.oidc import CALLBACK
-from app.web.console.cookies import PATH, give_ticket, take_ticket_back, ticket_in
-from app.web.console.doors import OpenPage, Visit, note_sign_in
+from app.web.console.cookies import PATH, give, give_ticket, take_ticket_back, ticket_in
+from app.web.console.doors import OpenPage, Visit, note_sign_in, provider_of
+from app.web.console.reauthentication import go_on_after
 from app.web.console.signing import inside, open_session, require_safe_ground, show_sign_in, source_of
 
 _OP: Final = "console/sign-in-institution"
@@ -22,7 +23,7 @@ async def go_to_institution(visit: Visit) -> Response:
     """Off to the provider, with a ticket for coming back."""
     note_sign_in(visit, _OP)
     require_safe_ground(visit)
-    provider = _provider(visit)
+    provider = provider_of(visit)
     secret = await visit.desk.sign_ins.begin(inside(visit.asked("onward")))
     response = RedirectResponse(await provider.address(secret), status_code=303)
     give_ticket(response, visit.ground, secret)
@@ -33,12 +34,12 @@ async def come_back(visit: Visit) -> Response:
     """A session for whom the provider vouches for, if they are known here."""
     note_sign_in(visit, _OP)
     require_safe_ground(visit)
-    provider, source = _provider(visit), source_of(visit)
+    provider, source = provider_of(visit), source_of(visit)
     visit.desk.throttle.begin(source)
     secret = ticket_in(visit.request, visit.ground)
     is_asked_for = secret is not None and is_state(secret, visit.asked("state"))
-    onward = await visit.desk.sign_ins.take(secret) if secret is not None and is_asked_for else None
-    if secret is None or onward is None:
+    under_way = await visit.desk.sign_ins.take(secret) if secret is not None and is_asked_for else None
+    if secret is None or under_way is None:
         raise SignInRefused(
             "This answer belongs to no sign-in that is under way in this browser: it was used before, came too "
             "late, or was begun elsewhere. Sign in once more.",
@@ -47,7 +48,9 @@ async def come_back(visit: Visit) -> Response:
     code = visit.asked("code")
     if not 0 < len(code) <= _MOST_CODE_CHARS:
         raise _not_signed_in(visit.asked("error"))
-    proven = await provider.redeem(secret, code=code, issuer=visit.request.query_params.get("iss"))
+    issuer = visit.request.query_params.get("iss")
+    since_s = None if under_way.kept is None else under_way.began_us / 1_000_000
+    proven = await provider.redeem(secret, code=code, issuer=issuer, since_s=since_s)
     settings = visit.desk.installation.settings
     joining = Joining(by_email=settings.oidc_join_by_email, role_of_group=settings.role_of_group)
     person = await person_of(visit.desk.registry, proven, joining)
@@ -56,18 +59,14 @@ async def come_back(visit: Visit) -> Response:
     if found is None:
         raise NotFound("You were just removed here. Ask an administrator.")
     visit.desk.throttle.succeed(source)
-    # A redirect in answer to a page of the provider's would go without the new cookie, which is for our pages alone.
-    response = visit.render("again.html", address=onward)
-    await open_session(visit, response, found[0], token=None)
+    if under_way.kept is not None:
+        response = await go_on_after(visit, under_way, found[0])
+    else:
+        # A redirect in answer to a page of the provider's would go without the new cookie, which is for our pages alone.
+        response = visit.render("again.html", address=under_way.onward)
+        give(response, visit.ground, await open_session(visit, found[0], token=None))
     take_ticket_back(response, visit.ground)
     return response
-
-
-def _provider(visit: Visit) -> IdentityProvider:
-    provider = visit.desk.installation.identity_provider
-    if provider is None:
-        raise NotFound("No institution's sign-in is set up here. Sign in with a password or a token.")
-    return provider
 
 
 def _not_signed_in(error: str) -> SignInRefused:

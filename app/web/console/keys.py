@@ -152,7 +152,21 @@ async def _keys_page(
 
 PAGES: Final = (
     Page(method="GET", path="/keys", answer=show_keys, acts=ALL),
-    Page(method="POST", path="/keys", answer=issue_any_key, acts=_KEYS, back=show_keys),
-    Page(method="POST", path="/new-keys", answer=import_keys, acts=_KEYS, back=show_keys),
+    Page(
+        method="POST",
+        path="/keys",
+        answer=issue_any_key,
+        acts=_KEYS,
+        back=show_keys,
+        guarded="make a key for somebody",
+    ),
+    Page(
+        method="POST",
+        path="/new-keys",
+        answer=import_keys,
+        acts=_KEYS,
+        back=show_keys,
+        guarded="make keys for those of a list",
+    ),
     Page(method="POST", path="/keys/{id}/end", answer=end_any_key, acts=_KEYS, back=show_keys),
 )

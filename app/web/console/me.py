@@ -221,9 +221,21 @@ def _raisable(sight: Sight) -> list[tuple[str, str]]:
 PAGES: Final = (
     Page(method="GET", path="/me", answer=show_me, acts=SELF),
     Page(method="GET", path="/my-keys", answer=show_my_keys, acts=OWN_KEYS),
-    Page(method="POST", path="/my-keys", answer=issue_my_key, acts=OWN_KEYS, back=show_my_keys),
     Page(
-        method="POST", path="/my-keys/{id}/rotation", answer=rotate_my_key, acts=OWN_KEYS, back=show_my_keys
+        method="POST",
+        path="/my-keys",
+        answer=issue_my_key,
+        acts=OWN_KEYS,
+        back=show_my_keys,
+        guarded="make a key",
+    ),
+    Page(
+        method="POST",
+        path="/my-keys/{id}/rotation",
+        answer=rotate_my_key,
+        acts=OWN_KEYS,
+        back=show_my_keys,
+        guarded="put a new key in the place of one",
     ),
     Page(method="POST", path="/my-keys/{id}/end", answer=revoke_my_key, acts=OWN_KEYS, back=show_my_keys),
     Page(method="GET", path="/my-terms", answer=show_my_terms, acts=SELF),

@@ -262,5 +262,7 @@ PAGES: Final = (
     Page(method="POST", path="/new-project", answer=add_project, acts=DIRECTORY, back=show_new_project),
     Page(method="POST", path="/new-projects", answer=import_projects, acts=DIRECTORY, back=show_new_project),
     Page(method="POST", path="/freezes", answer=stop, acts=FREEZE),
-    Page(method="POST", path="/freezes/end", answer=let_go_on, acts=FREEZE),
+    Page(
+        method="POST", path="/freezes/end", answer=let_go_on, acts=FREEZE, guarded="let go on what was frozen"
+    ),
 )

@@ -83,7 +83,12 @@ async def change_mode(turn: Turn) -> Response:
 PAGES: Final = (
     Page(method="GET", path="/rules", answer=show_rules, acts=ALL),
     Page(
-        method="POST", path="/rules", answer=change_mode, acts=frozenset({Act.MANAGE_RULES}), back=show_rules
+        method="POST",
+        path="/rules",
+        answer=change_mode,
+        acts=frozenset({Act.MANAGE_RULES}),
+        back=show_rules,
+        guarded="change how strictly a rule is kept",
     ),
     Page(method="POST", path="/terms", answer=add_terms, acts=DIRECTORY, back=show_rules),
     Page(method="POST", path="/terms/end", answer=retire_terms, acts=DIRECTORY, back=show_rules),

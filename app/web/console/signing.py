@@ -38,6 +38,12 @@ async def show_sign_in(visit: Visit) -> Response:
 async def sign_in_with_token(visit: Visit) -> Response:
     """A session for whoever shows a token of their own."""
     note_sign_in(visit, "console/sign-in-token")
+    operator = await with_token(visit)
+    return await _signed_in(visit, operator, token=operator.token)
+
+
+async def with_token(visit: Visit) -> Operator:
+    """Whose token the form shows; raises AccessTokenInvalid, NotPermitted over http, RateLimited."""
     require_safe_ground(visit)
     token = "".join(visit.given.get("token").split())
     parsed = parse(token)
@@ -57,14 +63,21 @@ async def sign_in_with_token(visit: Visit) -> Response:
             rule="identify",
         )
     visit.desk.throttle.succeed(*tried)
-    return await _signed_in(visit, operator, token=operator.token)
+    return operator
 
 
 async def sign_in_with_password(visit: Visit) -> Response:
     """A session for whoever knows the password of a local account."""
     note_sign_in(visit, "console/sign-in-password")
+    operator = await with_password(visit, visit.given.get("email").strip().lower()[:320])
+    return await _signed_in(visit, operator, token=None)
+
+
+async def with_password(visit: Visit, email: str) -> Operator:
+    """Whose address that is, if the form shows their password; raises AccessTokenInvalid, NotPermitted over http,
+    RateLimited."""
     require_safe_ground(visit)
-    email, password = visit.given.get("email").strip().lower()[:320], visit.given.get("password")
+    password = visit.given.get("password")
     tried = source_of(visit), f"account:{email}"
     visit.desk.throttle.begin(*tried)
     found = await visit.desk.sessions.account(email)
@@ -73,13 +86,13 @@ async def sign_in_with_password(visit: Visit) -> Response:
     if found is None or not is_right:
         raise AccessTokenInvalid(_WRONG, rule="identify")
     visit.desk.throttle.succeed(*tried)
-    return await _signed_in(visit, found[0], token=None)
+    return found[0]
 
 
 async def sign_out(turn: Turn) -> Response:
     """End the session."""
     note_sign_in(turn, "console/sign-out")
-    await turn.desk.sessions.end(turn.session)
+    await turn.desk.sessions.end(turn.session.id)
     response = RedirectResponse(f"{SIGN_IN}?done=signed-out", status_code=303)
     take_back(response, turn.ground)
     return response
@@ -110,19 +123,19 @@ async def choose_password(visit: Visit) -> Response:
     return RedirectResponse(f"{SIGN_IN}?done=password-set", status_code=303)
 
 
-async def open_session(visit: Visit, response: Response, operator: Operator, *, token: KeyId | None) -> None:
-    """Begin a session of that person, and give its cookie with the response; raises NotPermitted for the frozen."""
+async def open_session(visit: Visit, operator: Operator, *, token: KeyId | None) -> str:
+    """The secret of a session of that person that begins; raises NotPermitted for the frozen."""
     if operator.freeze is not None:
         raise NotPermitted(operator.freeze.says(), rule=NOT_FROZEN)
     # A session begins with a secret of its own, whatever cookie the browser came with.
     secret, session = await visit.desk.sessions.open(operator.person, token=token)
     note_who(visit, session)
-    give(response, visit.ground, secret)
+    return secret
 
 
 async def _signed_in(visit: Visit, operator: Operator, *, token: KeyId | None) -> Response:
     response = RedirectResponse(inside(visit.given.get("onward")), status_code=303)
-    await open_session(visit, response, operator, token=token)
+    give(response, visit.ground, await open_session(visit, operator, token=token))
     return response
 
 

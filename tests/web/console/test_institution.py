@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -17,10 +18,12 @@ from app.administration.joining import link_identity, unlink_identities
 from app.administration.state import State
 from app.errors import Conflict
 from app.identity.institution import LIFE_S
+from app.identity.sessions import FRESH_S
 from app.storage.tables import SignInRow, table
 from tests.servers.provider import CLIENT_ID, CLIENT_SECRET, LIES, PEOPLE, RunningProvider
 from tests.web.conftest import OPERATOR, House, opened_house
 from tests.web.console.conftest import HOME, Browser, Opened, signed_in, text_of
+from tests.web.console.test_reauthentication import form_for, grown_old, post, prove
 
 pytestmark = pytest.mark.anyio
 
@@ -497,3 +500,68 @@ async def test_a_provider_that_is_away_or_calls_itself_otherwise_is_no_way_in(
         assert (await browser(house).get("/sign-in/institution")).status_code == 503
         page = await browser(house).get("/sign-in")
         assert "With your address and password" in text_of(page)
+
+
+async def asked_for_a_proof(house: House, mine: Browser) -> str:
+    """Where the provider is to be asked for a proof, while a form waits that makes a key."""
+    await grown_old(house, FRESH_S)
+    project = (await house.office.state()).project("elections")
+    assert project is not None
+    asked = await mine.send("/my-keys", project=project.id)
+    assert asked.status_code == 401
+    answer = await prove(mine, asked, "institution")
+    found = re.search(r'content="0;url=([^"]+)"', answer.text)
+    assert answer.status_code == 200, text_of(answer)
+    assert found is not None, answer.text
+    return unescape(found.group(1))
+
+
+async def test_a_form_waits_while_its_sender_proves_at_the_institution_who_they_are(
+    fresh_campus: House, browser: Opened
+) -> None:
+    mine = browser(fresh_campus)
+    assert is_signed_in(await sign_in(mine))
+    old = mine.client.cookies["__Host-bursar"]
+    address = await asked_for_a_proof(fresh_campus, mine)
+    asked = parse_qs(urlsplit(address).query)
+    assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
+    rows = await fresh_campus.installation.database.read(
+        lambda conn: conn.execute(sa.select(table(SignInRow))).mappings().all()
+    )
+    assert rows[0]["kept"]
+    assert b"project" not in rows[0]["kept"]
+    answer = await come_back(mine, await answered(address))
+    assert answer.status_code == 200, text_of(answer)
+    assert mine.client.cookies["__Host-bursar"] != old
+    kept = form_for(answer, "/console/my-keys")
+    made = await post(mine, "/console/my-keys", kept)
+    assert made.status_code == 200, text_of(made)
+    assert 'id="api-key"' in made.text
+    thief = browser(fresh_campus)
+    thief.client.cookies.set("__Host-bursar", old, domain="bursar.test")
+    assert (await thief.get("/me")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("lie", "rule"), [("an earlier sign-in", "oidc-auth-time/1"), ("no word of the sign-in", "oidc-claims/1")]
+)
+async def test_a_sign_in_from_before_is_no_proof(
+    fresh_campus: House, browser: Opened, provider: RunningProvider, lie: str, rule: str
+) -> None:
+    mine = browser(fresh_campus)
+    assert is_signed_in(await sign_in(mine))
+    address = await asked_for_a_proof(fresh_campus, mine)
+    back = await answered(address)
+    provider.tell(lie=lie)
+    answer = await come_back(mine, back)
+    assert answer.status_code == 401
+    assert not is_signed_in(answer)
+    assert (await newest_sign_in(fresh_campus))["decision"]["rule"] == rule
+
+
+async def test_somebody_else_at_the_institution_is_no_proof(fresh_campus: House, browser: Opened) -> None:
+    mine = await signed_in(browser, fresh_campus, "bob")
+    address = await asked_for_a_proof(fresh_campus, mine)
+    answer = await come_back(mine, await answered(address, "ada"))
+    assert answer.status_code == 403
+    assert not is_signed_in(answer)
