@@ -378,7 +378,7 @@ def test_room_of_what_is_held_is_told_and_the_doctor_warns_when_it_is_too_little
             (time.time() - hours_ago * 3_600) * 1e6,
         )
         with sqlite3.connect(shell.data / "bursar.db") as connection:
-            connection.execute("REPLACE INTO held_page VALUES (?, ?, ?, ?, ?, ?, 0)", row)
+            connection.execute("REPLACE INTO held_page VALUES (?, ?, ?, ?, ?, ?, 0, 9550)", row)
 
     fetched(2)
     most = 2 * 1024**3

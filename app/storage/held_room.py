@@ -53,10 +53,7 @@ class _Victim:
 
 def stored_bytes(conn: Connection) -> int:
     """What all held pages take in the database, about."""
-    # Of what stands behind the data in a row SQLite could tell nothing without reading it all.
-    pages, sealed = conn.execute(
-        sa.select(sa.func.count(), sa.func.sum(sa.func.length(_held.c.sealed)))
-    ).one()
+    pages, sealed = conn.execute(sa.select(sa.func.count(), sa.func.sum(_held.c.size))).one()
     tags = conn.execute(sa.select(sa.func.sum(sa.func.length(_tags.c.tags)))).scalar_one()
     return int(sealed or 0) + int(tags or 0) + _BESIDE_BYTES * int(pages)
 
@@ -192,14 +189,14 @@ def _oldest(
     conn: Connection, scope: str, condition: sa.ColumnElement[bool], *, is_fresh: bool
 ) -> Iterator[_Victim]:
     asked = (
-        sa.select(_held.c.key, _held.c.fetched_us, _held.c.records, sa.func.length(_held.c.sealed))
+        sa.select(_held.c.key, _held.c.fetched_us, _held.c.records, _held.c.size)
         .where(_held.c.scope == scope, condition)
         .order_by(_held.c.fetched_us)
         .limit(_MOST_AT_ONCE)
     )
     for key, fetched_us, records, sealed in conn.execute(asked):
         # A tag for a record and one for its author: to add them up exactly would mean to read them.
-        size = sealed + 2 * TAG_BYTES * records + _BESIDE_BYTES
+        size = (sealed or 0) + 2 * TAG_BYTES * records + _BESIDE_BYTES
         yield _Victim(is_fresh=is_fresh, fetched_us=fetched_us, key=bytes(key), size=size)
 
 

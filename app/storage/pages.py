@@ -55,7 +55,7 @@ KEEP_SEARCH = {dialect: Prepared(upsert(dialect, _search)) for dialect in DIALEC
 def hold(conn: Connection, holdings: Sequence[Holding]) -> None:
     """Keep the pages, each with its tags."""
     dialect = conn.dialect.name
-    _HOLD[dialect].run(conn, *map(_page_row, holdings))
+    _HOLD[dialect].run(conn, *map(page_row, holdings))
     tagged_ones = [
         {"key": each.key, "scope": each.scope, "tags": each.tags} for each in holdings if each.tags
     ]
@@ -63,7 +63,7 @@ def hold(conn: Connection, holdings: Sequence[Holding]) -> None:
         _TAG[dialect].run(conn, *tagged_ones)
 
 
-def _page_row(holding: Holding) -> dict[str, object]:
+def page_row(holding: Holding) -> dict[str, object]:
     """A page as its table has it."""
     return {
         "key": holding.key,
@@ -73,6 +73,7 @@ def _page_row(holding: Holding) -> dict[str, object]:
         "records": holding.records,
         "fetched_us": holding.fetched_us,
         "expires_us": holding.expires_us,
+        "size": len(holding.sealed),
     }
 
 

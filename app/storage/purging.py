@@ -145,7 +145,7 @@ def _figures(conn: Connection) -> list[HeldFigures]:
         _held.c.endpoint,
         sa.func.count().label("pages"),
         sa.func.sum(_held.c.records).label("records"),
-        sa.func.sum(sa.func.length(_held.c.sealed)).label("sealed_bytes"),
+        sa.func.sum(_held.c.size).label("sealed_bytes"),
         sa.func.min(_held.c.fetched_us).label("oldest_us"),
         sa.func.max(_held.c.fetched_us).label("newest_us"),
     ).group_by(_held.c.scope, _held.c.endpoint)
@@ -155,7 +155,7 @@ def _figures(conn: Connection) -> list[HeldFigures]:
             endpoint=row.endpoint,
             pages=row.pages,
             records=int(row.records),
-            sealed_bytes=int(row.sealed_bytes),
+            sealed_bytes=int(row.sealed_bytes or 0),
             oldest_us=row.oldest_us,
             newest_us=row.newest_us,
         )

@@ -574,7 +574,10 @@ class LimitRow(SQLModel, table=True):
 
 
 class HeldPageRow(SQLModel, table=True):
-    """An answer that may be served again, sealed under its project's data key."""
+    """An answer that may be served again, sealed under its project's data key.
+
+    `size` is how many bytes that is, None in a row of a release that did not count them.
+    """
 
     __tablename__ = "held_page"
     key: bytes = _bytes(primary_key=True)
@@ -584,7 +587,8 @@ class HeldPageRow(SQLModel, table=True):
     records: int
     fetched_us: int = _big()
     expires_us: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
-    __table_args__ = (Index("ix_held_page_age", "scope", "fetched_us", "records"),)
+    size: int | None = Field(default=None, sa_column=Column(BigInteger))
+    __table_args__ = (Index("ix_held_page_age", "scope", "fetched_us", "records", "endpoint", "size"),)
 
 
 class PageTagsRow(SQLModel, table=True):

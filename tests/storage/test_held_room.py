@@ -1,6 +1,7 @@
 """The room that held pages take in the database, on both of them: what goes when they take too much, and in which order."""
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -8,7 +9,7 @@ import sqlalchemy as sa
 from app.cache.lifetimes import UsualLifetimes
 from app.storage.held_room import HeldRoom, stored_bytes
 from app.storage.log import check_log
-from app.storage.pages import hold
+from app.storage.pages import hold, page_row
 from app.storage.tables import HeldPageRow, table
 from tests.storage.keeping import DAY, Store
 
@@ -120,11 +121,8 @@ async def test_thousands_go_in_parts_and_two_processes_do_not_make_it_more(store
     page = await store.hold("last", scope=scope, age=HOUR)
     holding = await store.pages.seal(page)
     assert holding is not None
-    row = {"scope": scope, "endpoint": page.endpoint, "sealed": holding.sealed, "records": 0}
-    rows = [
-        {**row, "key": str(number).encode().ljust(32), "fetched_us": number, "expires_us": page.expires_us}
-        for number in range(1_300)
-    ]
+    row = page_row(replace(holding, records=0))
+    rows = [{**row, "key": str(number).encode().ljust(32), "fetched_us": number} for number in range(1_300)]
     await store.database.write(lambda conn: conn.execute(sa.insert(table(HeldPageRow)), rows).rowcount)
     most = await taken(store) * 100 // 1_301
     assert await room(store, most).sweep() == 1_201

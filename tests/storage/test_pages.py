@@ -17,7 +17,9 @@ from app.calls import Delivered
 from app.clock import SystemClock
 from app.sealing import MasterKey, seal
 from app.storage.engines import open_database
+from app.storage.held_room import stored_bytes
 from app.storage.pages import SqlPages, _packed, _page_aad, _unpacked
+from app.storage.purging import _figures
 from tests.servers.library import Platform, opened_library
 
 pytestmark = pytest.mark.anyio
@@ -93,3 +95,26 @@ async def test_held_pages_are_compressed_under_their_seal_and_older_ones_are_rea
         await database.write(lambda conn: conn.execute(put, {"sealed": plain, "key": row.key}))
         pages.forget()
         assert await ask() == ("hit", given)
+
+
+async def test_what_is_held_is_told_and_measured_from_an_index_alone(tmp_path: Path) -> None:
+    """There may be a hundred thousand pages of ten kilobytes and more."""
+    async with opened_library(
+        tmp_path, projects={"elections": ["ada"]}, platform=Platform(videos=500)
+    ) as library:
+        assert isinstance(await library.ask("ada", "video/query", FIELDS, QUESTION), Delivered)
+        database: Any = library.installation.database
+
+        def look(conn: sa.Connection) -> tuple[int, int]:
+            asked: list[str] = []
+            sa.event.listen(conn, "before_cursor_execute", lambda *said: asked.append(said[2]))
+            (told,) = _figures(conn)
+            stored_bytes(conn)
+            for statement in asked[:2]:
+                plan = str(conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}").all())
+                assert "COVERING INDEX ix_held_page_age" in plan, (statement, plan)
+            kept = conn.exec_driver_sql("SELECT sum(length(sealed)) FROM held_page").scalar_one()
+            return told.sealed_bytes, kept
+
+        told, kept = await database.read(look)
+        assert told == kept > 0

@@ -17,6 +17,7 @@ from app.provider.endpoints import ENDPOINTS
 from app.provider.normalise import read_request
 from app.query import Page, ResearchQuery
 from app.quota.estimate import Held
+from app.storage.pages import page_row
 from app.storage.tables import HeldPageRow, SearchRow, table
 from tests.web.conftest import House
 
@@ -64,8 +65,7 @@ class Shelf:
                 )
             )
             assert holding is not None
-            row = {name: getattr(holding, name) for name in HeldPageRow.model_fields}
-            await self._insert(sa.insert(table(HeldPageRow)).values(**row))
+            await self._insert(sa.insert(table(HeldPageRow)).values(**page_row(holding)))
 
     async def search(self, *, lasts: dt.timedelta) -> None:
         await self._insert(
