@@ -7,8 +7,10 @@ tests' oracle. Raw line ends cannot occur: JSON escapes every control character 
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
 
 from app.audit.entries import Value
 from app.errors import BursarError
@@ -40,11 +42,9 @@ def encode(entry: Mapping[str, Value]) -> bytes:
     Raises EntryTooLarge above 16 KiB, and NotAnEntry on a float, a key that is not an ASCII string,
     nesting beyond 32 levels or any other type, none of which a client can bring about.
     """
-    text = _ENCODER.encode(_mapping(entry, 0))
-    try:
-        data = text.encode()
-    except UnicodeEncodeError:
-        data = as_written(text).encode()
+    data = _written_at_once(entry)
+    if data is None:
+        data = as_written(_ENCODER.encode(_mapping(entry, 0))).encode()
     if len(data) > MAX_ENTRY_BYTES:
         raise EntryTooLarge(f"An entry of {len(data)} bytes is over the cap of {MAX_ENTRY_BYTES}.")
     return data
@@ -58,6 +58,41 @@ def as_written(text: str) -> str:
 _ENCODER: Final = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False, allow_nan=False
 )
+
+
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
+_AT_ONCE: Final = (
+    orjson.OPT_SORT_KEYS
+    | orjson.OPT_STRICT_INTEGER
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+)
+
+
+def _written_at_once(entry: Mapping[str, Value]) -> bytes | None:
+    """The bytes of an entry that can be written as it is, as nearly all can, in a third of the time; otherwise None."""
+    try:
+        return orjson.dumps(entry, option=_AT_ONCE) if _is_plain(entry, 0) else None
+    except TypeError:
+        return None  # a key that is no text, a lone surrogate, an integer beyond 2^53 - 1
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Whether it is made of JSON's own kinds alone, with ASCII keys, and nests no deeper than it may."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return True
+    if depth >= _MAX_DEPTH:
+        return False
+    inner: Iterable[Any] = value
+    if kind is dict:
+        if not all(map(str.isascii, value)):
+            return False
+        inner = value.values()
+    elif kind is not list and kind is not tuple:
+        return False
+    return all(type(each) in _PLAIN or _is_plain(each, depth + 1) for each in inner)
 
 
 def _mapping(entry: Mapping[str, Value], depth: int) -> dict[str, object]:

@@ -84,7 +84,9 @@ def tags_of(entry: Mapping[str, Value]) -> tuple[str, ...]:
 def _object(entry: Mapping[str, Value], name: str) -> Mapping[str, Value]:
     value = entry.get(name)
     # The exact type first: asking whether something is a Mapping at all takes several times as long.
-    return value if type(value) is dict or isinstance(value, Mapping) else _NOTHING
+    if type(value) is dict:
+        return value
+    return value if value is not None and isinstance(value, Mapping) else _NOTHING
 
 
 def _text(value: Value) -> str | None:
@@ -94,7 +96,7 @@ def _text(value: Value) -> str | None:
 
 
 def _sum(charged: Value, names: tuple[str, ...]) -> int | None:
-    if not isinstance(charged, Mapping):
+    if charged is None or not isinstance(charged, Mapping):
         return None
     total = sum(_number(charged.get(name)) for name in names)
     return total if 0 <= total <= MAX_EXACT_INT else None

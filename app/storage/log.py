@@ -60,6 +60,7 @@ _INSERT_ENTRY = Prepared(sa.insert(_ENTRY))
 _FACT, _ABOUT = table(FactRow), table(AboutRow)
 _INSERT_FACT, _INSERT_ABOUT = Prepared(sa.insert(_FACT)), Prepared(sa.insert(_ABOUT))
 _COLUMNS = ("ix", "id", "type", "ts_us", "leaf", "leaf_hash")
+_FACT_COLUMNS = ("ix", *FACT_NAMES)
 
 
 def _arrays() -> list[sa.Cast[object]]:
@@ -203,7 +204,7 @@ class LockedHead:
                 "leaf_hash": digest,
             }
         )
-        self._facts.append({"ix": index, **facts_of(entry)._asdict()})
+        self._facts.append(dict(zip(_FACT_COLUMNS, (index, *facts_of(entry)), strict=True)))
         self._tags += ({"tag": tag, "ix": index} for tag in tags_of(entry))
         if draft.kept is not None:
             self._keep_beside(index, draft.kept)

@@ -7,6 +7,7 @@ a result each time.
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -49,6 +50,9 @@ class _Compiled:
             )
             for name in compiled.positiontup or ()
         ]
+        names = [name for name, *_ in self._binds]
+        is_plain = len(names) > 1 and all(convert is None for _, convert, _ in self._binds)
+        self._pick: Callable[[Any], tuple[object, ...]] = itemgetter(*names) if is_plain else self._converted
         columns = statement.selected_columns if isinstance(statement, sa.Select) else ()
         self.results: list[tuple[int, Callable[[Any], Any]]] = [
             (place, convert)
@@ -57,9 +61,17 @@ class _Compiled:
         ]
 
     def values(self, row: Mapping[str, object]) -> tuple[object, ...]:
+        try:
+            return self._pick(row)
+        except KeyError:  # of what the statement has a value of its own
+            return self._converted(row)
+
+    def _converted(self, row: Mapping[str, object]) -> tuple[object, ...]:
         return tuple(
-            row.get(name, default) if convert is None else convert(row.get(name, default))
-            for name, convert, default in self._binds
+            [
+                row.get(name, default) if convert is None else convert(row.get(name, default))
+                for name, convert, default in self._binds
+            ]
         )
 
 
