@@ -480,6 +480,39 @@ def test_help_answers_without_loading_the_application() -> None:
     assert time.monotonic() - started < 30
 
 
+@pytest.mark.parametrize(
+    ("shell_name", "says"),
+    [
+        ("bash", "complete -o default -F _bursar_completion bursar"),
+        ("zsh", "compdef _bursar_completion bursar"),
+        ("fish", "complete --command bursar"),
+    ],
+)
+def test_shells_are_given_a_script_that_completes_commands(shell_name: str, says: str) -> None:
+    program = "from app.cli import main\nmain()"
+    environment = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    shown = subprocess.run(
+        [sys.executable, "-c", program, "--show-completion", shell_name],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    assert says in shown.stdout
+    asked = {
+        "_BURSAR_COMPLETE": f"complete_{shell_name}",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "_TYPER_COMPLETE_ARGS": "bursar audit sea",
+        "COMP_WORDS": "bursar audit sea",
+        "COMP_CWORD": "2",
+    }
+    completed = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=os.environ | asked
+    )
+    assert "search" in completed.stdout
+    assert "receipt" not in completed.stdout
+
+
 def test_a_limit_is_raised_listed_and_ended(shell: Shell) -> None:
     shell.applied()
     until = (dt.datetime.now(dt.UTC) + dt.timedelta(days=3)).date().isoformat()

@@ -38,7 +38,6 @@ app = typer.Typer(
     name="bursar",
     help="A gateway that shares one TikTok Research API credential among approved researchers.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
