@@ -28,6 +28,7 @@ from app.identity.callers import (
 from app.identity.roles import Role
 from app.ids import CredentialId, KeyId, MembershipId, PersonId, ProjectId
 from app.storage.engines import Database
+from app.storage.shared_reads import SharedReads
 from app.storage.tables import (
     AcceptanceRow,
     CredentialRow,
@@ -192,13 +193,16 @@ class SqlDirectory:
         self._also_forget = also_forget
         self._keys = _Memory[KeyRecord]()
         self._tokens = _Memory[TokenRecord]()
+        self._reads: SharedReads[KeyRecord | None] = SharedReads()
         self._seen = -1
 
     async def by_key(self, key: KeyId) -> KeyRecord | None:
         """The key of that id, or None when there is none that could be used."""
         record = self._keys.get(key)
         if record is None:
-            record = await self._database.read(lambda conn: _load_key(conn, key))
+            record = await self._reads.read(
+                key, lambda: self._database.read(lambda conn: _load_key(conn, key))
+            )
             if record is not None:
                 self._see(record.caller.revision)
                 self._keys.keep(key, record, record.caller.revision)

@@ -14,6 +14,7 @@ from app.ids import SearchId
 from app.sealing import MasterKey, SealBroken, aad, blinder, open_sealed, seal, unwrap
 from app.storage.engines import Database
 from app.storage.prepared import DIALECTS, Prepared, upsert
+from app.storage.shared_reads import SharedReads
 from app.storage.tables import CredentialRow, HeldPageRow, PageTagsRow, ProjectRow, SearchRow, table
 from app.storage.tagged import TAG_BYTES, scopes_with_tags, tagged
 
@@ -103,6 +104,7 @@ class SqlPages:
         self._memory: OrderedDict[bytes, HeldPage] = OrderedDict()
         self._memory_bytes = 0
         self._data_keys: dict[str, bytes] = {}
+        self._reads: SharedReads[HeldPage | None] = SharedReads()
         self._round = 0
         self.sealed_bytes = 0
         """Of all pages that this process has sealed, to be held."""
@@ -136,6 +138,9 @@ class SqlPages:
         return page if is_at_hand else await self._load(key, scope)
 
     async def _load(self, key: bytes, scope: str) -> HeldPage | None:
+        return await self._reads.read((key, scope), lambda: self._load_alone(key, scope))
+
+    async def _load_alone(self, key: bytes, scope: str) -> HeldPage | None:
         wanted = {"key": key, "scope": scope}
         rows = await self._database.read(lambda conn: _FIND.rows(conn, wanted))
         if not rows:
