@@ -20,6 +20,7 @@ from app.administration.desired import (
 from app.administration.difference import Difference, difference, limit_change
 from app.administration.facing import acceptance_face, credential_face, differences, person_face
 from app.administration.floors import after, check_floors
+from app.administration.lockout import require_own_administration
 from app.administration.minting import Mint
 from app.administration.registry import Registry
 from app.administration.second_person import HeldBack, hold_back
@@ -54,13 +55,15 @@ async def apply_state(
     """Make the directory what `wanted` says, or with `is_dry_run` say what would change; as `difference` does.
 
     A wish is made of the very state that is changed, so it can keep whatever it does not speak about. Raises
-    InvalidParams, naming the place in the file, NotPermitted, and what the wish raises.
+    InvalidParams, naming the place in the file, NotPermitted, Conflict for whoever would end their own administration,
+    and what the wish raises.
     """
     actor.require(Act.MANAGE_DIRECTORY)
 
     def compare(state: State) -> Difference:
         asked = wanted if isinstance(wanted, Wanted) else wanted(state)
         found = difference(state, asked, mint, prune=prune, prune_members=prune_members)
+        require_own_administration(state, found.plan, actor)
         if not registry.needs_second_person:
             return found
         held = hold_back(state, found.plan, actor, new_id=mint.object_id)

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 from sqlmodel import SQLModel
 
 from app.administration.changes import Actor, Plan
+from app.administration.lockout import require_own_administration
 from app.administration.registry import EARLIER, CounterSlot, LogSize
 from app.administration.savings import Given
 from app.administration.second_person import require_second_person
@@ -135,6 +136,7 @@ class SqlRegistry:
             head = lock_head(conn, self._database, self._boot)
             state = _state(conn, now_us=head.now_us, revision=head.revision)
             plan, answer = decide(state)
+            require_own_administration(state, plan, actor)
             if self.needs_second_person:
                 require_second_person(state, plan)
             require_two(state, plan)

@@ -79,7 +79,7 @@ async def change_person(
 ) -> PersonShape:
     """Another name, or other roles, from the next request on. Nobody takes their own administration away."""
     person = (await desk.sight(who)).person(name)
-    wish = changed_person(who.actor, person.id, wanted.model_dump(exclude_unset=True))
+    wish = changed_person(person.id, wanted.model_dump(exclude_unset=True))
     await desk.apply(who, wish, only.on(desk.registry, lambda state: _shown(state, who, person.id)))
     return only.shown(person_shape((await desk.sight(who)).person(person.id)))
 

@@ -69,7 +69,7 @@ async def change_person(turn: Turn) -> Response:
     }
     return await save(
         turn,
-        changed_person(turn.who.actor, person.id, changes),
+        changed_person(person.id, changes),
         title=f"Change {person.email}",
         back=f"{_LIST}/{person.id}",
         filled=lambda state: person_as_it_is(the_person(state, person.id)),

@@ -371,3 +371,17 @@ async def test_whatever_is_looked_for_is_shown_as_text(
 
 def _in_a_week() -> str:
     return (dt.datetime.now(dt.UTC).date() + dt.timedelta(days=7)).isoformat()
+
+
+@pytest.mark.parametrize("step", ["look", "save"])
+async def test_a_list_does_not_take_the_administration_of_whoever_brings_it(
+    shared_house: House, browser: Opened, step: str
+) -> None:
+    it = await signed_in(browser, shared_house, "it")
+    before = (await shared_house.office.state()).people
+    lines = "ida@example.edu,Ida Rhodes,researcher\nit@example.edu,Service desk,researcher"
+    answer = await it.send("/new-people", csv=lines, step=step)
+    assert answer.status_code == 409
+    assert "your own administration" in text_of(answer)
+    assert "ida@example.edu" in answer.text  # the list is still in its field
+    assert (await shared_house.office.state()).people == before
