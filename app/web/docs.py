@@ -18,7 +18,7 @@ _STYLE: Final = """
 :root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 22%, transparent); }
 body { font: 1rem/1.55 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 5rem; }
 h1 { margin-bottom: 0; } h2 { margin-top: 3rem; text-transform: capitalize; }
-nav ul { columns: 2 22rem; padding-left: 1.2rem; }
+nav ul { columns: 2 20rem; padding-left: 1.2rem; } nav a, p { overflow-wrap: anywhere; }
 article { border-top: 1px solid var(--line); padding: .6rem 0 1.2rem; }
 h3 { font-size: 1.05rem; margin: .8rem 0 .3rem; overflow-wrap: anywhere; }
 code, pre { font: .88rem/1.45 ui-monospace, monospace; }
@@ -26,6 +26,13 @@ pre { padding: .7rem .9rem; border: 1px solid var(--line); border-radius: .4rem;
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .8rem .25rem 0; }
 td { border-top: 1px solid var(--line); }
+code { overflow-wrap: anywhere; } pre code { overflow-wrap: normal; }
+@media (max-width: 40rem) {
+  table, tbody, tr, td { display: block; }
+  thead { display: none; }
+  td { border: 0; padding: .1rem 0; overflow-wrap: anywhere; }
+  tr { border-top: 1px solid var(--line); padding: .3rem 0; }
+}
 .method { display: inline-block; min-width: 4.2rem; font-weight: 700; }
 """
 _STYLE_HASH: Final = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
