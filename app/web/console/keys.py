@@ -33,7 +33,7 @@ async def issue_any_key(turn: Turn) -> Response:
     """A key for somebody, with its secrets on this page alone."""
     project, _, email = turn.given.text("member", "For whom", most=500).rpartition(" ")
     issued = await issue_key(
-        turn.desk.registry,
+        unless_made_since(turn, project, email),
         turn.desk.mint,
         turn.who.actor,
         project=project,
@@ -42,6 +42,28 @@ async def issue_any_key(turn: Turn) -> Response:
     )
     turn.desk.forget()
     return await _keys_page(turn, issued=issued)
+
+
+def unless_made_since(turn: Turn, project: str, email: str) -> Conditional:
+    """The registry, where that person has been made no key in the project since the form was opened.
+
+    A form that is sent twice, or loaded again, would make a second key and leave the first without anybody who has it.
+    """
+    opened = turn.given.get("opened")
+
+    def check(state: State) -> None:
+        owner, place = state.person(email), state.project(project)
+        member = None if owner is None or place is None else state.membership(place, owner)
+        if member is None or not opened.isdigit():
+            return
+        if any(each.membership_id == member.id and each.created_us > int(opened) for each in state.keys):
+            raise ChangedMeanwhile(
+                f"A key of {email} in {project} was made after this form was opened, perhaps by this form: look at "
+                "the list. Revoke it if nobody has it. To make one more, send the form again.",
+                rule="if-match",
+            )
+
+    return Conditional(turn.desk.registry, check)
 
 
 async def end_any_key(turn: Turn) -> Response:
@@ -146,6 +168,7 @@ async def _keys_page(
         issued=issued,
         made=_table(made),
         members=members,
+        opened=state.now_us,
         today=state.now.date(),
     )
 

@@ -16,6 +16,7 @@ from app.quota.limits import EACH_MEMBER
 from app.web.api.sight import Sight
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn
+from app.web.console.keys import unless_made_since
 from app.web.console.meters import by_scope, limit_said, meters, scope_said
 
 SELF: Final = frozenset({Act.SEE_SELF})
@@ -64,12 +65,13 @@ async def issue_my_key(turn: Turn) -> Response:
     """A fresh key, with its secrets on this page alone."""
     sight = await turn.sight()
     project = sight.project(turn.given.text("project", "The project", most=100))
+    email = sight.me().email
     issued = await issue_key(
-        turn.desk.registry,
+        unless_made_since(turn, project.name, email),
         turn.desk.mint,
         turn.who.actor,
         project=project.name,
-        email=sight.me().email,
+        email=email,
         expires=turn.given.day_or_none("expires", "The last day"),
     )
     turn.desk.forget()
@@ -190,6 +192,7 @@ async def _keys_page(turn: Turn, issued: IssuedKey | None) -> Response:
         projects=names,
         issued=issued,
         overlaps=_OVERLAPS,
+        opened=sight.state.now_us,
         today=sight.state.now.date(),
         gateway=turn.desk.installation.settings.public_url,
     )

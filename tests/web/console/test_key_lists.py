@@ -80,3 +80,30 @@ async def test_a_list_of_keys_that_is_wrong_says_where(
     assert says in text_of(answer)
     assert lines.partition("\n")[0] in unescape(answer.text)
     assert len((await shared_house.office.state()).keys) == before
+
+
+@pytest.mark.parametrize("name", ["it", "ada"])
+async def test_a_form_for_one_key_that_is_sent_twice_makes_one(
+    fresh_house: House, browser: Opened, name: str
+) -> None:
+    mine = await signed_in(browser, fresh_house, name)
+    path = "/keys" if name == "it" else "/my-keys"
+    who = {"member": "elections ada@example.edu"} if name == "it" else {}
+    page = await mine.get(path)
+    (opened,) = re.findall(r'name="opened" value="(\d+)"', page.text)
+    if name == "ada":
+        state = await fresh_house.office.state()
+        project = state.project("elections")
+        assert project is not None
+        who = {"project": project.id}
+    before = len((await fresh_house.office.state()).keys)
+    made = await mine.send(path, opened=opened, **who)
+    assert made.status_code == 200, text_of(made)
+    again = await mine.send(path, opened=opened, **who)
+    assert again.status_code == 412
+    assert "was made after this form was opened" in text_of(again)
+    assert len((await fresh_house.office.state()).keys) == before + 1
+    # The page that told the first key, and the one that refused, have a form that is open since then.
+    (later,) = re.findall(r'name="opened" value="(\d+)"', again.text)
+    assert (await mine.send(path, opened=later, **who)).status_code == 200
+    assert len((await fresh_house.office.state()).keys) == before + 2
