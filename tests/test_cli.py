@@ -453,7 +453,8 @@ def test_each_kind_of_error_has_its_exit_code(error: Any, code: int) -> None:
 COMMANDS = """
 demo serve simulator init migrate apply doctor usage estimate | token issue | key issue | key list | key rotate | key revoke
 | credential add | credential list | credential rotate | project list | project show | project set | person list | person add | limit list
-| limit set | limit remove | terms list | terms record | terms accept | rule list | rule set | rule value
+| credential show | credential set | credential remove | project add | project remove | person show | person remove | key show
+| member list | member add | member remove | terms show | terms add | terms set | terms remove | limit set | limit remove | terms list | terms record | terms accept | rule list | rule set | rule value
 | proposal list | proposal confirm | proposal refuse | audit receipt | audit consistency
 | audit search | audit show
 | audit about | audit erase | audit prune | audit retention
@@ -511,6 +512,162 @@ def test_shells_are_given_a_script_that_completes_commands(shell_name: str, says
     )
     assert "search" in completed.stdout
     assert "receipt" not in completed.stdout
+
+
+def test_a_project_goes_through_its_life(shell: Shell) -> None:
+    shell.applied()
+    add = ["project", "add", "climate", "--credential", "main", "--reference", "R-2026-031"]
+    add += ["--from", "2026-01-01", "--until", "2099-12-31", "--lead", "Ada@example.edu"]
+    assert shell.run(*add, "--limit", "requests/day")[0] == 2
+    assert shell.run(*add, "--endpoint", "video/guess")[0] == 2
+    assert shell.run("project", "show", "climate")[0] == 2
+    done = shell.json(
+        *add, "--endpoint", "video/query", "--limit", "requests/day=200", "--member-limit", "records/day=5"
+    )
+    assert done == {"project": "climate", "changed": True}
+    shown = shell.json("project", "show", "climate")
+    assert shown["lead"] == "ada@example.edu"
+    assert [each["email"] for each in shown["members"]] == ["ada@example.edu"]
+    assert shown["allow"] == {"endpoints": ["video/query"]}
+    limits = {each["scope"]: each["amount"] for each in shell.json("limit", "list")["limits"]}
+    assert (limits["project:climate"], limits["each_member:climate"]) == (200, 5)
+    code, _, err = shell.run(*add)
+    assert (code, "There is a project climate already" in err) == (2, True)
+
+    allow = shell.scene.directory / "allow.json"
+    allow.write_text('{"endpoints": ["user/info"], "conditions": {"region_code": ["NO"]}}')
+    changed = ("--until", "2098-12-31", "--allow-file", str(allow), "--cache-scope", "credential", "--stale")
+    assert shell.json("project", "set", "climate", *changed)["changed"] is True
+    assert shell.json("project", "set", "climate", *changed)["changed"] is False
+    shown = shell.json("project", "show", "climate")
+    assert shown["approval"] == {"reference": "R-2026-031", "from": "2026-01-01", "until": "2098-12-31"}
+    assert (shown["cache_scope"], shown["reuse"]["stale"]) == ("credential", True)
+    assert shown["allow"]["conditions"] == {"region_code": ["NO"]}
+    shell.json("project", "set", "climate", "--endpoint", "all", "--lead", "")
+    shown = shell.json("project", "show", "climate")
+    assert (shown["lead"], shown["allow"]) == (None, {"conditions": {"region_code": ["NO"]}})
+    allow.write_text("[video/query]")
+    assert shell.run("project", "set", "climate", "--allow-file", str(allow))[0] == 2
+    limits = {each["scope"]: each["amount"] for each in shell.json("limit", "list")["limits"]}
+    assert limits["project:climate"] == 200
+
+    size = len(shell.entries())
+    looked = shell.json("project", "remove", "climate", "--dry-run")
+    assert (looked["removed"], len(shell.entries())) == (False, size)
+    assert {each["kind"] for each in looked["changes"]} == {"member", "project"}
+    code, out, _ = shell.run("project", "remove", "climate")
+    assert (code, "- project climate retired" in out) == (0, True)
+    assert [each["name"] for each in shell.json("project", "list")["projects"]] == ["elections"]
+    assert {each["op"] for each in shell.entries()[size:]} == {"member.retired", "project.retired"}
+    code, _, err = shell.run("project", "remove", "climate")
+    assert (code, "`bursar project list`" in err) == (2, True)
+
+
+def test_members_join_get_other_days_and_leave(shell: Shell) -> None:
+    shell.applied()
+    shell.json("person", "add", "bo@example.edu", "--name", "Bo", "--role", "researcher")
+    joined = shell.json("member", "add", "elections", "Bo@example.edu", "--until", "2027-01-31")
+    assert joined == {"project": "elections", "person": "bo@example.edu", "changed": True}
+    shell.json("limit", "set", "member:elections/bo@example.edu", "requests/day", "7")
+    shell.json("member", "add", "elections", "bo@example.edu", "--from", "2026-02-01")
+    listed = shell.json("member", "list", "elections")["members"]
+    assert {"email": "bo@example.edu", "from": "2026-02-01", "until": None} in listed
+    scopes = {each["scope"]: each["amount"] for each in shell.json("limit", "list")["limits"]}
+    assert scopes["member:elections/bo@example.edu"] == 7
+    code, out, _ = shell.run("member", "list", "elections")
+    assert (code, "Members of elections" in out) == (0, True)
+
+    key = shell.json("key", "issue", "--project", "elections", "--person", "bo@example.edu")
+    assert shell.json("key", "show", key["client_key"])["status"] == "active"
+    assert shell.json("member", "remove", "elections", "bo@example.edu")["changed"] is True
+    shown = shell.json("key", "show", key["key_id"])
+    assert (shown["status"], shown["person"], "client_secret" in shown) == (
+        "revoked",
+        "bo@example.edu",
+        False,
+    )
+    code, out, _ = shell.run("key", "show", key["key_id"])
+    assert (code, "of bo@example.edu in project elections" in out) == (0, True)
+    assert shell.run("key", "show", "none")[0] == 2
+    code, _, err = shell.run("member", "remove", "elections", "ada@example.edu")
+    assert (code, "leads elections" in err) == (2, True)
+    for wrong in (("nowhere", "ada@example.edu"), ("elections", "nobody@example.edu")):
+        assert shell.run("member", "add", *wrong)[0] == 2
+    assert shell.run("member", "list", "nowhere")[0] == 2
+
+
+def test_a_person_is_shown_and_removed_with_their_keys(shell: Shell) -> None:
+    shell.applied()
+    shell.json("person", "add", "bo@example.edu", "--name", "Bo", "--role", "researcher")
+    shell.json("member", "add", "elections", "bo@example.edu")
+    key = shell.json("key", "issue", "--project", "elections", "--person", "bo@example.edu")
+    assert shell.json("person", "show", "Bo@example.edu")["projects"] == ["elections"]
+    assert "terms accepted: 2024-10" in shell.run("person", "show", "ada@example.edu")[1]
+    looked = shell.json("person", "remove", "bo@example.edu", "--dry-run")
+    assert {each["kind"] for each in looked["changes"]} == {"key", "member", "person"}
+    assert shell.json("key", "show", key["key_id"])["status"] == "active"
+    assert shell.json("person", "remove", "Bo@example.edu")["removed"] is True
+    assert shell.json("key", "show", key["key_id"])["status"] == "revoked"
+    assert shell.run("person", "show", "bo@example.edu")[0] == 2
+    code, _, err = shell.run("person", "remove", "ada@example.edu")
+    assert (code, "leads elections" in err) == (2, True)
+
+
+def test_a_credential_is_bounded_and_removed_when_nobody_uses_it(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.applied()
+    secret = str(shell.scene.directory / "secrets" / "tiktok")
+    add = ["credential", "add", "second", "--client-key", "aw2", "--base-url", "http://127.0.0.1:8081"]
+    shell.json(*add, "--secret-file", secret, "--limit", "requests/day=50")
+    limits = {each["scope"]: each["amount"] for each in shell.json("limit", "list")["limits"]}
+    assert limits["credential:second"] == 50
+    more = ["credential", "set", "second", "--roster-limit", "12"]
+    code, _, err = shell.run(*more)
+    assert (code, "permission" in err) == (2, True)
+    leave = shell.scene.directory / "leave.pdf"
+    leave.write_bytes(b"%PDF-1.7 they may")
+    more += ["--permission", "Mail of 2026-02-11", "--permission-file", str(leave)]
+    assert shell.json(*more)["changed"] is True
+    assert shell.json(*more)["changed"] is False
+    shown = shell.json("credential", "show", "second")
+    assert (shown["roster_limit"], shown["permission"]["reference"]) == (12, "Mail of 2026-02-11")
+    assert (shown["permission"]["file"], len(shown["permission"]["sha256"])) == ("leave.pdf", 64)
+    assert "used by 0 of at most 12 people" in shell.run("credential", "show", "second")[1]
+    monkeypatch.setenv("BURSAR_TWO_PERSON_CONTROL", "true")
+    waiting = shell.json("credential", "set", "second", "--roster-limit", "13")
+    assert (waiting["changed"], len(waiting["waiting"])) == (False, 1)
+
+    code, _, err = shell.run("credential", "remove", "main")
+    assert (code, "main is used by elections" in err) == (2, True)
+    assert shell.json("credential", "remove", "second")["removed"] is True
+    assert shell.run("credential", "show", "second")[0] == 2
+
+
+def test_terms_are_added_shown_changed_and_withdrawn(shell: Shell) -> None:
+    shell.applied()
+    text = shell.scene.directory / "next.md"
+    text.write_text("# Terms\n\nBe better.\n")
+    add = ["terms", "add", "2027-01", "--title", "Terms", "--text-file", str(text), "--from", "2037-01-01"]
+    assert shell.json(*add, "--grace-days", "30", "--source", "https://example.edu/terms")["changed"] is True
+    assert shell.run(*add)[0] == 2
+    shown = shell.json("terms", "show", "2027-01")
+    assert (shown["text"], shown["grace_days"], shown["in_force_from"]) == (
+        "# Terms\n\nBe better.\n",
+        30,
+        "2037-01-01",
+    )
+    assert "Be better." in shell.run("terms", "show", "2027-01")[1]
+    text.write_text("# Terms\n\nBe best.\n")
+    assert shell.json("terms", "set", "2027-01", "--text-file", str(text), "--source", "")["changed"] is True
+    assert shell.json("terms", "set", "2027-01", "--title", "Terms")["changed"] is False
+    shown = shell.json("terms", "show", "2027-01")
+    assert (shown["text"], shown["source"]) == ("# Terms\n\nBe best.\n", None)
+    assert shell.run("terms", "set", "2024-10", "--text-file", str(text))[0] == 2
+    assert shell.json("terms", "remove", "2027-01")["removed"] is True
+    assert [each["version"] for each in shell.json("terms", "list")["terms"]] == ["2024-10"]
+    for gone in (("show", "2027-01"), ("remove", "2027-01"), ("set", "2027-01", "--title", "x")):
+        assert shell.run("terms", *gone)[0] == 2
 
 
 def test_a_limit_is_raised_listed_and_ended(shell: Shell) -> None:

@@ -325,9 +325,7 @@ async def record_acceptance(
     digest = hashlib.sha256(evidence).hexdigest() if isinstance(evidence, bytes) else evidence
 
     def decide(state: State) -> tuple[Plan, bool]:
-        person = state.person(email)
-        if person is None:
-            raise NotFound(f"There is no person {email}; `bursar person list` shows all.")
+        person = find_person(state, email)
         day = on or state.now.date()
         if day > state.now.date():
             raise InvalidParams(f"{day} has not come yet.")
@@ -373,6 +371,22 @@ def find_credential(state: State, name: str) -> Credential:
     return found
 
 
+def find_project(state: State, name: str) -> Project:
+    """The project of that name. Raises NotFound."""
+    project = state.project(name)
+    if project is None:
+        raise NotFound(f"There is no project {name}; `bursar project list` shows all.")
+    return project
+
+
+def find_person(state: State, email: str) -> Person:
+    """The person of that address. Raises NotFound."""
+    person = state.person(email)
+    if person is None:
+        raise NotFound(f"There is no person {email}; `bursar person list` shows all.")
+    return person
+
+
 def find_scope(state: State, scope: str) -> tuple[str, str]:
     """Kind and id of the scope that people write `kind:name`. Raises NotFound and InvalidParams."""
     kind, _, name = scope.partition(":")
@@ -380,11 +394,11 @@ def find_scope(state: State, scope: str) -> tuple[str, str]:
         case ScopeKind.CREDENTIAL:
             return kind, find_credential(state, name).id
         case ScopeKind.PROJECT | "each_member" | "floor":
-            return kind, _project(state, name).id
+            return kind, find_project(state, name).id
         case ScopeKind.MEMBER:
             project_name, _, email = name.rpartition("/")
             person = state.person(email)
-            place = person and state.membership(_project(state, project_name), person)
+            place = person and state.membership(find_project(state, project_name), person)
             if place is None:
                 raise NotFound(f"There is no member {name}; write project/address.")
             return kind, place.id
@@ -397,13 +411,6 @@ def find_scope(state: State, scope: str) -> tuple[str, str]:
                 f"{scope!r} is no scope; write project:NAME, member:PROJECT/EMAIL, {EACH_MEMBER}:PROJECT, "
                 f"credential:NAME, key:ID, or {FLOOR}:PROJECT."
             )
-
-
-def _project(state: State, name: str) -> Project:
-    project = state.project(name)
-    if project is None:
-        raise NotFound(f"There is no project {name}; `bursar project list` shows all.")
-    return project
 
 
 def _accepting(state: State, acceptance: Acceptance, *, label: str, what: str) -> tuple[Plan, bool]:

@@ -381,14 +381,7 @@ class StateFile(_Model):
 
 def parse_state_file(text: str) -> StateFile:
     """The state file in `text`. Raises InvalidParams, which names the place and repeats no secret."""
-    try:
-        content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader underneath
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}"
-        raise malformed(where, f"this is no YAML: {error.problem}") from None
-    except yaml.YAMLError:
-        raise malformed("", "the state file is no YAML") from None
+    content = read_yaml(text)
     if content is None:
         content = {}
     if not isinstance(content, dict):
@@ -396,6 +389,18 @@ def parse_state_file(text: str) -> StateFile:
             "", "a state file has the sections credentials, terms, people, projects, rules and values"
         )
     return checked(content)
+
+
+def read_yaml(text: str) -> Any:
+    """What YAML, or JSON, says, by the rules of state files. Raises InvalidParams with the line."""
+    try:
+        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader underneath
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}"
+        raise malformed(where, f"this is no YAML: {error.problem}") from None
+    except yaml.YAMLError:
+        raise malformed("", "this is no YAML") from None
 
 
 def checked(content: Mapping[str, Any]) -> StateFile:

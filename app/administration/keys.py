@@ -240,6 +240,12 @@ def shown_keys(
     return sorted(shown, key=lambda each: (each.project, each.email, each.created_at))
 
 
+def shown_key(state: State, mint: Mint, *, key: str) -> ShownKey:
+    """What may be shown of one key, by its id or its client_key. Raises NotFound."""
+    known, _, _ = _known_key(state, key)
+    return next(each for each in shown_keys(state, mint) if each.key_id == known.id)
+
+
 def _status(key: Key, now_us: int) -> str:
     if key.revoked_us is not None:
         return "revoked"

@@ -23,6 +23,8 @@ from app.cli import (
     estimating,
     freezing,
     keys,
+    members,
+    projects,
     proposals,
     quota,
     rotating,
@@ -52,7 +54,8 @@ audit_upkeep.register(audit.audits)
 for name, group in (
     ("credential", directory.credentials),
     ("person", directory.people),
-    ("project", directory.projects),
+    ("project", projects.projects),
+    ("member", members.members),
     ("key", keys.keys),
     ("token", keys.tokens),
     ("limit", quota.limits),

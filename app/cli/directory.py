@@ -1,14 +1,16 @@
-"""credential, person and project."""
+"""credential and person."""
 
 import datetime as dt
+import hashlib
 import os
 import sys
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli.changing import Amounts, DryRun, amounts_in, end_one, limit_key, shown, shown_one, text_of
+from app.cli.proposals import waits
 from app.cli.speaking import AsJson, office, operator, run, say, say_json, table
 
 if TYPE_CHECKING:
@@ -16,11 +18,11 @@ if TYPE_CHECKING:
 
 credentials = typer.Typer(help="Upstream credentials.", no_args_is_help=True)
 people = typer.Typer(help="People and their roles.", no_args_is_help=True)
-projects = typer.Typer(help="Approved projects.", no_args_is_help=True)
 
 SecretFile = Annotated[Path | None, typer.Option(help="File that holds the client secret.")]
 SecretEnv = Annotated[str | None, typer.Option(metavar="NAME", help="Variable that holds the client secret.")]
-Project = Annotated[str, typer.Argument(help="The project's name.")]
+Credential = Annotated[str, typer.Argument(help="Credential.")]
+Email = Annotated[str, typer.Argument(help="E-mail address.")]
 ClientKey = Annotated[str, typer.Option(help="The platform's client key.")]
 
 
@@ -34,11 +36,13 @@ def add_credential(
     ] = "https://open.tiktokapis.com",
     secret_file: SecretFile = None,
     secret_env: SecretEnv = None,
+    limit: Amounts = None,
     as_json: AsJson = False,
 ) -> None:
     """Add a credential. The secret comes from a file, a variable or a prompt, never from an argument."""
     from app.administration.acts import add_credential as add  # noqa: PLC0415
 
+    limits = {limit_key(key): amount for key, amount in amounts_in(limit or ()).items()}
     secret = _secret(secret_file, secret_env)
 
     async def work() -> None:
@@ -51,6 +55,7 @@ def add_credential(
                 base_url=base_url,
                 client_key=client_key,
                 client_secret=secret,
+                limits=limits,
             )
 
     run(work())
@@ -62,7 +67,7 @@ def add_credential(
 
 @credentials.command("rotate")
 def rotate_credential(
-    name: Annotated[str, typer.Argument(help="Credential.")],
+    name: Credential,
     *,
     client_key: Annotated[str | None, typer.Option(help="The new client key, if that changes too.")] = None,
     base_url: Annotated[
@@ -99,12 +104,81 @@ def rotate_credential(
 @credentials.command("list")
 def list_credentials(as_json: AsJson = False) -> None:
     """List credentials, without their keys and secrets."""
-    found = _shown("shown_credentials")
+    found = shown("shown_credentials")
     if as_json:
         say_json({"credentials": found})
         return
     rows = [(each["name"], each["base_url"], f"{each['people']} of {each['roster_limit']}") for each in found]
     table("Credentials", ("name", "host", "people"), rows)
+
+
+@credentials.command("show")
+def show_credential(name: Credential, as_json: AsJson = False) -> None:
+    """Show one credential, without its key and secret."""
+    missing = f"There is no credential {name}; `bursar credential list` shows all."
+    found = shown_one("shown_credentials", "name", name, missing)
+    if as_json:
+        say_json(found)
+        return
+    permission = found["permission"] or {}
+    say(
+        f"{name}, for {found['base_url']}",
+        f"used by {found['people']} of at most {found['roster_limit']} people",
+        f"permission for more than ten: {permission.get('reference', 'none')}",
+    )
+
+
+@credentials.command("set")
+def set_credential(
+    name: Credential,
+    *,
+    roster_limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many people may use it.")],
+    permission: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REFERENCE", help="The platform's written leave for more than ten; stays if left out."
+        ),
+    ] = None,
+    permission_file: Annotated[
+        Path | None, typer.Option(help="File that shows it; its name and hash are kept, not the file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set how many people may use a credential. Under two-person control a raise waits for a second administrator."""
+    from app.administration.proposals import shown_proposals  # noqa: PLC0415
+    from app.administration.rostering import set_roster  # noqa: PLC0415
+
+    granted = _permission(permission, permission_file)
+
+    async def work() -> tuple[bool, list[dict[str, Any]]]:
+        async with office() as here:
+            done = await set_roster(
+                here.registry, here.mint, operator(), name=name, roster_limit=roster_limit, permission=granted
+            )
+            waiting = shown_proposals(await here.registry.state(), done.waiting) if done.waiting else []
+            return done.has_changed, waiting
+
+    has_changed, waiting = run(work())
+    if as_json:
+        say_json({"credential": name, "changed": has_changed, "waiting": waiting})
+    elif waiting:
+        say(*(waits(each) for each in waiting))
+    else:
+        say("Done." if has_changed else "Nothing to change.")
+
+
+@credentials.command("remove")
+def remove_credential(name: Credential, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """End a credential that no project uses; its secret is destroyed, and what was held under it cannot be read."""
+    from app.administration.acts import find_credential  # noqa: PLC0415
+
+    end_one(
+        "credential",
+        name,
+        lambda state: find_credential(state, name).id,
+        is_dry_run=dry_run,
+        as_json=as_json,
+    )
 
 
 @credentials.command("verify")
@@ -131,7 +205,7 @@ def verify_credentials(
 @people.command("list")
 def list_people(as_json: AsJson = False) -> None:
     """List people, their roles and projects."""
-    found = _shown("shown_people")
+    found = shown("shown_people")
     if as_json:
         say_json({"people": found})
         return
@@ -143,7 +217,7 @@ def list_people(as_json: AsJson = False) -> None:
 
 @people.command("add")
 def add_person(
-    email: Annotated[str, typer.Argument(help="E-mail address.")],
+    email: Email,
     name: Annotated[str, typer.Option(help="Name.")],
     role: Annotated[
         list[str] | None,
@@ -167,9 +241,39 @@ def add_person(
         say("Done." if has_changed else "Nothing to change.")
 
 
+@people.command("show")
+def show_person(email: Email, as_json: AsJson = False) -> None:
+    """Show one person: their roles, their projects and what they accepted."""
+    missing = f"There is no person {email}; `bursar person list` shows all."
+    found = shown_one("shown_people", "email", email.strip().lower(), missing)
+    if as_json:
+        say_json(found)
+        return
+    say(
+        f"{found['email']}, {found['name']}",
+        f"roles: {', '.join(found['roles']) or 'none'}",
+        f"projects: {', '.join(found['projects']) or 'none'}",
+        f"terms accepted: {', '.join(found['accepted']) or 'none'}",
+    )
+
+
+@people.command("remove")
+def remove_person(email: Email, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """End a person's part: memberships, keys, tokens, password, sessions. The log goes on naming their id."""
+    from app.administration.acts import find_person  # noqa: PLC0415
+
+    end_one(
+        "person",
+        email.strip().lower(),
+        lambda state: find_person(state, email).id,
+        is_dry_run=dry_run,
+        as_json=as_json,
+    )
+
+
 @people.command("link")
 def link_person(
-    email: Annotated[str, typer.Argument(help="E-mail address.")],
+    email: Email,
     subject: Annotated[str, typer.Option(help="What the institution's identity provider calls them.")],
     as_json: AsJson = False,
 ) -> None:
@@ -193,9 +297,7 @@ def link_person(
 
 
 @people.command("unlink")
-def unlink_person(
-    email: Annotated[str, typer.Argument(help="E-mail address.")], as_json: AsJson = False
-) -> None:
+def unlink_person(email: Email, as_json: AsJson = False) -> None:
     """End what a person's account at the institution opens here, and their sessions."""
     from app.administration.joining import unlink_identities  # noqa: PLC0415
 
@@ -211,9 +313,7 @@ def unlink_person(
 
 
 @people.command("set-password")
-def set_password(
-    email: Annotated[str, typer.Argument(help="E-mail address.")], as_json: AsJson = False
-) -> None:
+def set_password(email: Email, as_json: AsJson = False) -> None:
     """Make a code with which a person sets their own password for the console, once, within a day."""
     from app.administration.passwords import issue_password_code  # noqa: PLC0415
     from app.settings import load_settings  # noqa: PLC0415
@@ -234,146 +334,25 @@ def set_password(
     )
 
 
-@projects.command("list")
-def list_projects(as_json: AsJson = False) -> None:
-    """List projects, their approvals and members."""
-    found = _shown("shown_projects")
-    if as_json:
-        say_json({"projects": found})
-        return
-    rows = [
-        (
-            each["name"],
-            each["credential"],
-            each["approval"]["reference"],
-            f"{each['approval']['from']} to {each['approval']['until']}",
-            each["lead"],
-            len(each["members"]),
-        )
-        for each in found
-    ]
-    table("Projects", ("name", "credential", "approval", "in force", "lead", "members"), rows)
-
-
-@projects.command("show")
-def show_project(name: Project, as_json: AsJson = False) -> None:
-    """Show one project: its approval, its members, and when its held answers may be used."""
-    from app.errors import NotFound  # noqa: PLC0415
-
-    found = next((each for each in _shown("shown_projects") if each["name"] == name), None)
-    if found is None:
-        raise NotFound(f"There is no project {name}; `bursar project list` shows all.")
-    if as_json:
-        say_json(found)
-        return
-    approval, reuse = found["approval"], found["reuse"]
-    members = [each["email"] for each in found["members"]]
-    say(
-        f"{name}, on credential {found['credential']}",
-        f"approval {approval['reference']}, from {approval['from']} to {approval['until']}",
-        f"lead: {found['lead'] or 'nobody'}; members: {', '.join(members) or 'nobody'}",
-        f"allowed: {_told(found['allow']) or 'everything'}",
-        f"held answers serve the {found['cache_scope']}; Cache-Control: {reuse['cache_control']}; "
-        f"past their time, when nothing can be fetched: {'yes' if reuse['stale'] else 'no'}",
-        f"lifetimes: {_told(reuse['lifetimes']) or 'as usual'}; "
-        f"of recent windows: {_told(reuse['recent_lifetimes']) or 'as usual'}; "
-        f"steps of reuse left out: {', '.join(reuse['without']) or 'none'}",
-    )
-
-
-@projects.command("set")
-def set_project(
-    name: Project,
-    *,
-    cache_control: Annotated[
-        str | None,
-        typer.Option(metavar="honour|ignore", help="Whether Cache-Control of its callers counts."),
-    ] = None,
-    stale: Annotated[
-        bool | None,
-        typer.Option(
-            "--stale/--no-stale",
-            help="Serve what is past its time while the platform or the quota gives nothing.",
-        ),
-    ] = None,
-    lifetime: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ENDPOINT=TIME",
-            help="For how long answers are served again: user/info=6h, default=7d; nothing behind = is as usual.",
-        ),
-    ] = None,
-    recent_lifetime: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ENDPOINT=TIME", help="The same where the days asked for were still filling."),
-    ] = None,
-    without: Annotated[
-        str | None,
-        typer.Option(
-            metavar="STEP,...",
-            help="Steps of reuse to leave out: full-pages, wide-fields, containment, records; none where empty.",
-        ),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Set when a project's held answers may be used; what is not named stays. The rest is for `apply`."""
-    from app.administration.reusing import reuse_of, set_reuse  # noqa: PLC0415
-
-    async def work() -> tuple[bool, dict[str, Any]]:
-        async with office() as here:
-            reuse = reuse_of(await here.registry.state(), name)
-            if cache_control is not None:
-                reuse["cache_control"] = cache_control
-            if stale is not None:
-                reuse["stale"] = stale
-            _put_times(reuse["lifetimes"], lifetime or ())
-            _put_times(reuse["recent_lifetimes"], recent_lifetime or ())
-            if without is not None:
-                reuse["without"] = [each.strip() for each in without.split(",") if each.strip()]
-            has_changed = await set_reuse(here.registry, operator(), project=name, reuse=reuse)
-            return has_changed, reuse_of(await here.registry.state(), name)
-
-    has_changed, now = run(work())
-    if as_json:
-        say_json({"project": name, "changed": has_changed, "reuse": now})
-    else:
-        say("Done, from the next call on." if has_changed else "Nothing to change.")
-
-
-def _put_times(times: dict[str, Any], given: Iterable[str]) -> None:
-    for each in given:
-        endpoint, sign, time = each.partition("=")
-        if not sign:
-            raise typer.BadParameter(f"{each!r} is no ENDPOINT=TIME, such as user/info=6h")
-        if time:
-            times[endpoint] = time
-        else:
-            times.pop(endpoint, None)
-
-
-def _told(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items())
-
-
-def _shown(what: str) -> list[dict[str, Any]]:
-    from app.administration import shown  # noqa: PLC0415
-
-    async def work() -> list[dict[str, Any]]:
-        async with office() as here:
-            found: list[dict[str, Any]] = getattr(shown, what)(await here.registry.state())
-            return found
-
-    return run(work())
+def _permission(reference: str | None, file: Path | None) -> dict[str, str] | None:
+    if reference is None:
+        if file is not None:
+            raise typer.BadParameter("--permission-file goes with --permission")
+        return None
+    if file is None:
+        return {"reference": reference}
+    try:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be read") from error
+    return {"reference": reference, "file": file.name, "sha256": digest}
 
 
 def _secret(file: Path | None, variable: str | None) -> str:
     if file is not None and variable is not None:
         raise typer.BadParameter("give either --secret-file or --secret-env")
     if file is not None:
-        try:
-            return file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise typer.BadParameter(f"{file} cannot be read as text") from error
+        return text_of(file)
     if variable is not None:
         if variable not in os.environ:
             raise typer.BadParameter(f"the variable {variable} is not set")

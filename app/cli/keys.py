@@ -1,10 +1,13 @@
 """key and token."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app.cli.speaking import AsJson, Day, day_of, note, office, operator, run, say, say_json, table
+
+if TYPE_CHECKING:
+    from app.administration.keys import ShownKey
 
 keys = typer.Typer(help="Keys of people in projects.", no_args_is_help=True)
 tokens = typer.Typer(help="Bearer tokens for /api/v1.", no_args_is_help=True)
@@ -133,23 +136,43 @@ def list_keys(
 
     found = run(work())
     if as_json:
-        say_json(
-            {
-                "keys": [
-                    {
-                        "key_id": each.key_id,
-                        "client_key": each.client_key,
-                        "project": each.project,
-                        "person": each.email,
-                        "status": each.status,
-                        "created_at": each.created_at,
-                        "expires_at": each.expires_at,
-                        "old_until": each.old_until,
-                    }
-                    for each in found
-                ]
-            }
-        )
+        say_json({"keys": [_document(each) for each in found]})
         return
     rows = [(each.client_key, each.project, each.email, each.status, each.expires_at) for each in found]
     table("Keys", ("client_key", "project", "person", "status", "expires"), rows)
+
+
+@keys.command("show")
+def show_key(key: KeyArgument, as_json: AsJson = False) -> None:
+    """Show one key, without its secrets, which nobody has."""
+    from app.administration.keys import ShownKey, shown_key  # noqa: PLC0415
+
+    async def work() -> ShownKey:
+        async with office() as here:
+            return shown_key(await here.registry.state(), here.mint, key=key)
+
+    found = run(work())
+    if as_json:
+        say_json(_document(found))
+        return
+    expires = f"{found.expires_at:%Y-%m-%d %H:%M} UTC" if found.expires_at else "with the membership"
+    say(
+        f"{found.client_key}, {found.status}",
+        f"of {found.email} in project {found.project}",
+        f"issued {found.created_at:%Y-%m-%d %H:%M} UTC; ends {expires}",
+    )
+    if found.old_until is not None:
+        say(f"its old secrets work until {found.old_until:%Y-%m-%d %H:%M} UTC")
+
+
+def _document(key: "ShownKey") -> dict[str, Any]:
+    return {
+        "key_id": key.key_id,
+        "client_key": key.client_key,
+        "project": key.project,
+        "person": key.email,
+        "status": key.status,
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "old_until": key.old_until,
+    }

@@ -1,15 +1,13 @@
 """usage and limit."""
 
 import datetime as dt
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from app.cli.changing import limit_key
 from app.cli.proposals import waits
 from app.cli.speaking import AsJson, Day, day_of, note, office, operator, run, say, say_json, table
-
-if TYPE_CHECKING:
-    from app.administration.desired import LimitKey
 
 limits = typer.Typer(help="Limits of credentials, projects, members and keys.", no_args_is_help=True)
 
@@ -140,7 +138,7 @@ def raise_limit(
     from app.administration.durations import end_of  # noqa: PLC0415
     from app.administration.raising import grant_raise  # noqa: PLC0415
 
-    limit_key = _limit_key(key)
+    parsed = limit_key(key)
 
     async def work() -> str:
         async with office() as here:
@@ -149,7 +147,7 @@ def raise_limit(
                 here.mint,
                 operator(),
                 scope=scope,
-                key=limit_key,
+                key=parsed,
                 amount=amount,
                 until=end_of(until.date()),
                 reason=reason,
@@ -204,25 +202,15 @@ def end_raise(
         say("Done." if has_ended else "It had ended already.")
 
 
-def _limit_key(key: str) -> "LimitKey":
-    from app.errors import InvalidParams  # noqa: PLC0415
-    from app.quota.arithmetic import parse_limit_key  # noqa: PLC0415
-
-    try:
-        return parse_limit_key(key)
-    except ValueError as error:
-        raise InvalidParams(str(error)) from error
-
-
 def _change(scope: str, key: str, amount: int | None, *, as_json: bool) -> None:
     from app.administration.acts import set_limits  # noqa: PLC0415
     from app.administration.proposals import shown_proposals  # noqa: PLC0415
 
-    limit_key = _limit_key(key)
+    parsed = limit_key(key)
 
     async def work() -> tuple[bool, list[dict[str, Any]]]:
         async with office() as here:
-            done = await set_limits(here.registry, operator(), scope=scope, amounts={limit_key: amount})
+            done = await set_limits(here.registry, operator(), scope=scope, amounts={parsed: amount})
             waiting = shown_proposals(await here.registry.state(), done.waiting) if done.waiting else []
             return done.has_changed, waiting
 

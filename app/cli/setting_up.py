@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli.changing import change_line
 from app.cli.proposals import waits
 from app.cli.speaking import AsJson, office, operator, run, say, say_json, table
 
 if TYPE_CHECKING:
-    from app.administration.changes import Change
     from app.administration.difference import Difference
 
 
@@ -103,7 +103,7 @@ def apply(
         )
         return
     for change in found.plan.changes:
-        say(_line(change))
+        say(change_line(change))
     for kind, name in found.left:
         say(f"  {kind} {name}: not in the file, left as it is (--prune retires it)")
     say(*(waits(each) for each in waiting))
@@ -139,26 +139,6 @@ def doctor(as_json: AsJson = False) -> None:
             say("Nothing is wrong.")
     if not report.is_healthy:
         raise typer.Exit(1)
-
-
-def _line(change: "Change") -> str:
-    sign = {
-        "added": "+",
-        "restored": "+",
-        "retired": "-",
-        "revoked": "-",
-        "proposed": "+",
-        "superseded": "-",
-    }.get(change.what)
-    if sign is not None:
-        return f"{sign} {change.kind} {change.object}" + (f" {change.what}" if change.what != "added" else "")
-    if change.before is None and change.after == "changed":
-        return f"~ {change.kind} {change.object} {change.what}: changed"
-    return f"~ {change.kind} {change.object} {change.what}: {_value(change.before)} -> {_value(change.after)}"
-
-
-def _value(value: Any) -> str:
-    return "none" if value is None else str(value)
 
 
 def _without_password(url: str) -> str:

@@ -1,0 +1,77 @@
+"""member."""
+
+import datetime as dt
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli.changing import carry_out, say_changed, shown_one
+from app.cli.speaking import AsJson, day_of, say_json, table
+
+if TYPE_CHECKING:
+    from app.administration.state import State
+    from app.administration.wanted import Wanted
+
+members = typer.Typer(help="Who is in a project, and on which days.", no_args_is_help=True)
+
+Project = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
+Person = Annotated[str, typer.Argument(metavar="EMAIL", help="Person.")]
+
+
+@members.command("list")
+def list_members(project: Project, as_json: AsJson = False) -> None:
+    """List the members of a project, each with their first and last day."""
+    missing = f"There is no project {project}; `bursar project list` shows all."
+    found = shown_one("shown_projects", "name", project, missing)
+    if as_json:
+        say_json({"project": project, "members": found["members"]})
+        return
+    rows = [
+        (each["email"], each["from"], each["until"], "yes" if each["email"] == found["lead"] else "")
+        for each in sorted(found["members"], key=lambda one: one["email"])
+    ]
+    table(f"Members of {project}", ("person", "from", "until", "leads"), rows)
+
+
+@members.command("add")
+def add_member(
+    project: Project,
+    email: Person,
+    from_day: Annotated[
+        dt.datetime | None,
+        typer.Option(
+            "--from", formats=["%Y-%m-%d"], metavar="DATE", help="First day; any before by default."
+        ),
+    ] = None,
+    until_day: Annotated[
+        dt.datetime | None,
+        typer.Option("--until", formats=["%Y-%m-%d"], metavar="DATE", help="Last day; no end by default."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have a person be a member on these days. Whoever was one keeps their keys and limits."""
+    from app.administration.acts import find_person, find_project  # noqa: PLC0415
+    from app.administration.wishes import with_member  # noqa: PLC0415
+
+    def wish(state: "State") -> "Wanted":
+        days: dict[str, Any] = {"from": day_of(from_day), "until": day_of(until_day)}
+        return with_member(find_project(state, project).id, find_person(state, email).id, days)(state)
+
+    _say(project, email, has_changed=carry_out(wish), as_json=as_json)
+
+
+@members.command("remove")
+def remove_member(project: Project, email: Person, as_json: AsJson = False) -> None:
+    """End a person's part in a project, and their keys for it. The lead has to be somebody else first."""
+    from app.administration.acts import find_person, find_project  # noqa: PLC0415
+    from app.administration.wishes import without_member  # noqa: PLC0415
+
+    def wish(state: "State") -> "Wanted":
+        return without_member(find_project(state, project).id, find_person(state, email).id)(state)
+
+    _say(project, email, has_changed=carry_out(wish), as_json=as_json)
+
+
+def _say(project: str, email: str, *, has_changed: bool, as_json: bool) -> None:
+    about = {"project": project, "person": email.strip().lower()}
+    say_changed(about, has_changed=has_changed, as_json=as_json)
