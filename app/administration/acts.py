@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NewType
 
-from app.administration.accounts import account_of, require_own_account
+from app.administration.accounts import account_of, require_own_account, require_same_account
 from app.administration.changes import Actor, Change, Plan
 from app.administration.credentials import check_base_url
 from app.administration.desired import (
@@ -66,6 +66,10 @@ async def apply_state(
         require_own_administration(state, found.plan, actor)
         if not registry.needs_second_person:
             return found
+        for each in asked.credentials or ():
+            require_same_account(
+                mint, state.credentials, name=each.name, base_url=each.base_url, client_key=each.client_key
+            )
         held = hold_back(state, found.plan, actor, new_id=mint.object_id)
         return dataclasses.replace(found, plan=held.plan, waiting=held.waiting)
 
@@ -217,10 +221,10 @@ async def add_credential(
     client_key: str,
     client_secret: str,
     limits: Mapping[LimitKey, int] = MappingProxyType({}),
-) -> None:
-    """Add one credential for at most ten people.
+) -> Sequence[Proposal]:
+    """Add one credential for at most ten people; what waits for a second person.
 
-    Raises Conflict where there is one of that name, InvalidParams for a host or a secret that is none,
+    Under two-person control every credential but the first begins with limits of nothing. Raises Conflict where there is one of that name, InvalidParams for a host or a secret that is none,
     NotPermitted.
     """
     actor.require(Act.MANAGE_DIRECTORY)
@@ -239,14 +243,17 @@ async def add_credential(
         permission={},
     )
 
-    def decide(state: State) -> tuple[Plan, None]:
+    def decide(state: State) -> tuple[Plan, Sequence[Proposal]]:
         if any(each.name == name and each.retired_us is None for each in state.credentials):
             raise Conflict(
                 f"There is a credential {name}; replace its secret with `bursar credential rotate`."
             )
-        return difference(state, Wanted(credentials=[wanted]), mint).plan, None
+        held = HeldBack(plan=difference(state, Wanted(credentials=[wanted]), mint).plan)
+        if registry.needs_second_person:
+            held = hold_back(state, held.plan, actor, new_id=mint.object_id)
+        return held.plan, held.waiting
 
-    await registry.change(actor, decide)
+    return await registry.change(actor, decide)
 
 
 async def rotate_credential(
@@ -277,6 +284,10 @@ async def rotate_credential(
         secret = check_secret("client secret", client_secret, base_url=host)
         if account_of(mint, old) != (host, new_client_key):
             require_own_account(mint, state.credentials, name=name, base_url=host, client_key=new_client_key)
+            if registry.needs_second_person:
+                require_same_account(
+                    mint, state.credentials, name=name, base_url=host, client_key=new_client_key
+                )
         is_new_secret = old.secret_digest != mint.secret_digest(new_client_key, secret)
         if not is_new_secret and host == old.base_url:
             return Plan(), False

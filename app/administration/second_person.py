@@ -2,6 +2,8 @@
 
 What one person asks for is taken out of the plan and written down as a proposal; everything else of the plan
 is carried out. Lowering needs nobody. Removing a limit raises it, since nothing bounds the scope any more.
+A further credential, and one that comes back, begins with limits of nothing: it may be an account of the platform that
+was here before, under a limit that somebody agreed to, and a retired one cannot be told from its twin.
 Plans are changed here and nowhere else, and the registry refuses any that raises without a confirmation.
 """
 
@@ -11,16 +13,21 @@ from typing import Any, Final
 
 from app.administration.changes import Actor, Change, Dropped, Plan
 from app.administration.desired import MOST_PEOPLE_WITHOUT_PERMISSION
+from app.administration.difference import limit_change
+from app.administration.floors import after as limits_after
+from app.administration.floors import check_floors
 from app.administration.rosters import check_rosters
 from app.administration.state import Credential, Membership, Project, Proposal, Record, State, slot_of
 from app.audit.entries import Value
 from app.errors import InvalidParams, NotPermitted
-from app.quota.arithmetic import ScopeKind
-from app.quota.limits import StoredLimit
+from app.quota.arithmetic import Dimension, ScopeKind, Window
+from app.quota.limits import DIMENSIONS, LimitSlot, StoredLimit
 
 RULE: Final = "two-person"
 ROSTER: Final = "roster_limit"
 """What a proposal for more people calls it; any other `what` is a limit such as requests/day."""
+_COUNTED: Final[tuple[Dimension, ...]] = tuple(each for both in DIMENSIONS.values() for each in both)
+"""What the platform counts by the day."""
 OPEN, CONFIRMED, REFUSED, SUPERSEDED = "open", "confirmed", "refused", "superseded"
 
 
@@ -34,13 +41,15 @@ class HeldBack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raising:
-    """That a plan would raise something of a credential; `after` is None where a limit would end."""
+    """That a plan would raise something of a credential; `after` is None where a limit would end, or never begin."""
 
     credential_id: str
     what: str
     before: int
     after: int | None
     permission: Mapping[str, Any]
+    limit: StoredLimit | None = None
+    """What a credential that begins with nothing has of it meanwhile."""
 
 
 def whoever(actor: Actor) -> str:
@@ -51,7 +60,8 @@ def whoever(actor: Actor) -> str:
 def hold_back(state: State, plan: Plan, actor: Actor, *, new_id: Callable[[], str]) -> HeldBack:
     """The plan without what raises a credential's limits or roster, and proposals in its place.
 
-    Raises InvalidParams where people would be added for whom only the raised roster has room.
+    Raises InvalidParams where people would be added for whom only the raised roster has room, or shares of a day be
+    kept that only the raised limit has.
     """
     raisings = list(raisings_of(state, plan))
     if not raisings:
@@ -73,6 +83,7 @@ def hold_back(state: State, plan: Plan, actor: Actor, *, new_id: Callable[[], st
     kept = _without(state, plan, raisings)
     kept = replace(kept, changes=(*kept.changes, *changes), puts=(*kept.puts, *puts))
     _check_rosters(state, kept)
+    _check_floors(state, kept)
     return HeldBack(plan=kept, waiting=tuple(waiting))
 
 
@@ -95,9 +106,12 @@ def require_second_person(state: State, plan: Plan) -> None:
 def raisings_of(state: State, plan: Plan) -> Iterator[Raising]:
     """What of the credentials a plan would raise."""
     present = {slot_of(each): each.amount for each in state.limits}
+    beginning = _beginning(state, plan)
+    for credential_id in beginning:
+        yield from _from_nothing(state, plan, credential_id)
     for limit, after in _limits_after(plan):
         before = present.get(slot_of(limit))
-        if before is not None and (after is None or after > before):
+        if limit.scope_id not in beginning and before is not None and (after is None or after > before):
             yield Raising(
                 credential_id=limit.scope_id, what=what_of(limit), before=before, after=after, permission={}
             )
@@ -112,6 +126,43 @@ def raisings_of(state: State, plan: Plan) -> Iterator[Raising]:
                 before=before,
                 after=credential.roster_limit,
                 permission=credential.permission,
+            )
+
+
+def _beginning(state: State, plan: Plan) -> list[str]:
+    """Credentials that are new or come back, in an installation that has or had one."""
+    if not state.credentials:
+        return []
+    in_use = {each.id for each in state.credentials if each.retired_us is None}
+    latest = {each.id: each for each in plan.puts if isinstance(each, Credential)}
+    return [each.id for each in latest.values() if each.retired_us is None and each.id not in in_use]
+
+
+def _from_nothing(state: State, plan: Plan, credential_id: str) -> Iterator[Raising]:
+    """Whatever would let such a credential spend: each limit of it, and each of the platform's that it has not."""
+    amounts: dict[LimitSlot, int | None] = {
+        (ScopeKind.CREDENTIAL, credential_id, dimension, Window.DAY): None for dimension in _COUNTED
+    }
+    amounts |= {
+        slot_of(each): each.amount
+        for each in state.limits
+        if (each.scope_kind, each.scope_id) == (ScopeKind.CREDENTIAL, credential_id)
+    }
+    amounts |= {
+        slot_of(limit): after for limit, after in _limits_after(plan) if limit.scope_id == credential_id
+    }
+    for (kind, scope_id, dimension, window), after in amounts.items():
+        nothing = StoredLimit(
+            scope_kind=str(kind), scope_id=scope_id, dimension=dimension, window=window, amount=0
+        )
+        if after is None or after > 0:
+            yield Raising(
+                credential_id=credential_id,
+                what=what_of(nothing),
+                before=0,
+                after=after,
+                permission={},
+                limit=nothing,
             )
 
 
@@ -170,7 +221,7 @@ def _proposed(
 
 
 def _without(state: State, plan: Plan, raisings: Sequence[Raising]) -> Plan:
-    """The plan with the credentials' limits and rosters as they are."""
+    """The plan with the credentials' limits and rosters as they are, or with limits of nothing where they begin."""
     slots = {(each.credential_id, each.what) for each in raisings}
     before = {each.credential_id: each.before for each in raisings if each.what == ROSTER}
     old = {each.id: each for each in state.credentials}
@@ -185,6 +236,11 @@ def _without(state: State, plan: Plan, raisings: Sequence[Raising]) -> Plan:
             puts.append(put)
     dropped: list[Dropped] = [each for each in plan.dropped if _slot(each) not in slots]
     changes = [kept for each in plan.changes if (kept := _kept(each, slots, before)) is not None]
+    present = {slot_of(each): each.amount for each in state.limits}
+    for limit in (each.limit for each in raisings if each.limit is not None):
+        puts.append(limit)
+        label = f"credential:{_name_of(state, plan, limit.scope_id)}"
+        changes.append(limit_change(label, limit, present.get(slot_of(limit)), limit.amount))
     return Plan(changes=changes, puts=puts, dropped=dropped)
 
 
@@ -221,6 +277,21 @@ def _check_rosters(state: State, plan: Plan) -> None:
         raise InvalidParams(
             f"{error.message}. A raised roster_limit waits for a second person: apply it without the new "
             "members, have it confirmed, and add them then",
+            rule=error.rule,
+        ) from error
+
+
+def _check_floors(state: State, plan: Plan) -> None:
+    try:
+        check_floors(
+            credentials=_after(state.credentials, plan, Credential),
+            projects=_after(state.projects, plan, Project),
+            limits=limits_after(state.limits, puts=plan.puts, dropped=plan.dropped),
+        )
+    except InvalidParams as error:
+        raise InvalidParams(
+            f"{error.message} A raised limit waits for a second person: apply it without the new floors, have it "
+            "confirmed, and add them then",
             rule=error.rule,
         ) from error
 

@@ -41,13 +41,14 @@ def add_credential(
 ) -> None:
     """Add a credential. The secret comes from a file, a variable or a prompt, never from an argument."""
     from app.administration.acts import add_credential as add  # noqa: PLC0415
+    from app.administration.proposals import shown_proposals  # noqa: PLC0415
 
     limits = {limit_key(key): amount for key, amount in amounts_in(limit or ()).items()}
     secret = _secret(secret_file, secret_env)
 
-    async def work() -> None:
+    async def work() -> list[dict[str, Any]]:
         async with office() as here:
-            await add(
+            waiting = await add(
                 here.registry,
                 here.mint,
                 operator(),
@@ -57,11 +58,13 @@ def add_credential(
                 client_secret=secret,
                 limits=limits,
             )
+            return shown_proposals(await here.registry.state(), waiting) if waiting else []
 
-    run(work())
+    waiting = run(work())
     if as_json:
-        say_json({"credential": name, "changed": True})
+        say_json({"credential": name, "changed": True, "waiting": waiting})
     else:
+        say(*(waits(each) for each in waiting))
         say(f"Credential {name} is there; check it with `bursar credential verify {name}`.")
 
 

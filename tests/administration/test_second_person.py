@@ -1,12 +1,15 @@
 """Two-person control: what raises a credential waits for another administrator, whichever door it comes by."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import pytest
 
-from app.administration.acts import LimitsSet, set_limits
+from app.administration.acts import LimitsSet, add_credential, rotate_credential, set_limits
 from app.administration.changes import Actor, Change, Plan
+from app.administration.difference import limit_key
 from app.administration.doctor import examine
+from app.administration.ending import retire
 from app.administration.proposals import confirm, refuse, shown_proposals
 from app.administration.registry import LogSize
 from app.administration.state import Proposal, State
@@ -194,6 +197,122 @@ async def test_a_new_credential_begins_with_ten_people_whatever_it_asks_for(offi
     assert isinstance(added.after, dict)
     assert (added.what, added.after["roster_limit"], added.after["permission"]) == ("added", 10, None)
     assert [each.after for each in found.waiting] == [50]
+
+
+TWIN: Mapping[str, str] = {
+    "name": "twin",
+    "base_url": "https://open.tiktokapis.com",
+    "client_key": "aw000example",
+    "client_secret": "from-the-platform-9e1c",
+}
+
+
+async def add_twin(office: Office, **limits: int) -> dict[str, int | None]:
+    """What waits once it has been added."""
+    amounts = {parse_limit_key(key.replace("_a_", "/")): amount for key, amount in limits.items()}
+    waiting = await add_credential(office.registry, office.mint, office.actor, **TWIN, limits=amounts)
+    assert {each.before for each in waiting} == {0}
+    return {each.what: each.after for each in waiting}
+
+
+async def retire_all(office: Office) -> None:
+    for kind in ("projects", "credentials"):
+        for each in getattr(await office.registry.state(), kind):
+            await retire(office.registry, office.actor, kind=kind[:-1], object_id=each.id)
+
+
+async def amounts_of(office: Office, name: str) -> dict[str, int]:
+    state = await office.registry.state()
+    (credential,) = (each for each in state.credentials if each.name == name)
+    return {limit_key(each): each.amount for each in state.limits if each.scope_id == credential.id}
+
+
+COUNTED = ("requests", "records", "follower_calls", "follower_records", "ad_calls", "ad_records")
+
+
+async def test_a_retired_account_comes_back_as_a_twin_with_nothing_to_spend(guarded: Office) -> None:
+    await retire_all(guarded)
+    waiting = await add_twin(guarded, requests_a_day=900_000, requests_a_month=9)
+    assert waiting == {
+        **{f"{each}/day": None for each in COUNTED},
+        "requests/day": 900_000,
+        "requests/month": 9,
+    }
+    assert await amounts_of(guarded, "twin") == dict.fromkeys(waiting, 0)
+    for each in (await guarded.registry.state()).proposals:
+        with pytest.raises(NotPermitted, match="yourself"):
+            await confirm(guarded.registry, IT, proposal_id=each.id)
+        await confirm(guarded.registry, SECOND, proposal_id=each.id)
+    assert await amounts_of(guarded, "twin") == {"requests/day": 900_000, "requests/month": 9}
+
+
+async def test_a_twin_without_limits_is_bounded_as_well(guarded: Office) -> None:
+    await retire_all(guarded)
+    waiting = await add_twin(guarded)
+    assert waiting == {f"{each}/day": None for each in COUNTED}
+    done = await set_limits(guarded.registry, IT, scope="credential:twin", amounts={DAY: 2_000})
+    assert (bool(done), [each.after for each in done.waiting]) == (False, [2_000])
+    assert (await amounts_of(guarded, "twin"))["requests/day"] == 0
+
+
+async def test_a_state_file_that_adds_a_credential_says_what_waits_and_then_nothing_more(
+    guarded: Office,
+) -> None:
+    guarded.scene.edit(
+        "terms:\n  - version",
+        "  - name: second\n    base_url: https://open.tiktokapis.com\n    client_key: aw001example\n"
+        "    client_secret_file: secrets/tiktok\n    limits: {requests/day: 50}\nterms:\n  - version",
+    )
+    found = await guarded.apply(prune=True)
+    assert [(each.before, each.after) for each in found.waiting if each.what == "requests/day"] == [(0, 50)]
+    again = await guarded.apply(prune=True)
+    assert (again.plan.changes, len(again.waiting)) == ((), len(found.waiting))
+    for each in found.waiting:
+        await confirm(guarded.registry, SECOND, proposal_id=each.id)
+    after = await guarded.apply(prune=True)
+    assert (after.plan.changes, list(after.waiting)) == ((), [])
+    assert await amounts_of(guarded, "second") == {"requests/day": 50}
+
+
+async def test_a_credential_that_comes_back_has_nothing_to_spend_either(guarded: Office) -> None:
+    await retire_all(guarded)
+    guarded.scene.edit("client_key: aw000example", "client_key: aw009another")
+    found = await guarded.apply()
+    waiting = {each.what: (each.before, each.after) for each in found.waiting}
+    assert waiting["requests/day"] == (0, 1_000)
+    assert set((await amounts_of(guarded, "main")).values()) == {0}
+
+
+async def test_a_share_of_a_day_that_waits_cannot_be_kept(guarded: Office) -> None:
+    await retire_all(guarded)
+    guarded.scene.edit("member_limits: {requests/day: 100}", "floors: {requests/day: 100}")
+    with pytest.raises(InvalidParams, match="waits for a second person"):
+        await guarded.apply()
+
+
+async def test_a_credential_does_not_become_another_account(guarded: Office) -> None:
+    async def rotate(name: str, client_key: str) -> bool:
+        return await rotate_credential(
+            guarded.registry, guarded.mint, IT, name=name, client_secret="fresh-2b8d", client_key=client_key
+        )
+
+    # Where there never was another there is no other's limit to get by it.
+    assert await rotate("main", "aw005renamed")
+    await add_twin(guarded)
+    with pytest.raises(NotPermitted, match="stays the account that it is"):
+        await rotate("main", "aw006another")
+    assert await rotate("main", "aw005renamed") is False
+    guarded.scene.edit("client_key: aw000example", "client_key: aw006another")
+    with pytest.raises(NotPermitted, match="stays the account that it is"):
+        await guarded.apply(is_dry_run=True)
+    with pytest.raises(NotPermitted, match="stays the account that it is"):
+        await guarded.apply()
+
+
+async def test_the_first_credentials_of_an_installation_have_their_limits_at_once(office: Office) -> None:
+    registry = SqlRegistry(database=office.database, boot=boot(), needs_second_person=True)
+    found = await dataclasses.replace(office, registry=registry).apply()
+    assert (list(found.waiting), await amount(office)) == ([], 1_000)
 
 
 async def test_no_door_can_raise_by_itself_whatever_it_plans(guarded: Office) -> None:

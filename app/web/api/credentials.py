@@ -49,7 +49,11 @@ async def list_credentials(desk: AtDesk, parts: InParts) -> Credentials:
 async def add_credential(
     desk: AtDesk, who: Who, response: Response, wanted: CredentialWanted
 ) -> CredentialShape:
-    """A key and secret that the platform issued, for at most ten people, with the limits that the platform counts."""
+    """A key and secret that the platform issued, for at most ten people, with the limits that the platform counts.
+
+    Under two-person control every credential but the first begins with limits of nothing, and those that it shall have
+    wait for a second administrator (`GET /api/v1/proposals`).
+    """
     try:
         limits = {parse_limit_key(key): amount for key, amount in wanted.limits.items()}
     except ValueError as error:
@@ -104,7 +108,8 @@ async def rotate_secret(
 ) -> SecretSetShape:
     """Have the gateway use a fresh secret from the next token on, and another client key or host where one is given.
 
-    A secret is bound to its host, so whoever changes the host gives the secret again.
+    A secret is bound to its host, so whoever changes the host gives the secret again. Under two-person control a
+    credential stays the account that it is, unless there never was another.
     """
     has_changed = await rotate_credential(
         desk.registry,
