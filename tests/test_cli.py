@@ -194,6 +194,22 @@ def test_a_key_goes_through_its_life(shell: Shell) -> None:
     ]
 
 
+def test_a_token_is_found_by_its_person_and_ended(shell: Shell) -> None:
+    shell.applied()
+    token = shell.json("token", "issue", "--person", "it@example.edu", "--expires", "2099-12-31")["token"]
+    listed = shell.json("token", "list", "--person", "it@example.edu")["tokens"]
+    assert [(each["person"], each["status"], each["expires_at"]) for each in listed] == [
+        ("it@example.edu", "active", "2100-01-01T00:00:00Z")
+    ]
+    assert token not in str(listed)
+    token_id = listed[0]["token_id"]
+    assert shell.json("token", "revoke", token_id)["changed"] is True
+    assert shell.json("token", "revoke", token_id)["changed"] is False
+    code, out, _ = shell.run("token", "list")
+    assert (code, token_id in out, "revoked" in out) == (0, True, True)
+    assert shell.run("token", "revoke", "000000000000")[0] == 2
+
+
 def test_a_token_is_printed_alone_so_that_scripts_can_take_it(shell: Shell) -> None:
     shell.applied()
     code, out, err = shell.run("token", "issue", "--person", "it@example.edu")
@@ -451,7 +467,7 @@ def test_each_kind_of_error_has_its_exit_code(error: Any, code: int) -> None:
 
 
 COMMANDS = """
-demo serve simulator init migrate apply doctor usage estimate | token issue | key issue | key list | key rotate | key revoke
+demo serve simulator init migrate apply doctor usage estimate | token issue | token list | token revoke | key issue | key list | key rotate | key revoke
 | credential add | credential list | credential rotate | project list | project show | project set | person list | person add | limit list
 | credential show | credential set | credential remove | project add | project remove | person show | person remove | key show
 | member list | member add | member remove | terms show | terms add | terms set | terms remove | limit set | limit remove | terms list | terms record | terms accept | rule list | rule set | rule value

@@ -11,6 +11,7 @@ from app.administration.state import (
     Membership,
     Password,
     Person,
+    PersonToken,
     Project,
     State,
     TermsVersion,
@@ -43,10 +44,7 @@ def retire_person(draw: Draw, state: State, person: Person, now_us: int) -> None
     draw.changes.append(retirement("person", person.email, person.id))
     for token in state.tokens:
         if token.person_id == person.id and token.revoked_us is None:
-            draw.puts.append(replace(token, revoked_us=now_us))
-            draw.changes.append(
-                Change(kind="token", object=person.email, object_id=token.id, what="revoked", logged={})
-            )
+            revoke_token(draw, person, token, now_us)
     if state.password_of(person.id) is not None:
         draw.puts.append(Password(person_id=person.id))
     draw.dropped.extend(state.identities_of(person.id))
@@ -85,3 +83,17 @@ def revoke(draw: Draw, key: Key, now_us: int) -> None:
     """End a key."""
     draw.puts.append(replace(key, revoked_us=now_us, old_until_us=None))
     draw.changes.append(Change(kind="key", object=key.id, object_id=key.id, what="revoked", logged={}))
+
+
+def revoke_token(draw: Draw, person: Person, token: PersonToken, now_us: int) -> None:
+    """End a person's token, and with it the sessions that were opened with it."""
+    draw.puts.append(replace(token, revoked_us=now_us))
+    draw.changes.append(
+        Change(
+            kind="token",
+            object=person.email,
+            object_id=token.id,
+            what="revoked",
+            logged={"person": person.id},
+        )
+    )

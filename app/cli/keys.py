@@ -35,6 +35,58 @@ def issue_token(person: Person, expires: Day = None, as_json: AsJson = False) ->
         note(f"Good until {issued.expires_at:%Y-%m-%d %H:%M} UTC. It is not shown again.")
 
 
+@tokens.command("list")
+def list_tokens(
+    person: Annotated[str | None, typer.Option(metavar="EMAIL", help="Of this person alone.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List tokens by id, without their secrets, which nobody has."""
+    from app.administration.tokens import ShownToken, shown_tokens  # noqa: PLC0415
+
+    async def work() -> list[ShownToken]:
+        async with office() as here:
+            return list(shown_tokens(await here.registry.state(), email=person))
+
+    found = run(work())
+    if as_json:
+        say_json(
+            {
+                "tokens": [
+                    {
+                        "token_id": each.token_id,
+                        "person": each.email,
+                        "status": each.status,
+                        "created_at": each.created_at,
+                        "expires_at": each.expires_at,
+                    }
+                    for each in found
+                ]
+            }
+        )
+        return
+    rows = [(each.token_id, each.email, each.status, each.created_at, each.expires_at) for each in found]
+    table("Tokens", ("id", "person", "status", "issued", "expires"), rows)
+
+
+@tokens.command("revoke")
+def revoke_token(
+    token: Annotated[str, typer.Argument(metavar="ID", help="Token id, as `bursar token list` shows it.")],
+    as_json: AsJson = False,
+) -> None:
+    """End a token at once, on every replica, with the sessions that were opened with it."""
+    from app.administration.tokens import end_token  # noqa: PLC0415
+
+    async def work() -> bool:
+        async with office() as here:
+            return await end_token(here.registry, operator(), token=token)
+
+    has_changed = run(work())
+    if as_json:
+        say_json({"token_id": token, "revoked": True, "changed": has_changed})
+    else:
+        say("The token is revoked." if has_changed else "The token had been revoked before.")
+
+
 @keys.command("issue")
 def issue_key(project: Project, person: Person, expires: Day = None, as_json: AsJson = False) -> None:
     """Issue a key; its secrets are shown once. Without --expires it lasts as long as the membership."""

@@ -6,6 +6,7 @@ import pytest
 from app.administration.acts import accept_terms, add_person, record_acceptance
 from app.administration.changes import Actor
 from app.administration.keys import issue_key, issue_token, revoke_key, rotate_key, shown_keys
+from app.administration.tokens import end_token, shown_tokens
 from app.clock import SystemClock
 from app.errors import AccessTokenInvalid, Conflict, InvalidClient, InvalidParams, NotFound, NotPermitted
 from app.identity.attempts import Attempts
@@ -209,3 +210,36 @@ async def test_a_person_can_be_added_and_changed_alone(office: Office) -> None:
     ):
         with pytest.raises(InvalidParams):
             await add_person(office.registry, office.mint, office.actor, email=email, name=name, roles=wrong)
+
+
+async def test_a_revoked_token_opens_nothing_and_stays_listed(office: Office) -> None:
+    await office.apply()
+    issued = await issue_token(office.registry, office.mint, office.actor, email="it@example.edu")
+    (shown,) = shown_tokens(await office.registry.state(), email="IT@example.edu")
+    assert (shown.email, shown.status, shown.expires_at) == ("it@example.edu", "active", issued.expires_at)
+    assert shown.last_day == issued.expires_at.date() - dt.timedelta(days=1)
+    assert issued.token not in repr(shown)
+    await bearers(office).operator(f"Bearer {issued.token}", source="test")
+    assert await end_token(office.registry, office.actor, token=shown.token_id)
+    with pytest.raises(AccessTokenInvalid):
+        await bearers(office).operator(f"Bearer {issued.token}", source="test")
+    assert not await end_token(office.registry, office.actor, token=shown.token_id)
+    assert [each.status for each in shown_tokens(await office.registry.state())] == ["revoked"]
+    with pytest.raises(NotFound):
+        shown_tokens(await office.registry.state(), email="nobody@example.edu")
+
+
+async def test_people_end_their_own_tokens_and_only_administrators_those_of_others(office: Office) -> None:
+    await office.apply()
+    for email in (ADA, "dpo@example.edu"):
+        await issue_token(office.registry, office.mint, office.actor, email=email)
+    tokens = {each.email: each.token_id for each in shown_tokens(await office.registry.state())}
+    ada = await person(office, ADA, "researcher")
+    other = await person(office, "dpo@example.edu", "researcher", "lead", "quota_admin", "compliance")
+    admin = await person(office, "it@example.edu", "admin")
+    with pytest.raises(NotPermitted):
+        await end_token(office.registry, other, token=tokens[ADA])
+    with pytest.raises(NotFound):
+        await end_token(office.registry, admin, token=tokens[ADA], person_id=other.principal)
+    assert await end_token(office.registry, ada, token=tokens[ADA], person_id=ada.principal)
+    assert await end_token(office.registry, admin, token=tokens["dpo@example.edu"])

@@ -144,6 +144,43 @@ async def test_a_token_is_issued_for_somebody_and_opens_what_is_theirs(house: Ho
     ).status_code == 400
 
 
+async def test_a_revoked_token_is_refused_from_the_next_call_on(house: House) -> None:
+    await done(house, "POST", "/people/bob@example.edu/tokens", {}, status=201)
+    issued = await done(
+        house, "POST", "/people/bob@example.edu/tokens", {"expires": "2036-01-31"}, status=201
+    )
+    leaked = {"Authorization": f"Bearer {issued['token']}"}
+    mine = (await house.client.get("/api/v1/me/tokens", headers=leaked)).json()["items"]
+    assert len(mine) == 3
+    (bad,) = (each for each in mine if each["expires_at"] == "2036-02-01T00:00:00Z")
+    assert bad | {"created_at": ""} == {
+        "id": bad["id"],
+        "person": "bob@example.edu",
+        "created_at": "",
+        "expires_at": "2036-02-01T00:00:00Z",
+        "status": "active",
+    }
+    assert (await house.get("dpo", "/api/v1/people/bob@example.edu/tokens")).json()["items"] == mine
+    path = f"/api/v1/people/bob@example.edu/tokens/{bad['id']}"
+    elsewhere = path.replace("bob", "ada")
+    assert (await house.ask("it", "DELETE", elsewhere)).status_code == 404
+    for _ in range(2):
+        assert (await house.ask("it", "DELETE", path)).status_code == 204
+    assert (await house.client.get("/api/v1/me", headers=leaked)).status_code == 401
+    assert (await logged(house))[0] == "token.revoked"
+    shown = (await house.get("it", "/api/v1/people/bob@example.edu/tokens")).json()["items"]
+    assert [each["status"] for each in shown if each["id"] == bad["id"]] == ["revoked"]
+
+
+async def test_everybody_ends_tokens_of_their_own_and_no_others(house: House) -> None:
+    (ada,) = (await house.get("ada", "/api/v1/me/tokens")).json()["items"]
+    (bob,) = (await house.get("bob", "/api/v1/me/tokens")).json()["items"]
+    assert (await house.ask("bob", "DELETE", f"/api/v1/me/tokens/{ada['id']}")).status_code == 404
+    assert (await house.ask("bob", "DELETE", f"/api/v1/me/tokens/{bob['id']}")).status_code == 204
+    assert (await house.get("bob", "/api/v1/me")).status_code == 401
+    assert (await house.get("ada", "/api/v1/me")).status_code == 200
+
+
 async def test_a_person_is_changed_by_address_or_id_and_keeps_the_rest(house: House) -> None:
     bob = (await house.get("it", "/api/v1/people/BOB@example.edu")).json()
     changed = await done(house, "PATCH", f"/people/{bob['id']}", {"roles": ["lead", "researcher"]})

@@ -67,6 +67,18 @@ MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
         "/people/grace@example.edu/tokens",
         (401, 403, 403, 403, 403, 403, 201, 403),
     ),
+    "list_person_tokens": (
+        "GET",
+        "/people/grace@example.edu/tokens",
+        (401, 403, 403, 403, 403, 200, 200, 200),
+    ),
+    "revoke_person_token": (
+        "DELETE",
+        "/people/grace@example.edu/tokens/000000000000",
+        (401, 403, 403, 403, 403, 403, 404, 403),
+    ),
+    "list_my_tokens": ("GET", "/me/tokens", (401, 403, 403, 200, 200, 200, 200, 200)),
+    "revoke_my_token": ("DELETE", "/me/tokens/000000000000", (401, 403, 403, 404, 404, 404, 404, 404)),
     "list_projects": ("GET", "/projects", (401, 403, 403, 200, 200, 200, 200, 200)),
     "get_project": ("GET", "/projects/health", (401, 403, 403, 404, 200, 200, 200, 200)),
     "add_project": ("POST", "/projects", (401, 403, 403, 403, 403, 403, 201, 403)),

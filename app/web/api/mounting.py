@@ -25,6 +25,7 @@ from app.web.api import (
     rules,
     searches,
     terms,
+    tokens,
     verification,
 )
 from app.web.api.guard import GuardedRoute
@@ -33,6 +34,7 @@ from app.web.problems import add_problem_handlers, problem_of
 _ROUTERS: Final = (
     me.router,
     people.router,
+    tokens.router,
     directory.router,
     projects.router,
     credentials.router,

@@ -8,7 +8,6 @@ from starlette.responses import Response
 
 from app.administration.acts import Sha256, record_acceptance
 from app.administration.ending import retire
-from app.administration.keys import issue_token
 from app.administration.passwords import issue_password_code
 from app.administration.state import State
 from app.administration.wishes import changed_person, new_person
@@ -23,12 +22,10 @@ from app.web.api.people_shapes import (
     AcceptanceShape,
     AcceptanceWanted,
     CodeShape,
-    IssuedTokenShape,
     People,
     PersonChange,
     PersonShape,
     PersonWanted,
-    TokenWanted,
 )
 from app.web.api.shown import person_shape
 from app.web.api.sight import Sight
@@ -140,19 +137,6 @@ async def issue_code(desk: AtDesk, who: Who, name: PersonInPath) -> CodeShape:
     made = await issue_password_code(desk.registry, who.actor, email=person.email)
     address = f"{desk.installation.settings.public_url}/console/password"
     return CodeShape(code=made.code, until=_moment(made.until_us), address=address)
-
-
-@router.post("/{person}/tokens", status_code=201, summary="Issue a token", responses=refusals(404, 409, 413))
-async def issue_person_token(
-    desk: AtDesk, who: Who, name: PersonInPath, wanted: TokenWanted
-) -> IssuedTokenShape:
-    """A bearer token for `/api/v1` and the console with that person's roles. It is in this answer and nowhere else."""
-    person = (await desk.sight(who)).person(name)
-    issued = await issue_token(
-        desk.registry, desk.mint, who.actor, email=person.email, expires=wanted.expires
-    )
-    desk.forget()
-    return IssuedTokenShape(token=issued.token, expires_at=issued.expires_at)
 
 
 def _shown(state: State, who: Visitor, person: str) -> PersonShape:

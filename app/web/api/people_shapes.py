@@ -106,6 +106,29 @@ class TokenWanted(BaseModel):
     expires: Day | None = None
 
 
+class TokenShape(BaseModel):
+    """What may be shown of a token at any time; `status` is active, expired or revoked."""
+
+    model_config = example(
+        id="7hR2mXw9QzKd",
+        person="ada@example.edu",
+        created_at="2026-11-23T06:00:00Z",
+        expires_at="2027-02-22T00:00:00Z",
+        status="active",
+    )
+    id: str
+    person: str
+    created_at: dt.datetime
+    expires_at: dt.datetime | None
+    status: str
+
+
+class Tokens(BaseModel):
+    """A part of the list of tokens."""
+
+    items: list[TokenShape]
+
+
 class IssuedTokenShape(BaseModel):
     """A person's fresh token, which nobody can be told again; `repr` does not show it."""
 

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from app.administration.acts import accept_terms
 from app.administration.asking import ask_for_more, shown_requests, withdraw_request
 from app.administration.keys import IssuedKey, ShownKey, issue_key, revoke_key, rotate_key, shown_keys
+from app.administration.tokens import end_token, shown_tokens
 from app.administration.usage import usage
 from app.errors import InvalidParams, NotFound
 from app.identity.roles import Act
@@ -49,11 +50,19 @@ async def show_me(turn: Turn) -> Response:
         pending=sight.state.terms_of(me.id).pending(today),
         may_call=sight.state.terms_of(me.id).may_call(today),
         keys=[each for each in _own_keys(turn, sight) if each.status == "active"],
+        tokens=[each for each in shown_tokens(sight.state, email=me.email) if each.status == "active"],
         today=today,
         gateway=settings.public_url,
         example_from=today - dt.timedelta(days=_DAYS_OF_INDEXING + 6),
         example_until=today - dt.timedelta(days=_DAYS_OF_INDEXING),
     )
+
+
+async def revoke_my_token(turn: Turn) -> Response:
+    """End a token of one's own."""
+    await end_token(turn.desk.registry, turn.who.actor, token=turn.in_path("id"), person_id=turn.who.person)
+    turn.desk.forget()
+    return turn.go(f"{PATH}/me", "token-revoked")
 
 
 async def show_my_keys(turn: Turn) -> Response:
@@ -223,6 +232,7 @@ def _raisable(sight: Sight) -> list[tuple[str, str]]:
 
 PAGES: Final = (
     Page(method="GET", path="/me", answer=show_me, acts=SELF),
+    Page(method="POST", path="/me/tokens/{id}/end", answer=revoke_my_token, acts=SELF, back=show_me),
     Page(method="GET", path="/my-keys", answer=show_my_keys, acts=OWN_KEYS),
     Page(
         method="POST",

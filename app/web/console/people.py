@@ -11,6 +11,7 @@ from app.administration.joining import link_identity, unlink_identities
 from app.administration.keys import shown_keys
 from app.administration.passwords import PasswordCode, issue_password_code
 from app.administration.state import Person, State
+from app.administration.tokens import end_token, shown_tokens
 from app.administration.wishes import changed_person, new_person, the_person
 from app.errors import NotFound
 from app.identity.roles import Act, Role
@@ -127,6 +128,14 @@ async def unlink_person(turn: Turn) -> Response:
     return turn.go(f"{_LIST}/{person.id}", "unlinked")
 
 
+async def revoke_token(turn: Turn) -> Response:
+    """End a token of theirs."""
+    _, person = await _person(turn)
+    await end_token(turn.desk.registry, turn.who.actor, token=turn.in_path("token"), person_id=person.id)
+    turn.desk.forget()
+    return turn.go(f"{_LIST}/{person.id}", "token-revoked")
+
+
 async def retire_person(turn: Turn) -> Response:
     """End a person's part: keys, tokens, memberships."""
     await retire(turn.desk.registry, turn.who.actor, kind="person", object_id=turn.in_path("id"))
@@ -160,6 +169,7 @@ async def _person_page(turn: Turn, code: PasswordCode | None) -> Response:
         keys=[
             each for each in shown_keys(state, turn.desk.mint, email=person.email) if each.status == "active"
         ],
+        tokens=[each for each in shown_tokens(state, email=person.email) if each.status == "active"],
         accepted=[each for each in state.acceptances if each.person_id == person.id],
         pending=state.terms_of(person.id).pending(state.now.date()),
         identities=state.identities_of(person.id),
@@ -200,6 +210,13 @@ PAGES: Final = (
         guarded="link an account of the institution",
     ),
     Page(method="POST", path="/people/{id}/unlink", answer=unlink_person, acts=_KEYS, back=show_person),
+    Page(
+        method="POST",
+        path="/people/{id}/tokens/{token}/end",
+        answer=revoke_token,
+        acts=_KEYS,
+        back=show_person,
+    ),
     Page(method="POST", path="/people/{id}/end", answer=retire_person, acts=DIRECTORY, back=show_people),
     Page(method="GET", path="/new-person", answer=show_new_person, acts=DIRECTORY),
     Page(

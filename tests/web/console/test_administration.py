@@ -385,3 +385,38 @@ async def test_a_list_does_not_take_the_administration_of_whoever_brings_it(
     assert "your own administration" in text_of(answer)
     assert "ida@example.edu" in answer.text  # the list is still in its field
     assert (await shared_house.office.state()).people == before
+
+
+def token_ids(page: str) -> list[str]:
+    return re.findall(r"/tokens/([0-9A-Za-z]{12})/end", page)
+
+
+async def test_an_administrator_ends_a_token_of_somebody_and_their_session_with_it(
+    fresh_house: House, browser: Opened
+) -> None:
+    it = await signed_in(browser, fresh_house, "it")
+    bob = await signed_in(browser, fresh_house, "bob")
+    bobs = f"/people/{person_id(await fresh_house.office.state(), 'bob')}"
+    shown = await it.get(bobs)
+    (token,) = token_ids(shown.text)
+    assert fresh_house.tokens["bob"] not in shown.text
+    quota = await signed_in(browser, fresh_house, "quota")
+    looked = await quota.get(bobs)
+    assert (token in looked.text, token_ids(looked.text)) == (True, [])
+    assert (await it.send(f"{bobs}/tokens/{token}/end")).status_code == 303
+    assert (await bob.get("/me")).status_code == 401
+    assert "No token works" in text_of(await it.get(bobs))
+
+
+async def test_one_ends_a_token_of_ones_own_and_the_session_opened_with_it(
+    fresh_house: House, browser: Opened
+) -> None:
+    bob = await signed_in(browser, fresh_house, "bob")
+    page = await bob.get("/me")
+    (token,) = token_ids(page.text)
+    last = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=90)
+    assert f"{last.day} {last:%b} {last.year}" in text_of(page)
+    it = await signed_in(browser, fresh_house, "it")
+    assert (await it.send(f"/me/tokens/{token}/end")).status_code == 404
+    assert (await bob.send(f"/me/tokens/{token}/end")).status_code == 303
+    assert (await bob.get("/me")).status_code == 401

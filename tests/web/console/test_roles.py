@@ -36,6 +36,7 @@ MATRIX: dict[str, tuple[int, ...]] = {
     "POST /reauthentication/token": (401, 401, 401, 401, 401, 401, 401),
     "POST /reauthentication/institution": (401, 404, 404, 404, 404, 404, 404),
     "GET /me": (401, 403, 200, 200, 200, 200, 200),
+    "POST /me/tokens/{id}/end": (401, 403, 404, 404, 404, 404, 404),
     "GET /my-keys": (401, 403, 200, 200, 403, 403, 403),
     "POST /my-keys": (401, 403, 400, 400, 403, 403, 403),
     "POST /my-keys/{id}/rotation": (401, 403, 404, 404, 403, 403, 403),
@@ -75,6 +76,7 @@ MATRIX: dict[str, tuple[int, ...]] = {
     "POST /people/{id}/code": (401, 403, 403, 403, 403, 404, 403),
     "POST /people/{id}/link": (401, 403, 403, 403, 403, 404, 403),
     "POST /people/{id}/unlink": (401, 403, 403, 403, 403, 404, 403),
+    "POST /people/{id}/tokens/{token}/end": (401, 403, 403, 403, 403, 404, 403),
     "POST /people/{id}/end": (401, 403, 403, 403, 403, 404, 403),
     "GET /new-person": (401, 403, 403, 403, 403, 200, 403),
     "POST /new-person": (401, 403, 403, 403, 403, 400, 403),
@@ -137,7 +139,7 @@ async def test_a_role_is_answered_what_the_matrix_says(
     name = COLUMNS[cell.column]
     mine = browser(shared_house) if name is None else await signed_in(browser, shared_house, name)
     method, _, path = cell.page.partition(" ")
-    path = path.replace("{id}", NONE).replace("{rest:path}", "nowhere/at/all")
+    path = path.replace("{id}", NONE).replace("{token}", NONE).replace("{rest:path}", "nowhere/at/all")
     if method == "GET":
         answer = await mine.get(path)
     else:
