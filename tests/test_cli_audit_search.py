@@ -44,3 +44,11 @@ def test_a_search_for_nothing_that_could_be_is_wrong_usage(shell: Shell) -> None
     for arguments in (("--person", "stranger@example.edu"), ("--type", "x"), ("--since", "soon")):
         code, _, err = shell.run("audit", "search", *arguments)
         assert (code, bool(err.strip())) == (2, True)
+
+
+def test_a_time_that_ends_before_it_begins_is_wrong_usage(shell: Shell) -> None:
+    bounds = ("--since", "2026-05-02", "--until", "2026-05-01")
+    for command in (("search",), ("export", "--format", "jsonl", "--to", str(shell.data / "x"))):
+        code, out, err = shell.run("audit", *command, *bounds)
+        assert (code, out) == (2, "")
+        assert "until has to be later than since" in err

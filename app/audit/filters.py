@@ -53,10 +53,21 @@ class Filter:
     about: Sequence[Sequence[str]] = ()
 
     def __post_init__(self) -> None:
-        """Raise InvalidParams for a type or a verdict that no entry has."""
+        """Raise InvalidParams for a type or a verdict that no entry has, and for bounds that nothing lies between."""
         for name, value, known in (("type", self.type, TYPES), ("verdict", self.verdict, VERDICTS)):
             if value is not None and value not in known:
                 raise InvalidParams(f"{name} is one of {', '.join(known)}, not {value!a}.", rule="request")
+        if self.since_us is not None and self.until_us is not None and self.until_us <= self.since_us:
+            raise InvalidParams(
+                "until has to be later than since: it is itself left out, so nothing lies between them.",
+                rule="request",
+            )
+        for name, least, most in (
+            ("requests", self.least_requests, self.most_requests),
+            ("records", self.least_records, self.most_records),
+        ):
+            if least is not None and most is not None and most < least:
+                raise InvalidParams(f"most_{name} is less than least_{name}.", rule="request")
 
     def said(self) -> dict[str, Value]:
         """What is looked for, as an entry says it: no name, and no identifier but by its tags."""

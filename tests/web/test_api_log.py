@@ -73,6 +73,9 @@ async def test_a_look_with_filters_says_what_was_looked_for(shared_house: House)
         ("verdict=perhaps", 400),
         ("since=yesterday", 400),
         ("least_records=-1", 400),
+        ("since=2026-05-02&until=2026-05-01", 400),
+        ("since=2026-05-01T12:00:00Z&until=2026-05-01T12:00:00Z", 400),
+        ("least_records=3&most_records=2", 400),
         ("person=a@example.edu&person=b@example.edu", 400),
     ],
 )

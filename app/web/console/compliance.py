@@ -26,6 +26,7 @@ from app.web.console.told import Names, why_refused
 _DAY_US: Final = 86_400_000_000
 _LONGEST_DAYS: Final = 1_100
 _AGES: Final = ((1, "within a day"), (3, "1 to 2 days"), (8, "3 to 7 days"), (15, "8 to 14 days"))
+_DAYS_OF_REPORT: Final = frozenset({"since", "until"})
 _OLDER: Final = "15 days and more"
 _CALLS: Final = (Dimension.REQUESTS, Dimension.FOLLOWER_CALLS, Dimension.AD_CALLS)
 _RECORDS: Final = (Dimension.RECORDS, Dimension.FOLLOWER_RECORDS, Dimension.AD_RECORDS)
@@ -301,6 +302,20 @@ def _period(turn: Turn, today: dt.date) -> Period:
 
 
 PAGES: Final = (
-    Page(method="GET", path="/compliance", answer=show_compliance, acts=LOG_ACTS),
-    Page(method="GET", path="/compliance/report", answer=show_report, acts=LOG_ACTS, back=show_compliance),
+    Page(
+        method="GET",
+        path="/compliance",
+        answer=show_compliance,
+        acts=LOG_ACTS,
+        back=show_compliance,
+        takes=_DAYS_OF_REPORT,
+    ),
+    Page(
+        method="GET",
+        path="/compliance/report",
+        answer=show_report,
+        acts=LOG_ACTS,
+        back=show_compliance,
+        takes=_DAYS_OF_REPORT,
+    ),
 )

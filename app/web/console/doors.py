@@ -18,6 +18,7 @@ from app.audit.entries import Value
 from app.errors import (
     AccessTokenInvalid,
     BursarError,
+    InvalidParams,
     Misconfigured,
     NotFound,
     NotPermitted,
@@ -72,6 +73,13 @@ class Visit:
     def asked(self, name: str, default: str = "") -> str:
         """A parameter of the page's address."""
         return self.request.query_params.get(name, default)
+
+    def is_asked(self, name: str) -> bool:
+        """Whether a parameter that is yes or left out says yes. Raises InvalidParams for anything else."""
+        value = self.asked(name)
+        if value not in {"", "yes"}:
+            raise InvalidParams(f"{name} is yes or left out.", rule="request")
+        return value == "yes"
 
     def in_path(self, name: str) -> str:
         """A part of the page's path."""
@@ -139,6 +147,8 @@ class Page:
     guarded: str = ""
     """What is done, in words that go on from "To", where a session is not enough that somebody left open: who is
     signed in must have proved who they are within `FRESH_S`."""
+    takes: frozenset[str] = frozenset()
+    """What its address may ask by, besides `done`."""
 
 
 class NamedRoute(Route):
@@ -211,6 +221,8 @@ async def _let_in(visit: Visit, page: Page | OpenPage, menu: tuple[Link, ...]) -
 async def _shown_again(visit: Any, page: Any) -> Response:
     """The page's answer; where it refuses and there is a form to go back to, that form with the reason."""
     try:
+        if isinstance(page, Page):
+            _require_known(visit.request, page.takes)
         response: Response = await page.answer(visit)
     except Refusal as error:
         if page.back is None:
@@ -221,6 +233,17 @@ async def _shown_again(visit: Any, page: Any) -> Response:
         if error.retry_after_s is not None:
             response.headers["retry-after"] = str(error.retry_after_s)
     return response
+
+
+def _require_known(request: Request, takes: frozenset[str]) -> None:
+    """Raises InvalidParams for a parameter that the page would leave unread, so that nobody takes all for a part."""
+    given = request.query_params
+    for name in given:
+        if name not in takes | {"done"}:
+            known = f"It can be asked by {', '.join(sorted(takes))}." if takes else "It is asked by nothing."
+            raise InvalidParams(f"This page knows no {name[:64]!a}. {known}", rule="request")
+        if len(given.getlist(name)) > 1:
+            raise InvalidParams(f"{name} is there more than once; give one.", rule="request")
 
 
 def _ask_to_sign_in(visit: Visit, page: Page) -> Response:

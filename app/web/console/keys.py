@@ -145,7 +145,7 @@ async def _keys_page(
     turn: Turn, *, issued: IssuedKey | None = None, made: Sequence[tuple[WantedKey, IssuedKey]] = ()
 ) -> Response:
     state = await turn.desk.registry.state()
-    sought, is_all = turn.asked("q").strip().lower(), turn.asked("all") == "yes"
+    sought, is_all = turn.asked("q").strip().lower(), not turn.problem and turn.is_asked("all")
     found = [
         each
         for each in shown_keys(state, turn.desk.mint)
@@ -174,7 +174,14 @@ async def _keys_page(
 
 
 PAGES: Final = (
-    Page(method="GET", path="/keys", answer=show_keys, acts=ALL),
+    Page(
+        method="GET",
+        path="/keys",
+        answer=show_keys,
+        acts=ALL,
+        back=show_keys,
+        takes=frozenset({"q", "all"}),
+    ),
     Page(
         method="POST",
         path="/keys",

@@ -1,6 +1,7 @@
 """The log: one's own calls for everyone, and for those who read it everything, found, opened and proven."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -8,6 +9,7 @@ from starlette.responses import Response
 
 from app import exact_json
 from app.administration.looking import Sought, filter_with_tags
+from app.administration.state import State
 from app.audit.filters import TYPES, Filter
 from app.audit.notes import Checkpoint, text_of
 from app.errors import BursarError, InvalidParams, NotFound, Refusal
@@ -28,6 +30,7 @@ from app.web.console.told import Names, Told
 _EXPORT: Final = frozenset({Act.EXPORT_LOG})
 _ON_A_PAGE: Final = 50
 _MOST_INDEX: Final = 2**53 - 1
+_LONGEST: Final = 320
 _NAMED: Final = {
     "username": "Username",
     "user_id": "User id",
@@ -35,11 +38,15 @@ _NAMED: Final = {
     "comment_id": "Comment id",
     "playlist_id": "Playlist id",
 }
+_FILTERS: Final = frozenset({*FILTERS, "named", "cost"})
+_SEARCH: Final = _FILTERS | {"kind"}
 
 
 async def show_calls(turn: Turn) -> Response:
     """One's own calls, what they cost or saved, and why one was refused."""
     wanted = turn.asked("entry").strip()
+    if turn.problem:
+        return turn.render("calls.html", entries=[], onward="", is_first=True)
     if wanted:
         return turn.go(f"{PATH}/entries/{_entry_id(wanted)}")
     before = _before(turn)
@@ -54,32 +61,26 @@ async def show_calls(turn: Turn) -> Response:
 
 
 async def show_log(turn: Turn) -> Response:
-    """Entries that meet what is asked for, newest first."""
+    """Entries that meet what is asked for, newest first; none beside the reason where it cannot be read."""
     wanted = turn.asked("entry").strip()
-    if wanted:
+    if wanted and not turn.problem:
         return turn.go(f"{PATH}/entries/{_entry_id(wanted)}")
     state = await turn.desk.registry.state()
-    found: list[FoundEntry] = []
-    problem = ""
-    before = _before(turn)
+    was_misread = bool(turn.problem) and turn.request.method == "GET"
+    found: Sequence[FoundEntry] = ()
     try:
-        sought = _sought(turn)
-        looked_for = await filter_with_tags(state, sought, turn.desk.installation.seals)
-        turn.reads_log(**looked_for.said(), before=before, limit=_ON_A_PAGE)
-        found = list(
-            await turn.desk.installation.database.read(
-                lambda conn: find_entries(conn, looked_for, before=before, limit=_ON_A_PAGE + 1)
-            )
-        )
-    except Refusal as error:
-        problem = error.message
+        found = () if was_misread else await _found(turn, state)
+    except Refusal:
+        if not turn.problem:
+            raise
+        was_misread = True
     entries, onward = _page(turn, found, Names(state))
     return turn.render(
         "log.html",
         entries=entries,
         onward=onward,
-        is_first=before is None,
-        is_filtered=any(turn.asked(each) for each in (*FILTERS, "named")),
+        is_first=not turn.asked("before"),
+        is_filtered=any(turn.asked(each) for each in _FILTERS),
         asked=turn.asked,
         types=TYPES,
         named=_NAMED,
@@ -89,7 +90,17 @@ async def show_log(turn: Turn) -> Response:
         export=_export_address(turn),
         saved=await turn.desk.searches.of(turn.who.person),
         query=str(turn.request.url.query) if turn.request.method == "GET" else turn.given.get("query"),
-        problem=problem or turn.problem,
+        was_misread=was_misread,
+    )
+
+
+async def _found(turn: Turn, state: State) -> Sequence[FoundEntry]:
+    """A page of entries and one more; that they are looked at is noted first. Raises Refusal."""
+    before = _before(turn)
+    looked_for = await filter_with_tags(state, _sought(turn), turn.desk.installation.seals)
+    turn.reads_log(**looked_for.said(), before=before, limit=_ON_A_PAGE)
+    return await turn.desk.installation.database.read(
+        lambda conn: find_entries(conn, looked_for, before=before, limit=_ON_A_PAGE + 1)
     )
 
 
@@ -195,11 +206,13 @@ async def _checkpoint(turn: Turn) -> dict[str, Any] | None:
 
 
 def _sought(turn: Turn) -> Sought:
-    given: dict[str, Any] = {each: turn.asked(each).strip()[:320] or None for each in FILTERS}
-    named, kind = turn.asked("named").strip()[:200], turn.asked("kind")
-    if named and kind not in _NAMED:
+    given: dict[str, Any] = {each: turn.asked(each).strip() or None for each in FILTERS}
+    named, kind = turn.asked("named").strip(), turn.asked("kind")
+    if any(len(value) > _LONGEST for value in (*given.values(), named) if value):
+        raise InvalidParams(f"What is looked for has at most {_LONGEST} characters.", rule="request")
+    if (named or kind) and kind not in _NAMED:
         raise InvalidParams("Choose what it is that the question names.", rule="request")
-    least = 1 if turn.asked("cost") == "yes" else None
+    least = 1 if turn.is_asked("cost") else None
     return Sought(**given, least_requests=least, named=[(kind, named)] if named else ())
 
 
@@ -241,7 +254,14 @@ def _pretty(value: Any) -> str:
 
 
 PAGES: Final = (
-    Page(method="GET", path="/calls", answer=show_calls, acts=OWN_KEYS),
+    Page(
+        method="GET",
+        path="/calls",
+        answer=show_calls,
+        acts=OWN_KEYS,
+        back=show_calls,
+        takes=frozenset({"entry", "before"}),
+    ),
     Page(method="GET", path="/entries/{id}", answer=show_entry, acts=SELF),
     Page(
         method="POST",
@@ -251,9 +271,24 @@ PAGES: Final = (
         back=show_entry,
     ),
     Page(method="GET", path="/entries/{id}/receipt", answer=get_receipt, acts=SELF),
-    Page(method="GET", path="/audit", answer=show_log, acts=LOG_ACTS),
-    Page(method="POST", path="/audit/exports", answer=begin_export, acts=_EXPORT, back=show_log),
-    Page(method="GET", path="/audit/exports/{id}", answer=show_export, acts=_EXPORT),
+    Page(
+        method="GET",
+        path="/audit",
+        answer=show_log,
+        acts=LOG_ACTS,
+        back=show_log,
+        takes=_SEARCH | {"entry", "before"},
+    ),
+    Page(
+        method="POST", path="/audit/exports", answer=begin_export, acts=_EXPORT, back=show_log, takes=_SEARCH
+    ),
+    Page(
+        method="GET",
+        path="/audit/exports/{id}",
+        answer=show_export,
+        acts=_EXPORT,
+        takes=frozenset({"begin"}),
+    ),
     Page(method="GET", path="/audit/exports/{id}/file", answer=send_export, acts=_EXPORT),
     Page(method="GET", path="/audit/checkpoint", answer=get_checkpoint, acts=LOG_ACTS),
 )

@@ -183,7 +183,9 @@ async def _person_page(turn: Turn, code: PasswordCode | None) -> Response:
 
 
 PAGES: Final = (
-    Page(method="GET", path="/people", answer=show_people, acts=ALL),
+    Page(
+        method="GET", path="/people", answer=show_people, acts=ALL, back=show_people, takes=frozenset({"q"})
+    ),
     Page(method="GET", path="/people/{id}", answer=show_person, acts=ALL),
     Page(
         method="POST",

@@ -253,7 +253,14 @@ def _back(turn: Turn) -> str:
 
 
 PAGES: Final = (
-    Page(method="GET", path="/projects", answer=show_projects, acts=ALL),
+    Page(
+        method="GET",
+        path="/projects",
+        answer=show_projects,
+        acts=ALL,
+        back=show_projects,
+        takes=frozenset({"q"}),
+    ),
     Page(method="GET", path="/projects/{id}", answer=show_project, acts=ALL),
     Page(method="GET", path="/projects/{id}/form", answer=show_edit, acts=DIRECTORY),
     Page(method="POST", path="/projects/{id}/form", answer=change_project, acts=DIRECTORY, back=show_edit),

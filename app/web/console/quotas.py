@@ -282,7 +282,9 @@ def _parsed(key: str) -> LimitKey:
 
 
 PAGES: Final = (
-    Page(method="GET", path="/quotas", answer=show_quotas, acts=ALL),
+    Page(
+        method="GET", path="/quotas", answer=show_quotas, acts=ALL, back=show_quotas, takes=frozenset({"q"})
+    ),
     Page(method="POST", path="/quotas", answer=change_limits, acts=LIMITS, back=show_quotas),
     Page(method="POST", path="/raises", answer=add_raise, acts=LIMITS, back=show_quotas),
     Page(method="POST", path="/raises/{id}/end", answer=take_back_raise, acts=LIMITS, back=show_quotas),

@@ -69,7 +69,7 @@ async def test_compliance_finds_entries_and_opens_one(shared_house: House, brows
     none = await dpo.get("/audit?person=bob@example.edu&verdict=refused&project=elections&type=outcome")
     assert "Nothing meets all of that" in text_of(none)
     wrong = await dpo.get("/audit?person=never@example.edu")
-    assert wrong.status_code == 200
+    assert wrong.status_code == 404
     assert "There is no person" in text_of(wrong)
     page = await dpo.get(f"/entries/{entry}")
     assert "bob@example.edu" in text_of(page)
@@ -95,14 +95,58 @@ async def test_pages_of_the_log_follow_each_other_without_a_gap(shared_house: Ho
 
 
 @pytest.mark.parametrize(
-    "query", ["before=x", "before=-1", "before=" + "9" * 30, "entry=zz", "kind=x&named=y", "since=x"]
+    ("path", "query", "status", "reason"),
+    [
+        ("/audit", "before=x", 400, "This page begins nowhere"),
+        ("/audit", "before=-1", 400, "This page begins nowhere"),
+        ("/audit", "before=" + "9" * 30, 400, "This page begins nowhere"),
+        ("/audit", "entry=zz", 404, "An entry's id has 32 characters"),
+        ("/audit", "kind=x&named=y", 400, "Choose what it is that the question names"),
+        ("/audit", "kind=x", 400, "Choose what it is that the question names"),
+        ("/audit", "since=x", 400, "is no day"),
+        ("/audit", "verdict=maybe", 400, "verdict is one of allowed, refused"),
+        ("/audit", "type=x", 400, "type is one of"),
+        ("/audit", "cost=much", 400, "cost is yes or left out"),
+        ("/audit", "project=never", 404, "There is no project"),
+        ("/audit", "code=" + "x" * 321, 400, "at most 320 characters"),
+        ("/audit", "least_requests=abc", 400, "This page knows no 'least_requests'. It can be asked by"),
+        ("/audit", "type=auth&type=admin", 400, "type is there more than once"),
+        ("/audit", "since=2026-05-02&until=2026-05-01", 400, "until has to be later than since"),
+        ("/audit", "since=2026-05-01&until=2026-05-01", 400, "until has to be later than since"),
+        ("/calls", "before=x", 400, "This page begins nowhere"),
+        ("/calls", "project=elections", 400, "This page knows no 'project'"),
+        ("/keys", "all=maybe", 400, "all is yes or left out"),
+        ("/people", "name=bob", 400, "This page knows no 'name'. It can be asked by q."),
+        ("/me", "q=x", 400, "This page knows no 'q'. It is asked by nothing."),
+        ("/compliance", "form=x", 400, "This page knows no 'form'"),
+        ("/compliance/report", "since=2026-05-02&until=2026-05-01", 400, "A report is of one day or more"),
+    ],
 )
-async def test_what_makes_no_sense_is_said_so(shared_house: House, browser: Opened, query: str) -> None:
+async def test_what_a_page_cannot_be_asked_is_refused_with_the_reason(
+    shared_house: House, browser: Opened, path: str, query: str, status: int, reason: str
+) -> None:
+    visitor = await signed_in(browser, shared_house, "bob" if path == "/calls" else "dpo")
+    answer = await visitor.get(f"{path}?{query}")
+    assert answer.status_code == status
+    told = text_of(answer)
+    assert reason in told
+    assert "Nothing meets all of that" not in told
+    assert "No calls yet" not in told
+    if path == "/audit":
+        assert "Find entries" in told
+        assert 'data-label="Entry"' not in answer.text
+
+
+async def test_what_is_told_after_a_form_is_no_question(shared_house: House, browser: Opened) -> None:
     dpo = await signed_in(browser, shared_house, "dpo")
-    answer = await dpo.get(f"/audit?{query}")
-    assert answer.status_code in {200, 303, 400, 404}
-    if answer.status_code == 200:
-        assert "That did not work." in text_of(answer)
+    assert (await dpo.get("/me?done=saved")).status_code == 200
+    assert (await dpo.get("/audit?type=auth&done=search-saved")).status_code == 200
+
+
+async def test_an_export_is_not_begun_by_what_cannot_be_read(shared_house: House, browser: Opened) -> None:
+    dpo = await signed_in(browser, shared_house, "dpo")
+    for query in ("least_requests=1", "since=2026-05-02&until=2026-05-01"):
+        assert (await dpo.send(f"/audit/exports?{query}", format="csv")).status_code == 400
 
 
 async def test_what_was_found_is_taken_away_as_a_table_or_as_signed_lines(
