@@ -7,6 +7,7 @@ import pytest
 
 from app.web.factory import Door
 from tests.web.conftest import House
+from tests.web.console.test_log_pages import refused_call
 
 pytestmark = pytest.mark.anyio
 
@@ -119,3 +120,18 @@ async def test_searches_are_kept_for_whoever_saved_them_with_what_may_be_kept(ho
     assert (await house.ask("it", "DELETE", f"{path}/{saved['id']}")).status_code == 404
     assert (await house.ask("dpo", "DELETE", f"{path}/{saved['id']}")).status_code == 204
     assert (await house.get("dpo", path)).json() == {"items": []}
+
+
+async def test_everybody_lists_their_own_calls_and_nobody_elses_in_parts(shared_house: House) -> None:
+    made = [await refused_call(shared_house, "bob") for _ in range(3)]
+    await refused_call(shared_house, "grace")
+    first = await shared_house.get("bob", "/api/v1/me/calls?limit=2")
+    listed = [each["entry"]["id"] for each in first.json()["items"]]
+    onward = first.links["next"]["url"]
+    rest = await shared_house.get("bob", onward)
+    listed += [each["entry"]["id"] for each in rest.json()["items"]]
+    assert listed[:3] == made[::-1]
+    mine = (await shared_house.get("bob", "/api/v1/me")).json()["person"]["id"]
+    assert {each["entry"]["actor"]["principal"] for each in rest.json()["items"]} == {mine}
+    hers = (await shared_house.get("grace", "/api/v1/me/calls")).json()["items"]
+    assert not set(made) & {each["entry"]["id"] for each in hers}

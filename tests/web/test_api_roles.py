@@ -38,6 +38,7 @@ MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "get_me": ("GET", "/me", (401, 403, 200, 200, 200, 200, 200, 200)),
     "list_my_terms": ("GET", "/me/terms", (401, 403, 200, 200, 200, 200, 200, 200)),
     "accept_my_terms": ("POST", "/me/terms/2024-10/acceptance", (401, 403, 200, 200, 200, 200, 200, 200)),
+    "list_my_calls": ("GET", "/me/calls", (401, 403, 403, 200, 200, 403, 403, 403)),
     "list_terms": ("GET", "/terms", (401, 403, 403, 200, 200, 200, 200, 200)),
     "get_terms": ("GET", "/terms/2024-10", (401, 403, 403, 200, 200, 200, 200, 200)),
     "get_usage": ("GET", "/usage?project=health", (401, 403, 403, 404, 200, 200, 200, 200)),
@@ -79,6 +80,22 @@ MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     ),
     "list_my_tokens": ("GET", "/me/tokens", (401, 403, 403, 200, 200, 200, 200, 200)),
     "revoke_my_token": ("DELETE", "/me/tokens/000000000000", (401, 403, 403, 404, 404, 404, 404, 404)),
+    "list_identities": (
+        "GET",
+        "/people/grace@example.edu/identities",
+        (401, 403, 403, 403, 403, 403, 200, 403),
+    ),
+    # No provider is set up here.
+    "link_account": (
+        "POST",
+        "/people/grace@example.edu/identities",
+        (401, 403, 403, 403, 403, 403, 404, 403),
+    ),
+    "unlink_accounts": (
+        "DELETE",
+        "/people/grace@example.edu/identities",
+        (401, 403, 403, 403, 403, 403, 204, 403),
+    ),
     "list_projects": ("GET", "/projects", (401, 403, 403, 200, 200, 200, 200, 200)),
     "get_project": ("GET", "/projects/health", (401, 403, 403, 404, 200, 200, 200, 200)),
     "add_project": ("POST", "/projects", (401, 403, 403, 403, 403, 403, 201, 403)),
@@ -174,6 +191,7 @@ BODIES = {
     "rotate_key": {"overlap_s": 60},
     "set_rule": {"mode": "enforce"},
     "issue_person_token": {},
+    "link_account": {"subject": "f6a3c1d8-grace"},
     "save_search": {"name": "Refusals", "query": "verdict=refused"},
     "set_project_reuse": {"cache_control": "honour"},
     "add_person": {"email": "FRESH@example.edu", "name": "Mary Somerville"},

@@ -79,11 +79,11 @@ async def list_entries(
 ) -> Entries:
     """Entries as they were hashed, by falling index. Reading the log is itself an entry of the log."""
     wanted = await filter_with_tags(await desk.registry.state(), looked_for, desk.installation.seals)
-    _say_what_is_read(request, {**wanted.said(), "before": before, "limit": limit})
+    say_what_is_read(request, {**wanted.said(), "before": before, "limit": limit})
     found = await desk.installation.database.read(
         lambda conn: find_entries(conn, wanted, before=before, limit=limit + 1)
     )
-    items = [_shape(each) for each in found[:limit]]
+    items = [entry_shape(each) for each in found[:limit]]
     if len(found) > limit:
         link_next(request, response, before=str(items[-1].index))
     return Entries(items=items)
@@ -92,9 +92,9 @@ async def list_entries(
 @router.get("/entries/{id}", summary="One entry", responses=refusals(404))
 async def get_entry(request: Request, desk: AtDesk, who: Who, entry: EntryIdInPath) -> EntryShape:
     """The entry of that id; for those who do not read the log, only entries of what they did themselves."""
-    _say_what_is_read(request, {"id": entry})
+    say_what_is_read(request, {"id": entry})
     found = await desk.installation.database.read(lambda conn: find_entry(conn, entry))
-    shape = None if found is None else _shape(found)
+    shape = None if found is None else entry_shape(found)
     is_in_sight = shape is not None and (
         who.may(*LOG_ACTS) or shape.entry.get("actor", {}).get("principal") == who.person
     )
@@ -106,15 +106,17 @@ async def get_entry(request: Request, desk: AtDesk, who: Who, entry: EntryIdInPa
 @router.get("/entries/{id}/question", summary="What was asked", responses=refusals(404, 409))
 async def open_question(request: Request, desk: AtDesk, entry: EntryIdInPath) -> QuestionShape:
     """The sealed question of an entry, in the clear. That it was opened is itself an entry of the log."""
-    _say_what_is_read(request, {"id": entry, "question": True})
+    say_what_is_read(request, {"id": entry, "question": True})
     found, question = await desk.installation.seals.question(entry)
     told = {"id": found.id, "index": found.index, "question": exact_json.loads(question.encode())}
     return QuestionShape.model_validate(told)
 
 
-def _shape(found: FoundEntry) -> EntryShape:
+def entry_shape(found: FoundEntry) -> EntryShape:
+    """An entry as the API tells it."""
     return EntryShape(index=found.index, leaf_hash=found.leaf_hash.hex(), entry=found.entry)
 
 
-def _say_what_is_read(request: Request, reads: dict[str, Value]) -> None:
+def say_what_is_read(request: Request, reads: dict[str, Value]) -> None:
+    """Have the request's own entry tell what of the log was read."""
     request.scope["state"]["operator"] = replace(visit_of(request), reads=reads)

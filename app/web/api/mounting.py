@@ -10,11 +10,13 @@ from starlette.responses import Response
 from app.web.api import (
     asking,
     cache,
+    calls,
     credentials,
     directory,
     estimates,
     exports,
     freezes,
+    identities,
     keys,
     limits,
     log,
@@ -33,8 +35,10 @@ from app.web.problems import add_problem_handlers, problem_of
 
 _ROUTERS: Final = (
     me.router,
+    calls.router,
     people.router,
     tokens.router,
+    identities.router,
     directory.router,
     projects.router,
     credentials.router,

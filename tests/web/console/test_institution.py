@@ -565,3 +565,23 @@ async def test_somebody_else_at_the_institution_is_no_proof(fresh_campus: House,
     answer = await come_back(mine, await answered(address, "ada"))
     assert answer.status_code == 403
     assert not is_signed_in(answer)
+
+
+async def test_an_account_is_linked_listed_and_unlinked_by_programs(
+    fresh_campus: House, browser: Opened
+) -> None:
+    path, subject = "/api/v1/people/bob@example.edu/identities", PEOPLE["mallory"]["sub"]
+    assert (await fresh_campus.get("it", path)).json() == {"items": []}
+    made = await fresh_campus.ask("it", "POST", path, json={"subject": subject})
+    assert made.status_code == 201
+    (listed,) = (await fresh_campus.get("it", path)).json()["items"]
+    assert listed == made.json()
+    assert (await fresh_campus.ask("it", "POST", path, json={"subject": subject})).status_code == 201
+    taken = await fresh_campus.ask("it", "POST", path.replace("bob", "grace"), json={"subject": subject})
+    assert taken.status_code == 409
+    mine = browser(fresh_campus)
+    assert is_signed_in(await sign_in(mine, "mallory"))
+    assert "Hello, Bob" in text_of(await mine.get("/me"))
+    assert (await fresh_campus.ask("it", "DELETE", path)).status_code == 204
+    assert (await mine.get("/me")).status_code == 401
+    assert (await fresh_campus.get("it", path)).json() == {"items": []}
