@@ -42,7 +42,10 @@ class RequestState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownRequest:
-    """A request under names that people know; `amount` and `until` are what was asked, the raise says what came."""
+    """A request under names that people know; `amount` and `until` are what was asked.
+
+    `granted_amount` and `granted_until`, the last day, are what came of it where it was granted.
+    """
 
     id: str
     state: RequestState
@@ -57,6 +60,8 @@ class ShownRequest:
     decided_at: dt.datetime | None
     decision_reason: str | None
     raise_id: str | None
+    granted_amount: int | None
+    granted_until: dt.date | None
 
 
 async def ask_for_more(
@@ -188,6 +193,7 @@ def shown_requests(
     person = None if email is None else state.person(email)
     if email is not None and person is None:
         raise NotFound(f"There is no person {email}; `bursar person list` shows all.")
+    given = {each.id: each for each in state.raises}
     return [
         ShownRequest(
             id=each.id,
@@ -203,6 +209,8 @@ def shown_requests(
             decided_at=None if each.decided_us is None else _moment(each.decided_us),
             decision_reason=each.decision_reason,
             raise_id=each.raise_id,
+            granted_amount=given[each.raise_id].amount if each.raise_id in given else None,
+            granted_until=_last_day(given[each.raise_id].until_us) if each.raise_id in given else None,
         )
         for each in sorted(state.requests, key=lambda one: (one.created_us, one.id))
         if (state_is is None or each.state == state_is)
@@ -334,3 +342,7 @@ def _scopes_of(state: State, project: str) -> set[tuple[str, str]]:
 
 def _moment(us: int) -> dt.datetime:
     return dt.datetime.fromtimestamp(us / 1_000_000, dt.UTC)
+
+
+def _last_day(until_us: int) -> dt.date:
+    return _moment(until_us - 1).date()

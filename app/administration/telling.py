@@ -107,6 +107,7 @@ def _request_made(state: State, about: Mapping[str, Value], _at: dt.datetime) ->
 def _request_decided(state: State, about: Mapping[str, Value], _at: dt.datetime) -> _Told:
     request, shown = _request(state, about)
     given = next((each for each in state.raises if each.id == request.raise_id), None)
+    data = _request_data(state, request)
     lines = [
         (
             f"Your request that {shown.scope} holds {shown.amount} more {shown.limit} through {shown.until} was "
@@ -116,13 +117,14 @@ def _request_decided(state: State, about: Mapping[str, Value], _at: dt.datetime)
     if given is not None:
         last = dt.datetime.fromtimestamp(given.until_us / 1_000_000, dt.UTC)
         lines.append(f"It holds {given.amount} more until {last:%Y-%m-%d %H:%M} UTC, from now on.")
+        data |= {"granted_amount": given.amount, "granted_until": f"{shown.granted_until}"}
     if shown.state is RequestState.REFUSED:
         lines.append(f"Reason: {shown.decision_reason}")
     return _Told(
         event="request.decided",
-        subject=f"Request {shown.state}: {shown.amount} more {shown.limit} for {shown.scope}",
+        subject=f"Request {shown.state}: {shown.granted_amount or shown.amount} more {shown.limit} for {shown.scope}",
         lines=tuple(lines),
-        data=_request_data(state, request),
+        data=data,
         people=frozenset({request.asked_by}),
     )
 

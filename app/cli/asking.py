@@ -46,10 +46,22 @@ def list_requests(
         say_json({"requests": [_document(each) for each in found]})
         return
     rows = [
-        (each.id, each.state, each.scope, each.limit, each.amount, each.until, each.asked_by, each.reason)
+        (
+            each.id,
+            each.state,
+            each.scope,
+            each.limit,
+            each.amount,
+            each.until,
+            each.granted_amount,
+            each.granted_until,
+            each.asked_by,
+            each.reason,
+        )
         for each in found
     ]
-    table("Requests", ("id", "state", "scope", "what", "more", "until", "asked by", "why"), rows)
+    columns = ("id", "state", "scope", "what", "more", "until", "granted", "through", "asked by", "why")
+    table("Requests", columns, rows)
 
 
 @requests.command("grant")
@@ -110,4 +122,6 @@ def _document(each: "ShownRequest") -> dict[str, str | int | dt.date | dt.dateti
         "decided_at": each.decided_at,
         "decision_reason": each.decision_reason,
         "raise": each.raise_id,
+        "granted_amount": each.granted_amount,
+        "granted_until": each.granted_until,
     }

@@ -115,7 +115,9 @@ async def test_the_granting_person_may_give_another_amount_and_other_days(office
     assert (made.amount, made.reason) == (20, "the election is moved forward")
     assert dt.datetime.fromtimestamp(made.until_us / 1e6, dt.UTC).date() == earlier + dt.timedelta(days=1)
     # What was asked for stays on record.
-    assert [(each.amount, each.until) for each in shown_requests(state)] == [(50, SOON)]
+    (shown,) = shown_requests(state)
+    assert (shown.amount, shown.until) == (50, SOON)
+    assert (shown.granted_amount, shown.granted_until) == (20, earlier)
 
 
 async def test_a_refusal_is_told_with_its_reason_and_raises_nothing(office: Office, ada: Actor) -> None:

@@ -173,6 +173,9 @@ async def test_a_request_is_told_to_the_desk_and_its_end_to_whoever_asked(staffe
     assert f"bursar request grant {asked.data['request']}" in asked.text
     assert addresses(granted) == addresses(refused) == {BEN}
     assert "holds 20 more until" in granted.text
+    assert "granted: 20 more" in granted.subject
+    assert "refused: 50 more" in refused.subject
+    assert granted.data["granted_amount"] == 20
     assert "nothing is left" in refused.text
     assert (granted.data["state"], refused.data["state"]) == ("granted", "refused")
 

@@ -28,6 +28,9 @@ async def test_a_request_goes_from_a_researcher_to_the_quota_desk_and_back(house
     assert granted.status_code == 200, granted.text
     assert (granted.json()["state"], granted.json()["decided_by"]) == ("granted", "quota@example.edu")
     assert granted.json()["raise"]
+    told = ("amount", "until", "granted_amount", "granted_until")
+    assert [made[each] for each in told] == [50, SOON, None, None]
+    assert [granted.json()[each] for each in told] == [50, SOON, 30, SOON]
     limits = (await house.get("bob", "/api/v1/me")).json()["usage"]["limits"]
     assert {each["scope"]: each["limit"] for each in limits if each["scope"].startswith("member:")} == {
         "member:elections/bob@example.edu": 130

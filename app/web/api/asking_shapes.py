@@ -16,7 +16,8 @@ Reason = Annotated[str, Field(min_length=1, max_length=MOST_REASON_CHARS)]
 class RequestShape(BaseModel):
     """That somebody asks for `amount` more of a limit, through the day `until`, and what became of it.
 
-    `raise` is the id of the raise that a grant made, which may be by another amount and for other days.
+    `raise` is the id of the raise that a grant made, by `granted_amount` through the day `granted_until`: not always
+    what was asked.
     """
 
     model_config = {
@@ -34,6 +35,8 @@ class RequestShape(BaseModel):
             decided_at=None,
             decision_reason=None,
             **{"raise": None},
+            granted_amount=None,
+            granted_until=None,
         ),
         "extra": "ignore",
     }
@@ -50,6 +53,8 @@ class RequestShape(BaseModel):
     decided_at: dt.datetime | None
     decision_reason: str | None
     raise_id: Annotated[str | None, Field(serialization_alias="raise")]
+    granted_amount: int | None
+    granted_until: dt.date | None
 
 
 class QuotaRequests(BaseModel):

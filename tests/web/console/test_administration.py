@@ -296,6 +296,9 @@ async def test_whoever_asks_for_more_is_granted_it(fresh_house: House, browser: 
     granted = await quota.send(f"/requests/{request}/grant", amount="40", until=_in_a_week())
     assert granted.status_code == 303, text_of(granted)
     assert "of 140" in text_of(await bob.get("/me"))
+    for page in (await quota.get("/requests"), await bob.get("/more")):
+        assert re.search(r'data-label="Granted" class="num"><span>40<br>', page.text)
+        assert re.search(r'data-label="(Asked|More)" class="num">50<', page.text)
 
 
 async def test_freezing_stops_at_once_and_nobody_stops_themselves(
