@@ -29,6 +29,7 @@ _CODE_OF_STATUS: Final[Mapping[int, str]] = {
     404: "not_found",
     405: "method_not_allowed",
     413: "body_too_large",
+    415: "unsupported_media_type",
 }
 _DETAIL_OF_STATUS: Final[Mapping[int, str]] = {
     404: "There is no such path. /docs lists those that there are.",

@@ -1,3 +1,4 @@
+import gzip
 from typing import Any
 
 import httpx
@@ -23,7 +24,11 @@ BODIES: dict[str, tuple[bytes, str, int]] = {
     "a lone surrogate": (b'{"project":"\\ud800"}', "application/json", 400),
     "no UTF-8": (b'{"project":"\xff"}', "application/json", 400),
     "depth": (b'{"project":' + b"[" * 9000 + b"]" * 6000 + b"}", "application/json", 400),
-    "another media type": (PROJECT, "text/plain", 400),
+    "another media type": (PROJECT, "text/plain", 415),
+    "a form": (b"project=elections", "application/x-www-form-urlencoded", 415),
+    "no media type": (PROJECT, "", 415),
+    "another charset": (PROJECT, "application/json; charset=latin-1", 415),
+    "the charset of JSON, quoted": (PROJECT[:-1], 'application/json; Charset="UTF-8"', 400),
     "no body": (b"", "application/json", 400),
     "too many bytes": (b" " * 20_000 + PROJECT, "application/json", 413),
 }
@@ -97,7 +102,24 @@ async def test_a_body_that_is_not_what_it_should_be_is_refused(shared_house: Hou
         content=body,
         headers={"Authorization": f"Bearer {shared_house.tokens['it']}", "Content-Type": media_type},
     )
-    sound(answer, status, "body_too_large" if status == 413 else "invalid_params")
+    code = {413: "body_too_large", 415: "unsupported_media_type"}.get(status, "invalid_params")
+    assert "valid dictionary" not in sound(answer, status, code)["detail"] or kind == "no object"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip"])
+async def test_a_body_that_is_encoded_is_refused_unread(shared_house: House, encoding: str) -> None:
+    answer = await shared_house.client.post(
+        "/api/v1/keys",
+        content=gzip.compress(PROJECT) if encoding == "gzip" else PROJECT,
+        headers={
+            "Authorization": f"Bearer {shared_house.tokens['it']}",
+            "Content-Type": "application/json",
+            "Content-Encoding": encoding,
+        },
+    )
+    body = sound(answer, 415, "unsupported_media_type")
+    assert "without Content-Encoding" in body["detail"]
+    assert (await logged(shared_house, body["entry"]))["decision"]["code"] == "unsupported_media_type"
 
 
 async def test_a_problem_never_repeats_a_value_that_might_be_a_secret(shared_house: House) -> None:

@@ -36,6 +36,10 @@ _MEANINGS: Final[Mapping[int, tuple[str, str]]] = {
         "`body_too_large`: more than 16 KiB, or than 256 KiB for estimates and terms.",
         "At most 16384 bytes are read of a request body.",
     ),
+    415: (
+        "`unsupported_media_type`: the body is no JSON in UTF-8 by its `Content-Type`, or has a `Content-Encoding`.",
+        "Send the body as JSON, with Content-Type: application/json.",
+    ),
     500: (
         "`internal_error`: something is wrong; `entry` names the log's entry.",
         "Something is wrong. Please try again later, and give your administrator the entry's id.",
@@ -49,9 +53,10 @@ _MEANINGS: Final[Mapping[int, tuple[str, str]]] = {
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Those answers that every route may give, and these besides."""
+    """Those answers that every route may give, and these besides; what reads a body (413) may not like its kind (415)."""
+    of_bodies = {415} if 413 in statuses else set()
     answers: dict[int | str, dict[str, Any]] = {
-        status: _answer(status) for status in sorted({400, 401, 403, 503, *statuses})
+        status: _answer(status) for status in sorted({400, 401, 403, 503, *statuses, *of_bodies})
     }
     # The framework documents its own 422 wherever nothing stands for the rest.
     answers["default"] = _answer(500)

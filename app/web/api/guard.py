@@ -9,6 +9,7 @@ from typing import Any, Final
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -141,6 +142,20 @@ async def _admit(request: Request, access: Access) -> None:
         raise NotPermitted("Your roles do not cover this. Ask an administrator.", rule="roles")
 
 
+def _require_plain_json(headers: Headers) -> None:
+    """Raises HTTPException unless a body says that it is JSON in UTF-8, as it stands."""
+    if headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
+        raise HTTPException(415, "Send the body without Content-Encoding, as plain JSON.")
+    kind, *parameters = (each.strip().lower() for each in headers.get("content-type", "").split(";"))
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise HTTPException(415, "Send the body as JSON, with Content-Type: application/json.")
+    charsets = [
+        each.removeprefix("charset=").strip('"') for each in parameters if each.startswith("charset=")
+    ]
+    if any(each not in {"utf-8", "utf8"} for each in charsets):
+        raise HTTPException(415, "Send the body in UTF-8; JSON knows no other charset.")
+
+
 async def _with_body(request: Request, limits: BodyLimits) -> Request:
     """The request with its whole body at hand, if that is small and sound; raises what refuses it."""
     body = bytearray()
@@ -149,6 +164,7 @@ async def _with_body(request: Request, limits: BodyLimits) -> Request:
         if len(body) > limits.max_bytes:
             raise HTTPException(413, f"At most {limits.max_bytes} bytes are read of a request body.")
     if body:
+        _require_plain_json(request.headers)
         parse_body(bytes(body), limits)
 
     async def replay() -> Message:
