@@ -1,5 +1,7 @@
 """`bursar audit search`, for people and for programs."""
 
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,3 +54,30 @@ def test_a_time_that_ends_before_it_begins_is_wrong_usage(shell: Shell) -> None:
         code, out, err = shell.run("audit", *command, *bounds)
         assert (code, out) == (2, "")
         assert "until has to be later than since" in err
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 160])
+def test_an_entrys_id_is_never_broken_on_a_terminal(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    ids = [each["entry"]["id"] for each in shell.json("audit", "search", "--type", "admin")["items"]]
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    code, out, _ = shell.run("audit", "search", "--type", "admin")
+    assert code == 0
+    assert ids
+    assert all(out.count(each) == 1 for each in ids)
+    if width >= 80:
+        assert max(map(len, re.sub(r"\x1b\[[0-9;]*m", "", out).splitlines())) <= width
+
+
+def test_what_does_not_fit_beside_an_entry_stands_below_it(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    _, out, _ = shell.run("audit", "search", "--endpoint", "person.added", "--limit", "1")
+    title, first, *rest = out.splitlines()
+    assert title == "Entries"
+    assert first.split()[3] == "admin"
+    assert "what: person.added; decision: allowed local-operator/1" in " ".join(map(str.strip, rest))

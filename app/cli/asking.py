@@ -61,7 +61,7 @@ def list_requests(
         for each in found
     ]
     columns = ("id", "state", "scope", "what", "more", "until", "granted", "through", "asked by", "why")
-    table("Requests", columns, rows)
+    table("Requests", columns, rows, whole=("id",))
 
 
 @requests.command("grant")

@@ -50,7 +50,7 @@ def about(
         return
     columns = ("time (UTC)", "who", "project", "approval", "endpoint", "decision", "entry")
     rows = [(f"{each.at:%Y-%m-%d %H:%M:%S}", *(getattr(each, name) for name in _COLUMNS)) for each in found]
-    table(f"Calls about {kind} {value} in {month}", columns, rows)
+    table(f"Calls about {kind} {value} in {month}", columns, rows, whole=("time (UTC)", "entry"))
     note(f"{len(found)} calls; their receipts are in {directory}")
 
 

@@ -110,7 +110,8 @@ def search(
         return
     names = {each.id: each.email for each in state.people} | {each.id: each.name for each in state.projects}
     columns = ("index", "time (UTC)", "type", "who", "project", "what", "decision", "cost", "entry")
-    table("Entries", columns, [_line(each, names) for each in shown])
+    whole = ("index", "time (UTC)", "type", "entry")
+    table("Entries", columns, [_line(each, names) for each in shown], whole=whole)
     if goes_on:
         note(f"There are more: --before {following}")
 

@@ -65,7 +65,7 @@ def list_tokens(
         )
         return
     rows = [(each.token_id, each.email, each.status, each.created_at, each.expires_at) for each in found]
-    table("Tokens", ("id", "person", "status", "issued", "expires"), rows)
+    table("Tokens", ("id", "person", "status", "issued", "expires"), rows, whole=("id",))
 
 
 @tokens.command("revoke")
@@ -191,7 +191,7 @@ def list_keys(
         say_json({"keys": [_document(each) for each in found]})
         return
     rows = [(each.client_key, each.project, each.email, each.status, each.expires_at) for each in found]
-    table("Keys", ("client_key", "project", "person", "status", "expires"), rows)
+    table("Keys", ("client_key", "project", "person", "status", "expires"), rows, whole=("client_key",))
 
 
 @keys.command("show")

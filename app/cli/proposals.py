@@ -36,7 +36,12 @@ def list_proposals(as_json: AsJson = False) -> None:
         )
         for each in found
     ]
-    table("Proposals", ("id", "credential", "what", "change", "outcome", "proposed by", "decided by"), rows)
+    table(
+        "Proposals",
+        ("id", "credential", "what", "change", "outcome", "proposed by", "decided by"),
+        rows,
+        whole=("id",),
+    )
 
 
 @proposals.command("confirm")

@@ -181,7 +181,7 @@ def list_raises(
             tuple(each[name] for name in ("id", "scope", "key", "amount", "until", "reason"))
             for each in found
         ]
-        table("Raises", ("id", "scope", "what", "more", "until", "reason"), rows)
+        table("Raises", ("id", "scope", "what", "more", "until", "reason"), rows, whole=("id",))
 
 
 @limits.command("end-raise")

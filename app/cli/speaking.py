@@ -5,8 +5,18 @@ import datetime as dt
 import json
 import os
 import sys
+import textwrap
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -22,6 +32,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stand
 Day = Annotated[dt.datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE")]
 
 _PIPE_COLUMNS = 240
+_ANY_COLUMNS = 10_000
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
@@ -68,20 +79,47 @@ def note(line: str) -> None:
     sys.stderr.write(printable(line) + "\n")
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table, or that it is empty."""
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, whole: Collection[str] = ()
+) -> None:
+    """Print a table, or that it is empty.
+
+    Cells of the columns in `whole` are never broken. Where a terminal is too narrow for the table as it is, each row
+    begins with them, and the rest follows below with the columns' names.
+    """
     from rich.console import Console  # noqa: PLC0415
+    from rich.measure import Measurement  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     drawn = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for column in columns:
-        drawn.add_column(column, overflow="fold")
-    for row in rows:
-        drawn.add_row(*("" if value is None else printable(str(value)) for value in row))
+        drawn.add_column(column, overflow="fold", no_wrap=column in whole)
+    cells = [["" if value is None else printable(str(value)) for value in row] for row in rows]
+    for row in cells:
+        drawn.add_row(*row)
     # A pipe has no width of its own, and whoever reads it wants whole names.
-    width = None if sys.stdout.isatty() else _PIPE_COLUMNS
-    console = Console(markup=False, emoji=False, highlight=False, width=width)
-    console.print(drawn if drawn.row_count else f"{title}: none")
+    is_pipe = not sys.stdout.isatty()
+    console = Console(markup=False, emoji=False, highlight=False, width=_PIPE_COLUMNS if is_pipe else None)
+    wanted = Measurement.get(console, console.options.update(max_width=_ANY_COLUMNS), drawn).maximum
+    if whole and cells and not is_pipe and wanted > console.width:
+        say(title)
+        for row in cells:
+            say(*_in_lines(columns, row, whole, console.width))
+        return
+    console.print(drawn if cells else f"{title}: none")
+
+
+def _in_lines(
+    columns: Sequence[str], row: Sequence[str], whole: Collection[str], width: int
+) -> Iterator[str]:
+    """One row below each other: what is never broken, then the rest with names, where there is any."""
+    yield "  ".join(cell for column, cell in zip(columns, row, strict=True) if column in whole)
+    rest = [
+        f"{column}: {cell}" for column, cell in zip(columns, row, strict=True) if cell and column not in whole
+    ]
+    yield from textwrap.wrap(
+        "; ".join(rest), width, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
+    )
 
 
 @contextmanager
