@@ -25,6 +25,7 @@ from app.administration.minting import Mint
 from app.administration.registry import Registry
 from app.administration.second_person import HeldBack, hold_back
 from app.administration.state import Acceptance, Credential, Person, Project, Proposal, State, slot_of
+from app.administration.two_people import require_two_accounts, with_fresh_means
 from app.administration.wanted import Wanted, WantedCredential, check_secret
 from app.errors import ChangedMeanwhile, Conflict, InvalidParams, NotFound
 from app.identity.roles import Act, Role
@@ -70,7 +71,9 @@ async def apply_state(
             require_same_account(
                 mint, state.credentials, name=each.name, base_url=each.base_url, client_key=each.client_key
             )
-        held = hold_back(state, found.plan, actor, new_id=mint.object_id)
+        require_two_accounts(state, found.plan, actor)
+        plan = with_fresh_means(state, found.plan, actor)
+        held = hold_back(state, plan, actor, new_id=mint.object_id)
         return dataclasses.replace(found, plan=held.plan, waiting=held.waiting)
 
     def decide(state: State) -> tuple[Plan, Difference]:

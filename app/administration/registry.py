@@ -32,7 +32,8 @@ class Registry(Protocol):
     """The directory, for people who change it. Everything here raises StoreUnavailable or NotReady.
 
     Where it `needs_second_person`, a plan that raises a credential's limit or roster without a confirmation
-    is refused; whoever plans holds it back as a proposal (`second_person`).
+    is refused; whoever plans holds it back as a proposal (`second_person`). So is one by which somebody signed in makes
+    the account of a second person (`two_people`).
     """
 
     needs_second_person: bool

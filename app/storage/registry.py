@@ -34,6 +34,7 @@ from app.administration.state import (
     TermsVersion,
     key_of,
 )
+from app.administration.two_people import require_two_accounts, with_fresh_means
 from app.administration.upkeep import require_two
 from app.errors import BadSetting, Conflict, NotReady
 from app.quota.arithmetic import Dimension, Use, Window
@@ -139,6 +140,8 @@ class SqlRegistry:
             require_own_administration(state, plan, actor)
             if self.needs_second_person:
                 require_second_person(state, plan)
+                require_two_accounts(state, plan, actor)
+                plan = with_fresh_means(state, plan, actor)
             require_two(state, plan)
             if plan.changes:
                 self._carry_out(conn, plan)

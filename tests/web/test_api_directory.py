@@ -308,6 +308,20 @@ async def test_under_two_person_control_a_larger_roster_waits(guarded: House) ->
     assert (await guarded.get("it", "/api/v1/credentials/main")).json()["roster_limit"] == 12
 
 
+async def test_under_two_person_control_nobody_makes_their_own_second_person(guarded: House) -> None:
+    wanted = {"email": "puppet@example.edu", "name": "Puppet"}
+    tries = [
+        ("POST", "/people", {**wanted, "roles": ["admin"]}),
+        ("PATCH", "/people/bob@example.edu", {"roles": ["quota_admin"]}),
+        ("POST", "/people/second@example.edu/tokens", {}),
+        ("POST", "/people/second@example.edu/password-code", {}),
+    ]
+    for method, path, content in tries:
+        answer = await guarded.ask("it", method, f"/api/v1{path}", json=content)
+        assert (answer.status_code, answer.json()["rule"]) == (403, "two-person/1"), path
+    await done(guarded, "POST", "/people", wanted, status=201)
+
+
 async def test_terms_are_added_changed_and_withdrawn_and_an_accepted_text_stays(house: House) -> None:
     wanted = {"version": "2037", "title": "Terms of 2037", "in_force_from": "2037-01-01", "text": "Be good."}
     made = await done(house, "POST", "/terms", wanted, status=201)
