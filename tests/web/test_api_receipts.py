@@ -126,3 +126,34 @@ async def test_a_receipt_is_bound_to_its_index_and_its_tree(house: House) -> Non
         if index != proof.index:
             moved = type(proof)(index, proof.extra, proof.path, proof.note)
             assert not is_included(digest, moved, tree)
+
+
+async def test_a_receipt_that_somebody_kept_is_checked(house: House) -> None:
+    entry = await entry_of(house, await house.get("bob", "/api/v1/me"))
+    receipt = (await house.get("bob", f"/api/v1/audit/receipts/{entry}")).json()
+
+    async def checked(text: str) -> dict[str, object]:
+        path = "/api/v1/audit/receipts/verification"
+        answer = await house.ask("dpo", "POST", path, json={"receipt": text})
+        assert answer.status_code == 200
+        said: dict[str, object] = answer.json()
+        return said
+
+    found = await checked(receipt["proof"])
+    assert (found["holds"], found["finding"], found["id"]) == (True, "holds", entry)
+    assert (found["index"], found["size"], found["origin"]) == (
+        receipt["index"],
+        receipt["size"],
+        receipt["origin"],
+    )
+    assert (await checked(json.dumps(receipt)))["holds"] is True
+    altered = receipt["proof"].replace(f"index {receipt['index']}", f"index {receipt['index'] - 1}")
+    found = await checked(altered)
+    assert (found["holds"], found["finding"], found["id"]) == (False, "proof", None)
+    assert (await checked("nothing"))["finding"] == "unreadable"
+    looks = (await house.get("dpo", "/api/v1/audit/entries?limit=20&type=audit_read")).json()["items"]
+    read = {"presented": "proof", "index": receipt["index"] - 1}
+    assert read in [each["entry"]["reads"] for each in looks]
+    for nothing in ({}, {"receipt": ""}, {"receipt": "x" * 100_001}):
+        answer = await house.ask("dpo", "POST", "/api/v1/audit/receipts/verification", json=nothing)
+        assert answer.status_code == 400

@@ -12,6 +12,9 @@ SMALL_BODY: Final = BodyLimits(max_bytes=16_384, max_depth=8, max_nodes=200)
 _PROJECT_BODY: Final = BodyLimits(max_bytes=65_536, max_depth=8, max_nodes=2_000)
 """An approval may name hundreds of fields and conditions."""
 
+_RECEIPT_BODY: Final = BodyLimits(max_bytes=262_144, max_depth=8, max_nodes=200)
+"""A receipt holds its entry, as JSON does three times over, and escapes what it can."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
@@ -135,6 +138,7 @@ ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
         "forget_search": Access(acts=LOG_ACTS),
         "get_receipt": _WITH_KEY,
         "get_proof": _WITH_KEY,
+        "check_presented_receipt": Access(acts=frozenset({Act.VERIFY_LOG}), body=_RECEIPT_BODY),
         "get_checkpoint": _WITH_KEY,
         "get_consistency": _WITH_KEY,
         "get_log_key": _WITH_KEY,

@@ -14,11 +14,12 @@ from app.audit.receipts import ProvenEntry
 from app.errors import NotFound
 from app.identity.callers import Caller
 from app.identity.roles import Act
+from app.storage.presented import check_receipt
 from app.storage.proving import newest_note, read_growth, read_receipt
 from app.web.api.desk import AtDesk, Desk, Who
 from app.web.api.documented import refusals
 from app.web.api.guard import GuardedRoute
-from app.web.api.shapes import GrowthShape, LogKeyShape, ReceiptShape
+from app.web.api.shapes import GrowthShape, LogKeyShape, PresentedShape, ReceiptPresented, ReceiptShape
 from app.web.api.visitors import Visitor
 from app.web.problems import visit_of
 
@@ -67,6 +68,19 @@ async def get_receipt(
     if _TEXT in accepted and "json" not in accepted:
         return _as_file(receipt)
     return ReceiptShape.model_validate(receipt.shown())
+
+
+@router.post("/receipts/verification", summary="Check a receipt", responses=refusals(413))
+async def check_presented_receipt(request: Request, desk: AtDesk, wanted: ReceiptPresented) -> PresentedShape:
+    """Whether a receipt that somebody kept is of this log, and the log still has its entry. Nothing is sent elsewhere.
+
+    `finding` is `holds`, or what is wrong: `unreadable`, `foreign` (of another log), `signature`, `proof` (does not lead
+    to the root), `missing` (the log has no such entry now), `lost` (nor has it, as a later epoch tells), `changed`.
+    """
+    known = desk.installation.signer.known
+    found = await desk.installation.database.read(lambda conn: check_receipt(conn, wanted.receipt, known))
+    _say_what_is_read(request, {"presented": found.finding, "index": found.index})
+    return PresentedShape(**{name: getattr(found, name) for name in PresentedShape.model_fields})
 
 
 @router.get(

@@ -270,6 +270,39 @@ class ReceiptShape(BaseModel):
     proof: str
 
 
+class ReceiptPresented(BaseModel):
+    """A receipt as somebody kept it: the text of a tlog-proof, or the JSON that this API gave."""
+
+    model_config = example(
+        receipt="c2sp.org/tlog-proof@v1\nextra e30=\nindex 0\n\nexample.edu/bursar/0\n1\n..."
+    )
+    receipt: Annotated[str, Field(min_length=1, max_length=100_000)]
+
+
+class PresentedShape(BaseModel):
+    """What came of a receipt: whether it holds, and why not.
+
+    `size` is of the tree that its checkpoint signs; `id` is its entry, where it holds.
+    """
+
+    model_config = example(
+        holds=True,
+        finding="holds",
+        why="The log signed it and has this entry at this place.",
+        origin="example.edu/bursar/0",
+        index=0,
+        size=1,
+        id="8d2f0c5e7a9143b6b1c4d9e2f3a5b7c8",
+    )
+    holds: bool
+    finding: Literal["holds", "unreadable", "foreign", "signature", "proof", "missing", "lost", "changed"]
+    why: str
+    origin: str | None
+    index: int | None
+    size: int | None
+    id: str | None
+
+
 class GrowthShape(BaseModel):
     """That one tree begins with another: both roots and the proof in base64, and the newest signed checkpoint."""
 

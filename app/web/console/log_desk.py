@@ -1,4 +1,4 @@
-"""Beside the log: searches that are kept under a name, and verifying the whole of it now."""
+"""Beside the log: searches that are kept under a name, verifying the whole of it now, and receipts that are presented."""
 
 from typing import Final
 
@@ -7,6 +7,7 @@ from starlette.responses import Response
 from app.administration.reading import reading
 from app.errors import NotFound
 from app.identity.roles import Act
+from app.storage.presented import MOST_CHARS, Presented, check_receipt
 from app.web.api.access import LOG_ACTS
 from app.web.api.searches import kept
 from app.web.console.cookies import PATH
@@ -35,10 +36,27 @@ async def forget_search(turn: Turn) -> Response:
 
 async def show_verification(turn: Turn) -> Response:
     """How far the newest verification is, or what it came to."""
+    return await _verification(turn, None)
+
+
+async def check_presented(turn: Turn) -> Response:
+    """Whether a receipt that was pasted is of this log, and its entry still there."""
+    text = turn.given.text("receipt", "The receipt", most=MOST_CHARS)
+    installation = turn.desk.installation
+    known = installation.signer.known
+    found = await installation.database.read(lambda conn: check_receipt(conn, text, known))
+    turn.reads_log(presented=found.finding, index=found.index)
+    return await _verification(turn, found)
+
+
+async def _verification(turn: Turn, presented: Presented | None) -> Response:
     newest = await turn.desk.verifier.newest()
     names = Names(await turn.desk.registry.state())
     return turn.render(
-        "verification.html", newest=newest, by="" if newest is None else names.person(newest.started_by)
+        "verification.html",
+        newest=newest,
+        by="" if newest is None else names.person(newest.started_by),
+        presented=presented,
     )
 
 
@@ -56,4 +74,5 @@ PAGES: Final = (
     Page(method="POST", path="/audit/searches/{id}/end", answer=forget_search, acts=LOG_ACTS, back=show_log),
     Page(method="GET", path="/audit/verification", answer=show_verification, acts=LOG_ACTS),
     Page(method="POST", path="/audit/verification", answer=verify_now, acts=_VERIFY, back=show_verification),
+    Page(method="POST", path="/audit/receipts", answer=check_presented, acts=_VERIFY, back=show_verification),
 )

@@ -119,3 +119,30 @@ async def test_a_verification_of_which_nothing_is_heard_counts_as_broken_off(
     assert (await dpo.send("/audit/verification")).status_code == 303
     await fresh_house.installation.verifier.finished()
     assert "The log holds." in text_of(await dpo.get("/audit/verification"))
+
+
+async def test_a_pasted_receipt_is_checked_and_leads_to_its_entry(house: House, browser: Opened) -> None:
+    dpo, bob = await signed_in(browser, house, "dpo"), await signed_in(browser, house, "bob")
+    assert "Paste a receipt to check" in text_of(await dpo.get("/audit/verification"))
+    did = (await house.get("bob", "/api/v1/me")).headers["audit-entry"]
+    index = int(did.split("index=")[1].split(";")[0])
+    (item,) = (await house.get("dpo", f"/api/v1/audit/entries?before={index + 1}&limit=1")).json()["items"]
+    entry = item["entry"]["id"]
+    receipt = (await bob.get(f"/entries/{entry}/receipt")).text
+    shown = await dpo.send("/audit/receipts", receipt=receipt)
+    assert shown.status_code == 200
+    assert "The receipt holds." in text_of(shown)
+    assert f'href="/console/entries/{entry}"' in shown.text
+    # As a browser sends what was pasted.
+    again = await dpo.send("/audit/receipts", receipt=receipt.replace("\n", "\r\n"))
+    assert "The receipt holds." in text_of(again)
+    altered = receipt.replace(f"index {index}\n", f"index {index - 1}\n")
+    assert "The receipt was altered." in text_of(await dpo.send("/audit/receipts", receipt=altered))
+    origin = receipt.split("\n\n")[1].split("\n")[0]
+    foreign = receipt.replace(f"\n{origin}\n", "\nelsewhere.example/0\n")
+    assert "Not of this log." in text_of(await dpo.send("/audit/receipts", receipt=foreign))
+    refused = await dpo.send("/audit/receipts", receipt="<b>nothing</b>")
+    assert "Not a receipt." in text_of(refused)
+    assert "&lt;b&gt;nothing" in refused.text
+    looks = (await house.get("dpo", "/api/v1/audit/entries?limit=20&type=audit_read")).json()["items"]
+    assert {"presented": "holds", "index": index} in [each["entry"].get("reads") for each in looks]

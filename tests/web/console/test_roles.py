@@ -59,6 +59,7 @@ MATRIX: dict[str, tuple[int, ...]] = {
     "POST /audit/searches/{id}/end": (401, 403, 403, 403, 403, 404, 404),
     "GET /audit/verification": (401, 403, 403, 403, 403, 200, 200),
     "POST /audit/verification": (401, 403, 403, 403, 403, 303, 303),
+    "POST /audit/receipts": (401, 403, 403, 403, 403, 400, 400),
     "GET /today": (401, 403, 403, 403, 200, 200, 200),
     "GET /projects": (401, 403, 403, 403, 200, 200, 200),
     "GET /projects/{id}": (401, 403, 403, 403, 404, 404, 404),
