@@ -285,8 +285,22 @@ PAGES: Final = (
     Page(
         method="GET", path="/quotas", answer=show_quotas, acts=ALL, back=show_quotas, takes=frozenset({"q"})
     ),
-    Page(method="POST", path="/quotas", answer=change_limits, acts=LIMITS, back=show_quotas),
-    Page(method="POST", path="/raises", answer=add_raise, acts=LIMITS, back=show_quotas),
+    Page(
+        method="POST",
+        path="/quotas",
+        answer=change_limits,
+        acts=LIMITS,
+        back=show_quotas,
+        guarded="change limits",
+    ),
+    Page(
+        method="POST",
+        path="/raises",
+        answer=add_raise,
+        acts=LIMITS,
+        back=show_quotas,
+        guarded="raise a limit for a while",
+    ),
     Page(method="POST", path="/raises/{id}/end", answer=take_back_raise, acts=LIMITS, back=show_quotas),
     Page(
         method="POST",
@@ -298,6 +312,13 @@ PAGES: Final = (
     ),
     Page(method="POST", path="/proposals/{id}/refusal", answer=refuse, acts=DECIDE, back=show_quotas),
     Page(method="GET", path="/requests", answer=show_requests, acts=ALL),
-    Page(method="POST", path="/requests/{id}/grant", answer=grant, acts=LIMITS, back=show_requests),
+    Page(
+        method="POST",
+        path="/requests/{id}/grant",
+        answer=grant,
+        acts=LIMITS,
+        back=show_requests,
+        guarded="grant more of a limit",
+    ),
     Page(method="POST", path="/requests/{id}/refusal", answer=refuse_more, acts=LIMITS, back=show_requests),
 )

@@ -90,6 +90,20 @@ PAGES: Final = (
         back=show_rules,
         guarded="change how strictly a rule is kept",
     ),
-    Page(method="POST", path="/terms", answer=add_terms, acts=DIRECTORY, back=show_rules),
-    Page(method="POST", path="/terms/end", answer=retire_terms, acts=DIRECTORY, back=show_rules),
+    Page(
+        method="POST",
+        path="/terms",
+        answer=add_terms,
+        acts=DIRECTORY,
+        back=show_rules,
+        guarded="add a version of the terms",
+    ),
+    Page(
+        method="POST",
+        path="/terms/end",
+        answer=retire_terms,
+        acts=DIRECTORY,
+        back=show_rules,
+        guarded="withdraw a version of the terms",
+    ),
 )

@@ -32,6 +32,14 @@ GUARDED = {
     "/people/{id}/link",
     "/proposals/{id}/confirmation",
     "/rules",
+    "/terms",
+    "/terms/end",
+    "/quotas",
+    "/raises",
+    "/requests/{id}/grant",
+    "/new-project",
+    "/new-projects",
+    "/projects/{id}/form",
     "/freezes/end",
 }
 
