@@ -22,6 +22,7 @@ from app.administration.facing import acceptance_face, credential_face, differen
 from app.administration.floors import after, check_floors
 from app.administration.lockout import require_own_administration
 from app.administration.minting import Mint
+from app.administration.naming import require_new
 from app.administration.registry import Registry
 from app.administration.second_person import HeldBack, hold_back
 from app.administration.state import Acceptance, Credential, Person, Project, Proposal, State, slot_of
@@ -94,6 +95,7 @@ async def ensure_admin(registry: Registry, mint: Mint, actor: Actor, *, email: s
             return Plan(), admins[0].email
         wanted = address or DEFAULT_ADMIN
         old = next((each for each in state.people if each.email == wanted), None)
+        require_new("email", wanted, old)
         roles = {*(old.roles if old and old.retired_us is None else ()), str(Role.ADMIN)}
         new = Person(
             id=old.id if old else mint.object_id(),
@@ -127,6 +129,7 @@ async def add_person(
 
     def decide(state: State) -> tuple[Plan, bool]:
         old = next((each for each in state.people if each.email == address), None)
+        require_new("email", address, old)
         new = Person(
             id=old.id if old else mint.object_id(),
             email=address,

@@ -24,6 +24,7 @@ from app.administration.facing import (
 )
 from app.administration.floors import after, check_floors
 from app.administration.minting import Mint
+from app.administration.naming import require_new, require_visible
 from app.administration.policy import rule_modes, stated_values
 from app.administration.retiring import (
     retire_credential,
@@ -128,6 +129,7 @@ class _Comparison:
     def credential(self, wanted: WantedCredential) -> None:
         """Bring one credential to what is wanted."""
         old = self.credentials.get(wanted.name)
+        require_new("credentials", wanted.name, old)
         digest = self.mint.secret_digest(wanted.client_key, wanted.client_secret)
         credential_id = old.id if old else self.mint.object_id()
         is_new_secret = old is None or old.secret_digest != digest
@@ -214,6 +216,7 @@ class _Comparison:
     def person(self, wanted: WantedPerson) -> None:
         """Bring one person, and what they accepted, to what is wanted."""
         old = self.people.get(wanted.email)
+        require_new("people", wanted.email, old)
         new = Person(
             id=old.id if old else self.mint.object_id(),
             email=wanted.email,
@@ -269,6 +272,9 @@ class _Comparison:
             )
         lead = None if wanted.lead is None else self._known(wanted.lead, f"{place}.lead")
         old = self.projects.get(wanted.name)
+        require_new("projects", wanted.name, old)
+        if old is None or old.approval_reference != wanted.approval.reference:
+            require_visible(f"{place}.approval.reference", wanted.approval.reference)
         project_id = old.id if old else self.mint.object_id()
         new = Project(
             id=project_id,

@@ -144,6 +144,16 @@ async def test_a_token_is_issued_for_somebody_and_opens_what_is_theirs(house: Ho
     ).status_code == 400
 
 
+async def test_what_a_path_cannot_carry_is_refused_before_it_is_added(house: House) -> None:
+    approval = {"reference": "R-1", "from": "2026-01-01", "until": "2036-06-30"}
+    project = {"name": "x/y", "credential": "main", "approval": approval}
+    refused = await house.ask("it", "POST", "/api/v1/projects", json=project)
+    assert (refused.status_code, "other than /" in refused.json()["detail"]) == (400, True)
+    for email in ("a/b@example.edu", "a\u202eb@example.edu", "a\u200bb@example.edu"):
+        person = {"email": email, "name": "Eve"}
+        assert (await house.ask("it", "POST", "/api/v1/people", json=person)).status_code == 400
+
+
 async def test_a_revoked_token_is_refused_from_the_next_call_on(house: House) -> None:
     await done(house, "POST", "/people/bob@example.edu/tokens", {}, status=201)
     issued = await done(
