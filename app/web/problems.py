@@ -25,7 +25,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 PRIVATE: Final[Mapping[str, str]] = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 """Headers of every answer of the API: it is about people, and for whoever asked."""
 _TYPE: Final = "urn:bursar:problem:"
-_CODE_OF_STATUS: Final[Mapping[int, str]] = {
+CODE_OF_STATUS: Final[Mapping[int, str]] = {
     404: "not_found",
     405: "method_not_allowed",
     413: "body_too_large",
@@ -141,7 +141,7 @@ def _of_bursar(request: Request, error: BursarError) -> Response:
 
 def _of_status(request: Request, error: HTTPException) -> Response:
     status = error.status_code
-    code = _CODE_OF_STATUS.get(status, "invalid_params" if status < 500 else "internal_error")
+    code = CODE_OF_STATUS.get(status, "invalid_params" if status < 500 else "internal_error")
     detail = _DETAIL_OF_STATUS.get(status, error.detail if status < 500 else _UNKNOWN)
     return problem(request, status=status, code=code, detail=detail, headers=error.headers)
 

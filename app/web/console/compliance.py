@@ -1,6 +1,7 @@
 """Compliance: what is held and how long it may be, who has terms to accept, and a report for a period, to be printed."""
 
 import datetime as dt
+from base64 import b64encode
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,6 +22,7 @@ from app.storage.proving import newest_note
 from app.storage.reporting import Happened, HeldByAge, happened, held_by_age, pruned_before
 from app.web.api.access import LOG_ACTS
 from app.web.console.doors import Page, Turn
+from app.web.console.meanings import act_said, kind_said
 from app.web.console.told import Names, why_refused
 
 _DAY_US: Final = 86_400_000_000
@@ -111,6 +113,9 @@ async def show_report(turn: Turn) -> Response:
         by=turn.session.operator.name,
         seen=seen,
         log=checkpoint,
+        root=b64encode(checkpoint.root).decode(),
+        act_said=act_said,
+        kind_said=kind_said,
         vkey=installation.signer.verifier(checkpoint.origin).vkey,
         projects=await _projects(turn, state, period, seen),
         refused=[

@@ -1,6 +1,7 @@
 """The log: one's own calls for everyone, and for those who read it everything, found, opened and proven."""
 
 import json
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -202,7 +203,7 @@ async def _checkpoint(turn: Turn) -> dict[str, Any] | None:
         return None
     found = Checkpoint.parse(text_of(note))
     vkey = installation.signer.verifier(found.origin).vkey
-    return {"origin": found.origin, "size": found.size, "root": found.root.hex(), "vkey": vkey}
+    return {"origin": found.origin, "size": found.size, "root": b64encode(found.root).decode(), "vkey": vkey}
 
 
 def _sought(turn: Turn) -> Sought:

@@ -3,64 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 from app.administration.policy import shown_rules
 from app.administration.state import State
 from app.storage.searching import FoundEntry
-
-_KINDS: Final[Mapping[str, str]] = {
-    "intent": "about to call the platform",
-    "outcome": "called the platform",
-    "decision": "answered by Bursar",
-    "auth": "signing in",
-    "admin": "change",
-    "audit_read": "read the log",
-    "heartbeat": "sign of life",
-    "reject_batch": "refused in bulk",
-    "epoch": "new epoch",
-    "prune": "content pruned",
-    "key": "keys of the log",
-}
-_WHY: Final[Mapping[str, str]] = {
-    "access_token_invalid": "What was shown proves nobody: no token, an old one, or one that was revoked.",
-    "invalid_client": "The client key and secret do not belong together.",
-    "invalid_params": "The request asked for something that cannot be asked for.",
-    "scope_not_authorized": "The platform has not approved the credential for this endpoint.",
-    "not_permitted": "The role of whoever asked does not cover this.",
-    "not_found": "There is no such thing, or none that whoever asked may see.",
-    "daily_quota_limit_exceeded": "A limit for the day or longer was used up.",
-    "rate_limit_exceeded": "Too many calls within a minute, or at the same time.",
-    "audit_unavailable": "The log could not be written, so nothing was done.",
-    "store_unavailable": "The database did not answer, so nothing was done.",
-    "internal_error": "The platform failed or did not answer.",
-}
-_PLAIN: Final[Mapping[str, str]] = {
-    "terms-accepted": "The terms in force have not been accepted.",
-    "not-frozen": "An administrator has stopped this credential, project or person.",
-    "approval-in-force": "The project's approval does not cover this day.",
-    "named-collaborator": "Whoever called is no member of the project on this day.",
-    "roster-limit": "More people are on the credential than the platform allows.",
-    "endpoint-approved": "The project's approval does not cover this endpoint.",
-    "fields-approved": "The project's approval does not cover these fields.",
-    "conditions-approved": "The project's approval does not cover these conditions.",
-    "dates-approved": "The project's approval does not cover these dates.",
-    "date-span": "One question covered more days than the platform allows.",
-    "page-size": "More records were asked for than fit on one page.",
-    "request": "The request was malformed.",
-    "form-token": "A form was not of the session that sent it.",
-    "origin": "A form came from another site.",
-}
-"""What it means that a rule objected, by the rule's name without its version."""
-_NEXT: Final[Mapping[str, str]] = {
-    "access_token_invalid": "Ask for a new token, or make a new key under My keys.",
-    "invalid_client": "Compare them with what you were given, or make a new key under My keys.",
-    "invalid_params": "The message of the answer says where; correct it and ask again. Nothing was spent.",
-    "scope_not_authorized": "Tell an administrator. Nothing was spent.",
-    "daily_quota_limit_exceeded": "Wait until it starts anew, or ask for more.",
-    "rate_limit_exceeded": "Wait for the seconds in Retry-After, then go on.",
-    "internal_error": "Try again later; the same dates fail for days sometimes, so leave them out or cut them smaller.",
-}
+from app.web.console.meanings import code_said, kind_said, next_after, rule_said
 
 
 @dataclass(frozen=True)
@@ -83,7 +31,7 @@ class Told:
     @property
     def kind(self) -> str:
         """What sort of entry it is."""
-        return "pruned" if self.is_pruned else _KINDS.get(self.type, self.type)
+        return "pruned" if self.is_pruned else kind_said(self.type)
 
     @property
     def type(self) -> str:
@@ -179,7 +127,7 @@ class Told:
             return "Read and accept the terms under Terms. Nothing was spent."
         if self.names.clause(self.rule):
             return "Ask within your approval, or have whoever leads the project see to it. Nothing was spent."
-        return _NEXT.get(self.code, "")
+        return next_after(self.code)
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -269,7 +217,7 @@ class Names:
 
 def why_refused(names: Names, rule: str, code: str) -> str:
     """What it means that this rule objected, or that this code was answered."""
-    return _PLAIN.get(rule.partition("/")[0]) or names.clause(rule) or _WHY.get(code, "")
+    return rule_said(rule, code) or names.clause(rule) or code_said(code)
 
 
 def _counted(count: int, what: str) -> str:

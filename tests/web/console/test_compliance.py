@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from base64 import b64decode
 from collections.abc import Sequence
 
 import httpx
@@ -148,7 +149,9 @@ async def test_a_report_counts_what_happened_in_its_days_and_nothing_else(
     assert row_of(page, "elections").endswith(" 0 0 8")
     assert "project.frozen 1" in words
     note = (await dpo.get("/audit/checkpoint")).text
-    assert re.search(r"Root [0-9a-f]{64}", words)
+    both = re.search(r"Root (\S{44}) in hexadecimal ([0-9a-f]{64})", words)
+    assert both is not None
+    assert b64decode(both[1]).hex() == both[2]
     assert note.splitlines()[0] in words
     empty = text_of(await dpo.get(f"/compliance/report?since={yesterday}&until={today}"))
     assert "Entries of the period 0" in empty
