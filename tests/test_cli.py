@@ -470,7 +470,7 @@ COMMANDS = """
 demo serve simulator init migrate apply doctor usage estimate | token issue | token list | token revoke | key issue | key list | key rotate | key revoke
 | credential add | credential list | credential rotate | project list | project show | project set | person list | person add | limit list
 | credential show | credential set | credential remove | project add | project remove | person show | person remove | key show
-| member list | member add | member remove | terms show | terms add | terms set | terms remove | limit set | limit remove | terms list | terms record | terms accept | rule list | rule set | rule value
+| limit history | member list | member add | member remove | terms show | terms add | terms set | terms remove | limit set | limit remove | terms list | terms record | terms accept | rule list | rule set | rule value
 | proposal list | proposal confirm | proposal refuse | audit receipt | audit consistency
 | audit search | audit show
 | audit about | audit erase | audit prune | audit retention
@@ -702,6 +702,24 @@ def test_a_limit_is_raised_listed_and_ended(shell: Shell) -> None:
     )
     assert code == 2
     assert "limit set" in err
+
+
+def test_limits_have_a_history_that_names_who_changed_them(shell: Shell) -> None:
+    shell.applied()
+    for amount in ("310", "320"):
+        shell.json("limit", "set", "project:elections", "requests/day", amount)
+    shell.json("limit", "remove", "project:elections", "requests/day")
+    asked = ("limit", "history", "--scope", "project:elections", "--key", "requests/day")
+    found = shell.json(*asked)["changes"]
+    steps = [(320, None), (310, 320), (300, 310), (None, 300)]
+    assert [(each["before"], each["after"]) for each in found] == steps
+    assert {(each["scope"], each["key"]) for each in found} == {("project:elections", "requests/day")}
+    assert {each["by"] for each in found} == {f"os:{os.getuid()}"}
+    assert found[0]["entry"] == shell.entries()[-1]["id"]
+    assert len(shell.json("limit", "history")["changes"]) > len(found)
+    code, out, _ = shell.run(*asked)
+    assert (code, "no limit" in out, f"os:{os.getuid()}" in out) == (0, True, True)
+    assert shell.run("limit", "history", "--scope", "project:nowhere")[1] == "Changes of limits: none\n"
 
 
 def test_a_project_is_shown_and_its_reuse_is_set_piece_by_piece(shell: Shell) -> None:

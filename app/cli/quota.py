@@ -119,6 +119,44 @@ def remove_limit(
     _change(scope, key, None, as_json=as_json)
 
 
+@limits.command("history")
+def list_changes(
+    scope: Annotated[str | None, typer.Option(help="Of this scope alone, as in `limit list`.")] = None,
+    key: Annotated[str | None, typer.Option(help="Of this alone, such as requests/day.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List who set, changed or ended which limit, the newest first, 50 at most."""
+    from app.administration.limits_past import LimitChanges  # noqa: PLC0415
+    from app.storage.limits_past import find_limit_changes  # noqa: PLC0415
+
+    async def work() -> list[dict[str, Any]]:
+        async with office() as here:
+            told = LimitChanges(await here.registry.state())
+            found = await here.database.read(
+                lambda conn: find_limit_changes(
+                    conn, told, lambda each: scope in {None, each.scope} and key in {None, each.key}
+                )
+            )
+            return [each.shown() for each in found]
+
+    found = run(work())
+    if as_json:
+        say_json({"changes": found})
+        return
+    rows = [
+        (
+            f"{each['at']:%Y-%m-%d %H:%M}",
+            each["scope"],
+            each["key"],
+            "no limit" if each["before"] is None else each["before"],
+            "no limit" if each["after"] is None else each["after"],
+            each["by"],
+        )
+        for each in found
+    ]
+    table("Changes of limits", ("when, UTC", "scope", "what", "from", "to", "by"), rows)
+
+
 @limits.command("raise")
 def raise_limit(
     scope: Annotated[

@@ -33,7 +33,18 @@ _PAGES = {
     None: ("/sign-in", "/password"),
     "ben": ("/me", "/calls", "/my-keys", "/more", "/my-terms"),
     "it": (
-        *("/today", "/projects", "/people", "/keys", "/quotas", "/requests", "/rules", "/held", "/audit"),
+        *(
+            "/today",
+            "/projects",
+            "/people",
+            "/keys",
+            "/quotas",
+            "/quotas/history",
+            "/requests",
+            "/rules",
+            "/held",
+            "/audit",
+        ),
         *("/new-project", "/new-person", "PROJECT", "PROJECT/form", "PERSON"),
     ),
     "dpo": (

@@ -112,3 +112,40 @@ async def test_a_refused_proposal_changes_nothing(guarded: House) -> None:
     done = await guarded.ask("it", "POST", f"/api/v1/proposals/{waiting['id']}/refusal")
     assert done.json()["outcome"] == "refused"
     assert await limit(guarded) == 1_000
+
+
+async def test_what_became_of_a_limit_is_told_newest_first(house: House) -> None:
+    wanted = {"scope": "project:health", "key": "requests/month", "amount": 50}
+    await house.ask("quota", "PUT", "/api/v1/limits", json=wanted)
+    await house.ask("it", "PUT", "/api/v1/limits", json={**wanted, "amount": 60})
+    await house.ask("quota", "PUT", "/api/v1/limits", json={**wanted, "amount": None})
+    asked = "/api/v1/limits/changes?scope=project:health&key=requests/month"
+    items = (await house.get("quota", asked)).json()["items"]
+    assert [(each["before"], each["after"]) for each in items] == [(60, None), (50, 60), (None, 50)]
+    assert [each["by"].partition("@")[0] for each in items] == ["quota", "it", "quota"]
+    told = (await house.get("dpo", f"/api/v1/audit/entries/{items[1]['entry']}")).json()["entry"]
+    assert (told["op"], told["what"], told["before"], told["after"]) == (
+        "limit.set",
+        "requests/month",
+        50,
+        60,
+    )
+    every = (await house.get("quota", "/api/v1/limits/changes")).json()["items"]
+    assert every[:3] == items
+    assert len(every) <= 50
+    nowhere = await house.get("quota", "/api/v1/limits/changes?scope=project:nowhere")
+    assert nowhere.json() == {"items": []}
+    looks = (await house.get("dpo", "/api/v1/audit/entries?limit=20&type=audit_read")).json()["items"]
+    assert "limit.set" in [each["entry"]["reads"].get("op") for each in looks]
+
+
+async def test_no_more_than_fifty_changes_are_told_at_once(house: House) -> None:
+    for amount in range(1, 53):
+        await house.ask(
+            "quota",
+            "PUT",
+            "/api/v1/limits",
+            json={"scope": "project:health", "key": "records/month", "amount": amount},
+        )
+    items = (await house.get("quota", "/api/v1/limits/changes")).json()["items"]
+    assert [each["after"] for each in items] == list(range(52, 2, -1))

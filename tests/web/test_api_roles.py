@@ -129,6 +129,7 @@ MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "change_terms": ("PATCH", "/terms/2024-10", (401, 403, 403, 403, 403, 403, 200, 403)),
     "withdraw_terms": ("DELETE", "/terms/VERSION", (401, 403, 403, 403, 403, 403, 204, 403)),
     "list_limits": ("GET", "/limits", (401, 403, 403, 200, 200, 200, 200, 200)),
+    "list_limit_changes": ("GET", "/limits/changes", (401, 403, 403, 403, 403, 200, 200, 200)),
     "set_limit": ("PUT", "/limits", (401, 403, 403, 403, 403, 200, 200, 403)),
     "list_raises": ("GET", "/raises", (401, 403, 403, 403, 403, 200, 200, 200)),
     "get_raise": ("GET", f"/raises/{NONE}", (401, 403, 403, 403, 403, 404, 404, 404)),

@@ -95,6 +95,7 @@ ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
         "change_terms": Access(acts=frozenset({Act.MANAGE_DIRECTORY}), body=DEFAULT_LIMITS),
         "withdraw_terms": _DIRECTORY,
         "list_limits": _OWN_PART,
+        "list_limit_changes": _ALL,
         "set_limit": _SET_LIMITS,
         "list_raises": _ALL,
         "get_raise": _ALL,

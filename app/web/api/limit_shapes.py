@@ -25,6 +25,36 @@ class Limits(BaseModel):
     items: list[LimitShape]
 
 
+class LimitChangeShape(BaseModel):
+    """That a limit was set, changed or ended; `before` is null where there was none, `after` where it ended.
+
+    `entry` is the entry of the log that tells it; `by` an address, or the account of the machine, such as `os:1000`.
+    """
+
+    model_config = example(
+        entry="8d2f0c5e7a9143b6b1c4d9e2f3a5b7c8",
+        at="2026-11-23T06:00:00Z",
+        scope="project:elections",
+        key="requests/day",
+        before=200,
+        after=300,
+        by="it@example.edu",
+    )
+    entry: str
+    at: dt.datetime
+    scope: str
+    key: str
+    before: int | None
+    after: int | None
+    by: str
+
+
+class LimitChangesShape(BaseModel):
+    """Changes of limits, the newest first."""
+
+    items: list[LimitChangeShape]
+
+
 class LimitWanted(BaseModel):
     """One limit of a scope, as the state file writes it; without an amount it ends."""
 

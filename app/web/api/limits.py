@@ -1,25 +1,32 @@
 """Limits changed and raised for a while, and what waits for a second administrator under two-person control."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
+from starlette.requests import Request
 
 from app.administration import proposals as acts
 from app.administration.acts import require_limits, set_limits
 from app.administration.conditional import Conditional
 from app.administration.desired import LimitKey
 from app.administration.durations import end_of
+from app.administration.limits_past import LIMIT_SET, LimitChange, LimitChanges
 from app.administration.proposals import shown_proposals
 from app.administration.raising import end_raise as end
 from app.administration.raising import grant_raise, shown_raises
 from app.administration.registry import Registry
 from app.administration.state import State
+from app.audit.entries import Value
 from app.errors import InvalidParams, NotFound
 from app.quota.arithmetic import parse_limit_key
+from app.storage.limits_past import MOST_SHOWN, find_limit_changes
 from app.web.api.desk import AtDesk, Who
 from app.web.api.documented import refusals
 from app.web.api.guard import GuardedRoute
 from app.web.api.limit_shapes import (
+    LimitChangeShape,
+    LimitChangesShape,
     LimitSetShape,
     LimitWanted,
     Proposals,
@@ -29,6 +36,7 @@ from app.web.api.limit_shapes import (
     RaiseWanted,
 )
 from app.web.api.paging import InParts
+from app.web.problems import visit_of
 
 router = APIRouter(prefix="/api/v1", tags=["limits"], route_class=GuardedRoute)
 RaiseId = Annotated[str, Path(alias="id", pattern="^[0-9a-f]{20}$", description="A raise's id.")]
@@ -53,6 +61,27 @@ async def set_limit(desk: AtDesk, who: Who, wanted: LimitWanted) -> LimitSetShap
     return LimitSetShape(
         has_changed=done.has_changed, waiting=[ProposalShape.model_validate(each) for each in shown]
     )
+
+
+@router.get("/limits/changes", summary="What became of limits", responses=refusals())
+async def list_limit_changes(
+    request: Request,
+    desk: AtDesk,
+    scope: Annotated[str | None, Query(max_length=500, description="Only of this scope.")] = None,
+    key: Annotated[
+        str | None, Query(max_length=64, description="Only of this, such as requests/day.")
+    ] = None,
+) -> LimitChangesShape:
+    """Who set, changed or ended which limit, the newest first: 50 at most, out of the newest 2,000 changes."""
+    changes = LimitChanges(await desk.registry.state())
+
+    def meets(each: LimitChange) -> bool:
+        return scope in {None, each.scope} and key in {None, each.key}
+
+    reads: dict[str, Value] = {"op": LIMIT_SET, "limit": MOST_SHOWN}
+    request.scope["state"]["operator"] = replace(visit_of(request), reads=reads)
+    found = await desk.installation.database.read(lambda conn: find_limit_changes(conn, changes, meets))
+    return LimitChangesShape(items=[LimitChangeShape.model_validate(each.shown()) for each in found])
 
 
 @router.get("/raises", summary="Raises", responses=refusals())

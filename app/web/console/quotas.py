@@ -14,6 +14,7 @@ from app.administration.conditional import Conditional
 from app.administration.desired import LimitKey
 from app.administration.difference import limit_key
 from app.administration.durations import end_of
+from app.administration.limits_past import LIMIT_SET, LimitChange, LimitChanges
 from app.administration.proposals import shown_proposals
 from app.administration.raising import end_raise, grant_raise, shown_raises
 from app.administration.shown import scope_names
@@ -22,11 +23,13 @@ from app.administration.usage import usage
 from app.errors import InvalidParams
 from app.identity.roles import Act
 from app.quota.arithmetic import parse_limit_key
+from app.storage.limits_past import MOST_SHOWN, find_limit_changes
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn
 from app.web.console.meters import COUNTED, WINDOWS, Meter, limit_said, meters, scope_said
 from app.web.console.previewing import is_saving, preview
 from app.web.console.projects import ALL
+from app.web.console.told import Names
 
 LIMITS: Final = frozenset({Act.SET_LIMITS})
 DECIDE: Final = frozenset({Act.DECIDE_PROPOSALS, Act.KEEP_LOG})
@@ -76,6 +79,37 @@ async def show_quotas(turn: Turn) -> Response:
         windows=WINDOWS,
         said=scope_said,
         today=state.now.date(),
+    )
+
+
+async def show_history(turn: Turn) -> Response:
+    """Changes of limits, the newest first: of all, of one, or of those that a search finds."""
+    state = await turn.desk.registry.state()
+    names, changes = Names(state), LimitChanges(state)
+    sought = turn.asked("q").strip().lower()
+    scope, key = turn.asked("scope"), turn.asked("key")
+
+    def meets(each: LimitChange) -> bool:
+        if (scope and each.scope != scope) or (key and each.key != key):
+            return False
+        return sought in f"{each.scope} {scope_said(each.scope)} {_what(each.key)}".lower()
+
+    turn.reads_log(op=LIMIT_SET, limit=MOST_SHOWN)
+    found = await turn.desk.installation.database.read(lambda conn: find_limit_changes(conn, changes, meets))
+    return turn.render(
+        "quotas_history.html",
+        changes=[
+            {
+                **each.shown(),
+                "who": scope_said(each.scope),
+                "what": _what(each.key),
+                "by": names.person(each.by),
+            }
+            for each in found
+        ],
+        sought=turn.asked("q"),
+        one=f"{scope_said(scope)}: {_what(key)}" if scope and key else "",
+        most=MOST_SHOWN,
     )
 
 
@@ -274,6 +308,14 @@ def _warnings(wishes: Sequence[Wish], rows: dict[tuple[str, str], Row]) -> list[
     return found
 
 
+def _what(key: str) -> str:
+    """What a limit is of, in words; of a key that no limit has, the key."""
+    try:
+        return limit_said(*parse_limit_key(key))
+    except ValueError:
+        return key
+
+
 def _parsed(key: str) -> LimitKey:
     try:
         return parse_limit_key(key)
@@ -284,6 +326,13 @@ def _parsed(key: str) -> LimitKey:
 PAGES: Final = (
     Page(
         method="GET", path="/quotas", answer=show_quotas, acts=ALL, back=show_quotas, takes=frozenset({"q"})
+    ),
+    Page(
+        method="GET",
+        path="/quotas/history",
+        answer=show_history,
+        acts=ALL,
+        takes=frozenset({"q", "scope", "key"}),
     ),
     Page(
         method="POST",

@@ -276,6 +276,29 @@ async def test_a_limit_below_what_is_used_or_without_bound_is_warned_of(
     assert {each.amount for each in state.limits if each.scope_kind == "project"} >= {300, 200}
 
 
+async def test_a_limit_has_a_history_with_who_changed_it(fresh_house: House, browser: Opened) -> None:
+    quota, it = await signed_in(browser, fresh_house, "quota"), await signed_in(browser, fresh_house, "it")
+    field = "limit project:health requests/day"
+    assert (await quota.send("/quotas", **{field: "250", "step": "save"})).status_code == 303
+    assert (await it.send("/quotas", **{field: "", "step": "save"})).status_code == 303
+    assert (
+        'href="/console/quotas/history?scope=project%3Aelections&amp;key=requests/day"'
+        in (await quota.get("/quotas")).text
+    )
+    one = await quota.get("/quotas/history?scope=project:health&key=requests/day")
+    told = text_of(one)
+    assert "Project health: requests a day" in told
+    assert "Project health requests a day 250 no limit it@example.edu" in told
+    assert "Project health requests a day 200 250 quota@example.edu" in told
+    assert told.index("250 no limit") < told.index("200 250")
+    assert "/console/entries/" not in one.text  # whoever sets limits does not read the log
+    shown = await it.get("/quotas/history?q=HEALTH")
+    assert "/console/entries/" in shown.text
+    assert "Project elections" not in text_of(shown)
+    assert "Project elections" in text_of(await it.get("/quotas/history"))
+    assert "No change like that" in text_of(await it.get("/quotas/history?q=nowhere"))
+
+
 async def test_whoever_asks_for_more_is_granted_it(fresh_house: House, browser: Opened) -> None:
     bob = await signed_in(browser, fresh_house, "bob")
     limits = await bob.get("/more")
