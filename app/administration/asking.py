@@ -29,6 +29,8 @@ from app.quota.limits import StoredLimit
 
 MOST_OPEN: Final = 10
 """Requests that one person may have open at once; Bursar's own bound."""
+MOST_PURPOSE_CHARS: Final = 1_000
+"""Of what a request is for."""
 
 
 class RequestState(StrEnum):
@@ -82,13 +84,14 @@ async def ask_for_more(
     NotPermitted for the limits of a project that one does not lead.
     """
     actor.require(Act.ASK_FOR_MORE)
+    purpose = _checked_purpose(reason)
 
     def decide(state: State) -> tuple[Plan, str]:
         kind, scope_id, label = _own_scope(state, actor, project, for_project=for_project)
         wanted = StoredLimit(
             scope_kind=kind, scope_id=scope_id, dimension=key[0], window=key[1], amount=amount
         )
-        check_raise(state, wanted, scope=label, until=end_of(until), reason=reason)
+        check_raise(state, wanted, scope=label, until=end_of(until))
         mine = [each for each in state.requests if each.asked_by == actor.principal]
         if sum(each.state == RequestState.OPEN for each in mine) >= MOST_OPEN:
             raise Conflict(f"You have {MOST_OPEN} requests open; withdraw one, or wait until it is decided.")
@@ -100,7 +103,7 @@ async def ask_for_more(
             window=key[1],
             amount=amount,
             until_day=until,
-            reason=reason.strip(),
+            reason=purpose,
             asked_by=actor.principal,
             created_us=state.now_us,
         )
@@ -157,8 +160,9 @@ async def grant_request(
             amount=old.amount if amount is None else amount,
         )
         scope, end = _label(state, old), end_of(until or old.until_day)
-        check_raise(state, wanted, scope=scope, until=end, reason=old.reason)
-        new, change = raise_of(state, mint, actor, wanted, scope=scope, until=end, reason=old.reason)
+        check_raise(state, wanted, scope=scope, until=end)
+        why = " ".join(old.reason.split())
+        new, change = raise_of(state, mint, actor, wanted, scope=scope, until=end, reason=why)
         plan = _decided(state, actor, old, RequestState.GRANTED, raise_id=new.id)
         return replace(
             plan, changes=(*plan.changes, change), puts=(*plan.puts, new), invalidates=True
@@ -217,6 +221,18 @@ def shown_requests(
         and (scopes is None or (each.scope_kind, each.scope_id) in scopes)
         and (person is None or each.asked_by == person.id)
     ]
+
+
+def _checked_purpose(text: str) -> str:
+    """What a request is for, its lines without blanks around them; raises InvalidParams."""
+    lines = [each.strip() for each in text.strip().replace("\r\n", "\n").split("\n")]
+    purpose = "\n".join(lines)
+    if not purpose or len(purpose) > MOST_PURPOSE_CHARS or not all(each.isprintable() for each in lines):
+        raise InvalidParams(
+            f"Say what for in at most {MOST_PURPOSE_CHARS} characters, in one line or several, without characters that "
+            "are not seen."
+        )
+    return purpose
 
 
 def _own_scope(state: State, actor: Actor, project: str, *, for_project: bool) -> tuple[str, str, str]:

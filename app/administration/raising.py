@@ -40,25 +40,25 @@ async def grant_raise(
     never raised for a while. Raises NotFound, InvalidParams and NotPermitted.
     """
     actor.require(Act.SET_LIMITS)
+    if not reason.strip() or not reason.isprintable() or len(reason) > MOST_REASON_CHARS:
+        raise InvalidParams(f"Say why in one line of at most {MOST_REASON_CHARS} characters.")
 
     def decide(state: State) -> tuple[Plan, Raise]:
         kind, scope_id = find_scope(state, scope)
         wanted = StoredLimit(
             scope_kind=kind, scope_id=scope_id, dimension=key[0], window=key[1], amount=amount
         )
-        check_raise(state, wanted, scope=scope, until=until, reason=reason)
+        check_raise(state, wanted, scope=scope, until=until)
         new, change = raise_of(state, mint, actor, wanted, scope=scope, until=until, reason=reason)
         return Plan(changes=(change,), puts=(new,)), new
 
     return await registry.change(actor, decide)
 
 
-def check_raise(state: State, wanted: StoredLimit, *, scope: str, until: dt.datetime, reason: str) -> None:
+def check_raise(state: State, wanted: StoredLimit, *, scope: str, until: dt.datetime) -> None:
     """Return if a limit may hold that much more until that moment; raises InvalidParams."""
     if not 1 <= wanted.amount <= LARGEST_AMOUNT:
         raise InvalidParams(f"A raise is a whole number from 1 to {LARGEST_AMOUNT}.")
-    if not reason.strip() or not reason.isprintable() or len(reason) > MOST_REASON_CHARS:
-        raise InvalidParams(f"Say why in one line of at most {MOST_REASON_CHARS} characters.")
     if wanted.scope_kind in {ScopeKind.CREDENTIAL, FLOOR}:
         raise InvalidParams(f"{scope} is not raised for a while; set its limit with `bursar limit set`.")
     if not state.now < until <= state.now + LONGEST:

@@ -93,7 +93,7 @@ def _request_made(state: State, about: Mapping[str, Value], _at: dt.datetime) ->
         subject=f"{shown.asked_by} asks for {shown.amount} more {shown.limit}: {shown.scope}",
         lines=(
             f"{shown.asked_by} asks that {shown.scope} holds {shown.amount} more {shown.limit} through {shown.until}.",
-            f"Reason: {shown.reason}",
+            *f"Reason: {shown.reason}".splitlines(),
             (
                 f"Grant it with `bursar request grant {shown.id}`, or refuse it with `bursar request refuse {shown.id} "
                 "--reason TEXT`."

@@ -56,7 +56,7 @@ def list_requests(
             each.granted_amount,
             each.granted_until,
             each.asked_by,
-            each.reason,
+            " ".join(each.reason.split()),
         )
         for each in found
     ]

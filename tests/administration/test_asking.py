@@ -185,7 +185,9 @@ async def test_a_request_is_withdrawn_by_whoever_made_it(office: Office, ada: Ac
         {"until": SOON - dt.timedelta(days=8)},
         {"until": SOON + dt.timedelta(days=400)},
         {"reason": ""},
-        {"reason": "two\nlines"},
+        {"reason": "x" * 1_001},
+        {"reason": "turned \u202earound"},
+        {"reason": "a bell\x07"},
     ],
 )
 async def test_what_could_never_be_granted_cannot_be_asked(
@@ -194,6 +196,15 @@ async def test_what_could_never_be_granted_cannot_be_asked(
     with pytest.raises(InvalidParams):
         await asked(office, ada, **changes)  # type: ignore[arg-type]
     assert shown_requests(await office.registry.state()) == []
+
+
+async def test_what_it_is_for_may_take_several_lines(office: Office, ada: Actor) -> None:
+    request = await asked(office, ada, reason=" The election is moved. \r\n\r\n- two weeks\r\n- " + "x" * 900)
+    (shown,) = shown_requests(await office.registry.state())
+    assert shown.reason.splitlines()[:3] == ["The election is moved.", "", "- two weeks"]
+    raise_id = await grant_request(office.registry, office.mint, office.actor, request=request)
+    made = next(each for each in (await office.registry.state()).raises if each.id == raise_id)
+    assert made.reason.startswith("The election is moved. - two weeks - xxx")
 
 
 async def test_nobody_asks_for_a_project_that_they_have_no_part_in(office: Office, ada: Actor) -> None:

@@ -157,7 +157,7 @@ async def test_a_request_is_told_to_the_desk_and_its_end_to_whoever_asked(staffe
             key=parse_limit_key("requests/day"),
             amount=50,
             until=SOON,
-            reason="Ada said so",
+            reason="Ada said so\nand Ben as well",
         )
         for _ in range(3)
     ]
@@ -169,7 +169,7 @@ async def test_a_request_is_told_to_the_desk_and_its_end_to_whoever_asked(staffe
     asked, granted, refused = messages[0], messages[3], messages[4]
     assert all(names_nobody(each.data) for each in messages)
     assert addresses(asked) == DESK
-    assert "Ada said so" in asked.text
+    assert "Reason: Ada said so\nand Ben as well\n" in asked.text
     assert f"bursar request grant {asked.data['request']}" in asked.text
     assert addresses(granted) == addresses(refused) == {BEN}
     assert "holds 20 more until" in granted.text

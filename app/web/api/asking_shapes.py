@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from app.administration.asking import RequestState
+from app.administration.asking import MOST_PURPOSE_CHARS, RequestState
 from app.administration.raising import MOST_REASON_CHARS
 from app.web.api.shapes import Day, example
 
@@ -82,7 +82,10 @@ class MoreWanted(BaseModel):
     limit: Annotated[str, Field(max_length=64, description="As a state file names it: `requests/day`.")]
     amount: Amount
     until: Day
-    reason: Reason
+    reason: Annotated[
+        str,
+        Field(min_length=1, max_length=MOST_PURPOSE_CHARS, description="What for, in one line or several."),
+    ]
 
 
 class GrantWanted(BaseModel):

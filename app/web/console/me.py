@@ -6,19 +6,20 @@ from typing import Final
 from starlette.responses import Response
 
 from app.administration.acts import accept_terms
-from app.administration.asking import ask_for_more, shown_requests, withdraw_request
+from app.administration.asking import MOST_PURPOSE_CHARS, ask_for_more, shown_requests, withdraw_request
 from app.administration.keys import IssuedKey, ShownKey, issue_key, revoke_key, rotate_key, shown_keys
+from app.administration.state import slot_of
 from app.administration.tokens import end_token, shown_tokens
 from app.administration.usage import usage
 from app.errors import InvalidParams, NotFound
 from app.identity.roles import Act
-from app.quota.arithmetic import parse_limit_key
-from app.quota.limits import EACH_MEMBER
+from app.quota.arithmetic import ScopeKind, parse_limit_key
+from app.quota.limits import EACH_MEMBER, raised_by
 from app.web.api.sight import Sight
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn
 from app.web.console.keys import unless_made_since
-from app.web.console.meters import by_scope, limit_said, meters, scope_said
+from app.web.console.meters import by_scope, key_said, limit_said, meters, scope_said
 
 SELF: Final = frozenset({Act.SEE_SELF})
 OWN_KEYS: Final = frozenset({Act.MANAGE_OWN_KEYS})
@@ -145,7 +146,17 @@ async def show_more(turn: Turn) -> Response:
     choices = _raisable(sight)
     asked = sorted(shown_requests(sight.state, email=me.email), key=lambda each: each.asked_at, reverse=True)
     until = sight.state.now.date() + dt.timedelta(days=14)
-    return turn.render("more.html", choices=choices, asked=asked, until=until, today=sight.state.now.date())
+    return turn.render(
+        "more.html",
+        choices=choices,
+        asked=asked,
+        until=until,
+        today=sight.state.now.date(),
+        me=me,
+        scope_said=scope_said,
+        key_said=key_said,
+        most_chars=MOST_PURPOSE_CHARS,
+    )
 
 
 async def ask(turn: Turn) -> Response:
@@ -165,7 +176,8 @@ async def ask(turn: Turn) -> Response:
         key=wanted,
         amount=turn.given.number("amount", "How much more"),
         until=turn.given.day("until", "Until when"),
-        reason=turn.given.text("reason", "What for", most=1_000),
+        # A browser sends two characters where a line ends, and counts one.
+        reason=turn.given.text("reason", "What for", most=2 * MOST_PURPOSE_CHARS),
     )
     return turn.go(f"{PATH}/more", "asked")
 
@@ -210,14 +222,20 @@ async def _keys_page(turn: Turn, issued: IssuedKey | None) -> Response:
 def _raisable(sight: Sight) -> list[tuple[str, str]]:
     """Limits that one may ask more of: one's own in each project, and those of projects that one leads.
 
-    Each as the value of the form, `member:elections requests/day`, and as people read it.
+    Each as the value of the form, `member:elections requests/day`, and as people read it, with what it holds now.
     """
     found: dict[str, str] = {}
     own = {each.id: sight.projects[each.project_id].name for each in sight.own_memberships}
     projects = {sight.projects[each.project_id].id: own[each.id] for each in sight.own_memberships}
+    places = {each.project_id: each.id for each in sight.own_memberships}
+    raised = raised_by(sight.state.raises, now_us=sight.state.now_us)
     for limit in sight.state.limits:
+        now = limit.amount + raised.get(slot_of(limit), 0)
+        if limit.scope_kind == EACH_MEMBER and limit.scope_id in places:
+            own_slot = (ScopeKind.MEMBER.value, places[limit.scope_id], limit.dimension, limit.window)
+            now += raised.get(own_slot, 0)
         key = f"{limit.dimension}/{limit.window}" if limit.window else str(limit.dimension)
-        said = f"{limit_said(limit.dimension, limit.window)} (now {limit.amount:,})"
+        said = f"{limit_said(limit.dimension, limit.window)} (now {now:,})"
         if limit.scope_kind == "member" and limit.scope_id in own:
             name = own[limit.scope_id]
             found[f"member:{name} {key}"] = f"My own in {name}: {said}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.administration.usage import Usage
-from app.quota.arithmetic import Dimension, Standing, Window
+from app.quota.arithmetic import Dimension, Standing, Window, parse_limit_key
 
 COUNTED: Final[Mapping[Dimension, str]] = {
     Dimension.REQUESTS: "requests",
@@ -60,6 +60,14 @@ class Meter:
 def limit_said(dimension: Dimension, window: Window | None) -> str:
     """A limit's name, such as `requests a day`."""
     return f"{COUNTED[dimension]} {WINDOWS[window]}".strip()
+
+
+def key_said(key: str) -> str:
+    """The same of a limit as state files name it: `requests/day` is `requests a day`."""
+    try:
+        return limit_said(*parse_limit_key(key))
+    except ValueError:
+        return key  # of another release
 
 
 def scope_said(scope: str, *, email: str = "") -> str:

@@ -26,7 +26,7 @@ from app.quota.arithmetic import parse_limit_key
 from app.storage.limits_past import MOST_SHOWN, find_limit_changes
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn
-from app.web.console.meters import COUNTED, WINDOWS, Meter, limit_said, meters, scope_said
+from app.web.console.meters import COUNTED, WINDOWS, Meter, key_said, limit_said, meters, scope_said
 from app.web.console.previewing import is_saving, preview
 from app.web.console.projects import ALL
 from app.web.console.told import Names
@@ -195,6 +195,7 @@ async def show_requests(turn: Turn) -> Response:
         decided=[each for each in found if each.state.value != "open"][:100],
         uses=uses,
         said=scope_said,
+        key_said=key_said,
         today=state.now.date(),
     )
 

@@ -308,12 +308,14 @@ async def test_whoever_asks_for_more_is_granted_it(fresh_house: House, browser: 
         limit="member:elections requests/day",
         amount="50",
         until=_in_a_week(),
-        reason="a crawl of <b>one</b> week",
+        reason="a crawl of <b>one</b> week\r\n" + "line\r\n" * 180,
     )
     assert asked.status_code == 303, text_of(asked)
     quota = await signed_in(browser, fresh_house, "quota")
     page = await quota.get("/requests")
-    assert "a crawl of <b>one</b> week" in text_of(page)
+    assert "a crawl of <b>one</b> week line" in text_of(page)
+    assert "asks for 50 more requests a day" in text_of(page)
+    assert "You in elections requests a day" in text_of(await bob.get("/more"))
     assert "<b>one</b>" not in page.text
     (request,) = re.findall(r"/console/requests/(\w{20})/grant", page.text)
     granted = await quota.send(f"/requests/{request}/grant", amount="40", until=_in_a_week())
@@ -322,6 +324,7 @@ async def test_whoever_asks_for_more_is_granted_it(fresh_house: House, browser: 
     for page in (await quota.get("/requests"), await bob.get("/more")):
         assert re.search(r'data-label="Granted" class="num"><span>40<br>', page.text)
         assert re.search(r'data-label="(Asked|More)" class="num">50<', page.text)
+    assert "My own in elections: requests a day (now 140)" in text_of(await bob.get("/more"))
 
 
 async def test_freezing_stops_at_once_and_nobody_stops_themselves(
