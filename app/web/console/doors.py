@@ -35,6 +35,7 @@ from app.web.api.visitors import Visitor
 from app.web.console import rendering
 from app.web.console.cookies import PATH, Ground, ground_of, require_own_page, secret_in
 from app.web.console.forms import Form, KeptForm, read_form
+from app.web.console.hints import at_the_console
 from app.web.errors import STATUS_OF_CODE
 from app.web.problems import visit_of
 
@@ -228,7 +229,7 @@ async def _shown_again(visit: Any, page: Any) -> Response:
         if page.back is None:
             raise
         note_refusal(visit, error)
-        response = await page.back(replace(visit, problem=error.message))
+        response = await page.back(replace(visit, problem=at_the_console(error.message)))
         response.status_code = STATUS_OF_CODE[error.code]
         if error.retry_after_s is not None:
             response.headers["retry-after"] = str(error.retry_after_s)
@@ -289,7 +290,8 @@ def _refusal(visit: Visit, error: Exception) -> Response:
         case HTTPException():
             status, code, message = error.status_code, "invalid_params", error.detail
         case Refusal() | Unavailable():
-            status, code, message = STATUS_OF_CODE[error.code], error.code, error.message
+            status, code = STATUS_OF_CODE[error.code], error.code
+            message = at_the_console(error.message)
             retry_after_s = error.retry_after_s
         case Misconfigured():
             status, code, message = STATUS_OF_CODE[error.code], error.code, _MISCONFIGURED

@@ -49,6 +49,7 @@ async def show_me(turn: Turn) -> Response:
         groups=by_scope(meters(used), email=me.email),
         projects=sorted(projects, key=lambda each: each.name),
         pending=sight.state.terms_of(me.id).pending(today),
+        is_member=bool(places),
         may_call=sight.state.terms_of(me.id).may_call(today),
         keys=[each for each in _own_keys(turn, sight) if each.status == "active"],
         tokens=[each for each in shown_tokens(sight.state, email=me.email) if each.status == "active"],

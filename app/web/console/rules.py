@@ -9,6 +9,7 @@ from app.administration.ending import retire
 from app.administration.policy import set_mode, shown_rules, shown_values
 from app.identity.roles import Act
 from app.policy.engine import Mode
+from app.policy.rules import ALWAYS_ENFORCED
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn
 from app.web.console.previewing import save
@@ -44,6 +45,7 @@ async def show_rules(turn: Turn) -> Response:
         rules=shown_rules(state),
         values=shown_values(state),
         modes=MODES,
+        always=ALWAYS_ENFORCED,
         today=today,
     )
 
