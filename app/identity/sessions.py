@@ -6,6 +6,7 @@ no session. The token in each form is derived from the secret and is worth nothi
 
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,7 @@ FRESH_S: Final = 900
 
 _SECRET_BYTES: Final = 32
 _SECRET_CHARS: Final = 43
+_FORM_TOKEN: Final = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,11 @@ def session_digest(secret: str) -> bytes | None:
 def form_token(secret: str) -> str:
     """What every form of the session carries, so that no other site can send one."""
     return hmac.digest(secret.encode(), b"form", "sha256").hex()
+
+
+def may_be_form_token(shown: str) -> bool:
+    """Whether it looks like the token of some session's form, this one's or another's."""
+    return _FORM_TOKEN.fullmatch(shown) is not None
 
 
 def is_form_token(secret: str, shown: str) -> bool:

@@ -27,7 +27,7 @@ from app.errors import (
 )
 from app.identity.institution import IdentityProvider
 from app.identity.roles import Act, may
-from app.identity.sessions import FRESH_S, Session, form_token, is_form_token
+from app.identity.sessions import FRESH_S, Session, form_token, is_form_token, may_be_form_token
 from app.policy.rules import NOT_FROZEN
 from app.web.api.desk import Desk, desk_of
 from app.web.api.sight import Sight
@@ -148,6 +148,8 @@ class Page:
     guarded: str = ""
     """What is done, in words that go on from "To", where a session is not enough that somebody left open: who is
     signed in must have proved who they are within `FRESH_S`."""
+    carries: bool = False
+    """Whether its form carries another one along, which `back` shows with it."""
     takes: frozenset[str] = frozenset()
     """What its address may ask by, besides `done`."""
 
@@ -207,16 +209,32 @@ async def _let_in(visit: Visit, page: Page | OpenPage, menu: tuple[Link, ...]) -
         secret=secret,
         menu=menu,
     )
-    if page.method == "POST" and not is_form_token(secret, given.get("form_token")):
+    is_of_session = page.method == "GET" or is_form_token(secret, given.get("form_token"))
+    if not is_of_session and not may_be_form_token(given.get("form_token")):
         raise NotPermitted("This form is not of your session. Open the page again.", rule="form-token")
     freeze = session.operator.freeze
     if freeze is not None:
         raise NotPermitted(freeze.says(), rule=NOT_FROZEN)
     if page.acts and not any(may(session.operator.roles, act) for act in page.acts):
         return _closed(turn)
+    if not is_of_session:
+        return await _of_another_session(turn, page)
     if page.guarded and not session.is_fresh:
         return ask_to_prove(turn, KeptForm.of(given, what=page.guarded, path=_address(request)))
     return await _shown_again(turn, page)
+
+
+async def _of_another_session(turn: Turn, page: Page) -> Response:
+    """The form again as it was sent, to be looked at and sent once more; nothing is done.
+
+    A proof begins a new session, and so does signing in again: tabs that were open before have forms of the old one. That
+    the form comes from a page of ours has been seen before; what goes on from here is a press of a button.
+    """
+    note_refusal(turn, NotPermitted("This form is of another session.", rule="form-token"))
+    if page.carries and page.back is not None:
+        return await page.back(turn)
+    kept = KeptForm.of(turn.given, what=page.guarded, path=_address(turn.request)).from_the_start()
+    return turn.render("sent_before.html", status=403, kept=kept)
 
 
 async def _shown_again(visit: Any, page: Any) -> Response:
@@ -257,7 +275,13 @@ def _ask_to_sign_in(visit: Visit, page: Page) -> Response:
     _note(request, code="access_token_invalid", op="console/session")
     onward = _address(request) if page.method == "GET" else f"{PATH}/"
     has_ended = secret_in(request, visit.ground) is not None
-    return visit.render("sign_in.html", status=401, onward=onward, has_ended=has_ended)
+    return visit.render(
+        "sign_in.html",
+        status=401,
+        onward=onward,
+        has_ended=has_ended,
+        has_form=has_ended and page.method == "POST",
+    )
 
 
 def ask_to_prove(turn: Turn, kept: KeptForm) -> Response:

@@ -3,7 +3,7 @@
 import datetime as dt
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl
 
@@ -17,6 +17,9 @@ _MOST_FIELDS: Final = 400
 _MEDIA_TYPE: Final = "application/x-www-form-urlencoded"
 _KEPT: Final = "kept:"
 """Before the names of what another form carries along."""
+_OF_PAGES: Final = frozenset({"step", "version"})
+_WAS: Final = "was "
+"""Before the names of what a limit was when its form was made."""
 _UNSAFE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -114,6 +117,19 @@ class KeptForm:
             what=told["what"],
             path=told["path"],
             fields=tuple((name, value) for name, value in told["fields"]),
+        )
+
+    def from_the_start(self) -> Self:
+        """The form before it was looked at, so that what it would change is shown anew."""
+        return replace(self, fields=tuple(pair for pair in self.fields if pair[0] != "step"))
+
+    @property
+    def seen(self) -> tuple[tuple[str, str], ...]:
+        """What people entered of it, without what pages put into their forms."""
+        return tuple(
+            (name, value)
+            for name, value in self.fields
+            if value and name not in _OF_PAGES and not name.startswith(_WAS)
         )
 
     def told(self) -> dict[str, Any]:

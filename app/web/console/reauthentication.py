@@ -89,11 +89,30 @@ def _carried(turn: Turn) -> KeptForm:
     return replace(kept, path=inside(kept.path))
 
 
-PAGES: Final = tuple(
-    Page(method="POST", path=f"/reauthentication/{way}", answer=answer, acts=frozenset(), back=ask_again)
-    for way, answer in (
-        ("password", prove_with_password),
-        ("token", prove_with_token),
-        ("institution", prove_at_institution),
-    )
+async def go_home(turn: Turn) -> Response:
+    """The first page: the addresses that proofs are sent to stay in the browser's address bar, and hold nothing."""
+    return turn.go(f"{PATH}/")
+
+
+_WAYS: Final = (
+    ("password", prove_with_password),
+    ("token", prove_with_token),
+    ("institution", prove_at_institution),
+)
+PAGES: Final = (
+    *(
+        Page(
+            method="POST",
+            path=f"/reauthentication/{way}",
+            answer=answer,
+            acts=frozenset(),
+            back=ask_again,
+            carries=True,
+        )
+        for way, answer in _WAYS
+    ),
+    *(
+        Page(method="GET", path=f"/reauthentication/{way}", answer=go_home, acts=frozenset())
+        for way, _ in _WAYS
+    ),
 )

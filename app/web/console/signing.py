@@ -32,7 +32,7 @@ _UNREAL: Final = "*"
 async def show_sign_in(visit: Visit) -> Response:
     """The form for signing in."""
     onward = visit.given.get("onward") or visit.asked("onward")
-    return visit.render("sign_in.html", onward=inside(onward), has_ended=False)
+    return visit.render("sign_in.html", onward=inside(onward), has_ended=False, has_form=False)
 
 
 async def sign_in_with_token(visit: Visit) -> Response:

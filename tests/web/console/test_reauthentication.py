@@ -211,3 +211,110 @@ async def test_a_proof_leads_to_no_other_site(fresh_house: House, browser: Opene
     assert 'action="/console/"' in answer.text
     assert "evil.example" not in answer.text
     assert "<script>alert" not in answer.text
+
+
+async def proved(house: House, browser: Opened, name: str) -> tuple[Browser, str]:
+    """A browser in which somebody proved who they are, and the token of the forms that other tabs still show."""
+    mine = await signed_in(browser, house, name)
+    old = form_for(await mine.get("/my-terms"), "/console/sign-out")["form_token"]
+    assert isinstance(old, str)
+    await grown_old(house, FRESH_S)
+    asked = await mine.send("/new-person", email="x@example.edu")
+    assert (await prove(mine, asked, "token", token=house.tokens[name])).status_code == 200
+    return mine, old
+
+
+async def test_the_form_of_another_tab_is_shown_again_with_all_that_it_holds_and_does_nothing(
+    fresh_house: House, browser: Opened
+) -> None:
+    mine, old = await proved(fresh_house, browser, "it")
+    before = (await fresh_house.office.state()).revision
+    fields: dict[str, Any] = {
+        "email": "mary@example.edu",
+        "name": 'Mary "<b>&amp;" Somerville',
+        "role": ["lead", "compliance"],
+    }
+    answer = await mine.send("/new-person", **fields, step="save", form_token=old)
+    assert answer.status_code == 403
+    assert "Look at what it holds" in text_of(answer)
+    assert "Send it: add a person" in text_of(answer)
+    assert "mary@example.edu" in text_of(answer)
+    assert "<b>" not in answer.text
+    assert (await fresh_house.office.state()).revision == before
+    entry = await newest(fresh_house, "/new-person")
+    assert (entry["decision"]["verdict"], entry["decision"]["rule"]) == ("refused", "form-token/1")
+
+    again = form_for(answer, "/console/new-person")
+    assert {name: again[name] for name in fields} == fields
+    assert again["form_token"] != old
+    # What it would change is looked at once more, whatever it had come to before.
+    looked = await post(mine, "/console/new-person", again)
+    assert looked.status_code == 200, text_of(looked)
+    assert "Nothing has been saved yet" in text_of(looked)
+
+
+async def test_a_form_of_another_tab_tells_nothing_to_whom_its_page_is_closed(
+    fresh_house: House, browser: Opened
+) -> None:
+    bob = await signed_in(browser, fresh_house, "bob")
+    answer = await bob.send("/new-person", email="mary@example.edu", form_token="0" * 64)
+    assert (answer.status_code, "mary@example.edu" in answer.text) == (403, False)
+
+
+async def test_a_form_of_another_tab_still_wants_a_proof(fresh_house: House, browser: Opened) -> None:
+    mine, old = await proved(fresh_house, browser, "it")
+    await grown_old(fresh_house, FRESH_S)
+    shown = await mine.send("/new-person", email="mary@example.edu", name="Mary", form_token=old)
+    asked = await post(mine, "/console/new-person", form_for(shown, "/console/new-person"))
+    assert asked.status_code == 401
+    assert form_for(asked, "/console/reauthentication/token")["kept:email"] == "mary@example.edu"
+
+
+@pytest.mark.parametrize("way", ["password", "token", "institution"])
+async def test_a_proof_from_another_tab_is_asked_for_again_and_keeps_the_form(
+    fresh_house: House, browser: Opened, way: str
+) -> None:
+    mine = await signed_in(browser, fresh_house, "it")
+    await grown_old(fresh_house, FRESH_S)
+    asked = await mine.send("/new-person", email="mary@example.edu")
+    other = await mine.send("/rules", rule="scope", mode="warn")
+    assert (await prove(mine, asked, "token", token=fresh_house.tokens["it"])).status_code == 200
+    secret = mine.client.cookies["__Host-bursar"]
+    carried = form_for(other, "/console/reauthentication/token")
+    shown = {"token": fresh_house.tokens["it"], "password": _PASSWORD}
+    again = await post(mine, f"/console/reauthentication/{way}", {**carried, **shown})
+    assert again.status_code == 401
+    assert mine.client.cookies["__Host-bursar"] == secret
+    assert form_for(again, "/console/reauthentication/token")["kept:rule"] == "scope"
+    assert _PASSWORD not in again.text
+    assert fresh_house.tokens["it"] not in again.text
+    proof = await prove(mine, again, "token", token=fresh_house.tokens["it"])
+    assert form_for(proof, "/console/rules")["mode"] == "warn"
+
+
+@pytest.mark.parametrize("way", ["password", "token", "institution"])
+async def test_where_a_proof_is_sent_to_leads_on_when_it_is_opened(
+    shared_house: House, browser: Opened, way: str
+) -> None:
+    mine = await signed_in(browser, shared_house, "it")
+    answer = await mine.get(f"/reauthentication/{way}")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console/")
+
+
+async def test_a_form_that_meets_an_ended_session_is_told_the_truth_and_goes_on_from_the_browser(
+    fresh_house: House, browser: Opened
+) -> None:
+    mine = await signed_in(browser, fresh_house, "it")
+    old = form_for(await mine.get("/my-terms"), "/console/sign-out")["form_token"]
+    row = table(SessionRow)
+    await fresh_house.installation.database.write(lambda conn: conn.execute(sa.delete(row)).rowcount)
+    fields = {"email": "mary@example.edu", "name": "Mary", "form_token": old}
+    ended = await post(mine, "/console/new-person", fields)
+    assert ended.status_code == 401
+    assert "it is not kept here" in text_of(ended)
+    assert "go on where you were" not in text_of(ended)
+    assert "go on where you were" in text_of(await mine.get("/people"))
+    # Signed in again, the browser sends the same once more.
+    assert (await mine.sign_in(fresh_house.tokens["it"])).status_code == 303
+    again = await post(mine, "/console/new-person", fields)
+    assert form_for(again, "/console/new-person")["email"] == "mary@example.edu"

@@ -149,6 +149,11 @@ async def test_forms_of_other_sites_are_refused(
     fields = {"form_token": token, "project": "elections"}
     answer = await mine.client.post("/console/my-keys", data=fields, headers=headers)
     assert answer.status_code == 403
+    # Neither is it shown again, ready to be sent, where its token is of another session.
+    stale = await mine.client.post(
+        "/console/my-keys", data={**fields, "form_token": "0" * 64}, headers=headers
+    )
+    assert (stale.status_code, "elections" in stale.text) == (403, False)
     refused = await browser(shared_house).client.post(
         "/console/sign-in/token", data={"token": shared_house.tokens["bob"]}, headers=headers
     )
@@ -160,9 +165,13 @@ async def test_a_form_of_another_session_is_refused(shared_house: House, browser
     mine = await signed_in(browser, shared_house, "bob")
     other = await signed_in(browser, shared_house, "bob")
     theirs = re.findall(r'name="form_token" value="(\w+)"', (await other.get("/my-keys")).text)[0]
-    for token in (theirs, "", "0" * 64, "é"):
+    before = (await shared_house.office.state()).revision
+    for token in (theirs, "", "0" * 64, "é", theirs.upper(), theirs + "0"):
         answer = await mine.send("/my-keys", form_token=token, project="elections")
         assert answer.status_code == 403, token
+        is_shown_again = 'action="/console/my-keys"' in answer.text
+        assert is_shown_again is (token in {theirs, "0" * 64}), token
+    assert (await shared_house.office.state()).revision == before
     assert (await mine.send("/my-keys", project="elections")).status_code == 200
 
 
