@@ -59,7 +59,11 @@ async def list_people(
 
 @router.post("", status_code=201, summary="Add a person", responses=creating(409, 413))
 async def add_person(desk: AtDesk, who: Who, response: Response, wanted: PersonWanted) -> PersonShape:
-    """Somebody who may sign in and be a member of projects. They come back as who they were, if they were retired."""
+    """Somebody who may sign in and be a member of projects. They come back as who they were, if they were retired.
+
+    Under two-person control the roles `admin`, `quota_admin` and `compliance` are given on the machine or by groups of the
+    institution, not here (403).
+    """
     await desk.apply(who, new_person(wanted.model_dump()), desk.registry)
     return tagged(response, person_shape((await desk.sight(who)).person(wanted.email)))
 
@@ -74,7 +78,11 @@ async def get_person(desk: AtDesk, who: Who, tagging: WithTag, name: PersonInPat
 async def change_person(
     desk: AtDesk, who: Who, only: OnlyIf, name: PersonInPath, wanted: PersonChange
 ) -> PersonShape:
-    """Another name, or other roles, from the next request on. Nobody takes their own administration away."""
+    """Another name, or other roles, from the next request on. Nobody takes their own administration away.
+
+    Under two-person control the roles `admin`, `quota_admin` and `compliance` are given on the machine or by groups of the
+    institution, not here (403).
+    """
     person = (await desk.sight(who)).person(name)
     wish = changed_person(person.id, wanted.model_dump(exclude_unset=True))
     await desk.apply(who, wish, only.on(desk.registry, lambda state: _shown(state, who, person.id)))

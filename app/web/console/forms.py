@@ -125,11 +125,14 @@ class KeptForm:
 
     @property
     def seen(self) -> tuple[tuple[str, str], ...]:
-        """What people entered of it, without what pages put into their forms."""
+        """What people entered of it, without what pages put into their forms and limits that were left as they are."""
+        was = {
+            f"limit {name.removeprefix(_WAS)}": value for name, value in self.fields if name.startswith(_WAS)
+        }
         return tuple(
             (name, value)
             for name, value in self.fields
-            if value and name not in _OF_PAGES and not name.startswith(_WAS)
+            if value and value != was.get(name) and name not in _OF_PAGES and not name.startswith(_WAS)
         )
 
     def told(self) -> dict[str, Any]:

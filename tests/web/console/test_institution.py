@@ -421,6 +421,22 @@ async def test_groups_give_and_take_the_roles_that_they_stand_for(
     assert given["decision"]["rule"] == "identity-provider/1"
 
 
+async def test_under_two_person_control_a_group_that_proposes_ends_what_its_member_signed_in_with_before(
+    provider: RunningProvider, tmp_path: Path, browser: Opened
+) -> None:
+    more = {"oidc_roles_claim": "groups", "oidc_roles": "staff = quota_admin", "two_person_control": True}
+    url = f"sqlite+aiosqlite:///{tmp_path / 'bursar.db'}"
+    async with opened_house(tmp_path, url, **settings_for(provider, tmp_path), **more) as house:
+        before, mine = browser(house), browser(house)
+        assert is_signed_in(await before.sign_in(house.tokens["ada"]))
+        assert is_signed_in(await sign_in(mine, "ada"))
+        # Who holds the token of before may be whoever issued it, and does not hold the new role.
+        assert (await house.get("ada", "/api/v1/me")).status_code == 401
+        assert (await before.get("/me")).status_code == 401
+        assert (await mine.get("/quotas")).status_code == 200
+        assert is_signed_in(await sign_in(browser(house), "ada"))
+
+
 async def test_an_administrator_links_and_unlinks_an_account(fresh_campus: House, browser: Opened) -> None:
     it, theirs = await signed_in(browser, fresh_campus, "it"), browser(fresh_campus)
     assert (await sign_in(theirs, "mallory")).status_code == 401

@@ -318,3 +318,19 @@ async def test_a_form_that_meets_an_ended_session_is_told_the_truth_and_goes_on_
     assert (await mine.sign_in(fresh_house.tokens["it"])).status_code == 303
     again = await post(mine, "/console/new-person", fields)
     assert form_for(again, "/console/new-person")["email"] == "mary@example.edu"
+
+
+async def test_of_many_limits_those_that_were_changed_are_shown(shared_house: House, browser: Opened) -> None:
+    mine = await signed_in(browser, shared_house, "it")
+    fields = {
+        "was project:health requests/day": "200",
+        "limit project:health requests/day": "200",
+        "was project:elections requests/day": "300",
+        "limit project:elections requests/day": "301",
+    }
+    answer = await mine.send("/quotas", **fields, form_token="0" * 64)
+    shown = text_of(answer)
+    assert "limit project:elections requests/day 301" in shown
+    assert "project:health" not in shown
+    kept = form_for(answer, "/console/quotas")
+    assert {name: kept[name] for name in fields} == fields
