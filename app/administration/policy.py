@@ -63,19 +63,25 @@ async def set_mode(registry: Registry, actor: Actor, *, rule: str, mode: str) ->
     `rule` may leave the version out. Raises InvalidParams for an unknown rule or mode, NotPermitted.
     """
     actor.require(Act.MANAGE_RULES)
+
+    def decide(state: State) -> tuple[Plan, bool]:
+        plan = plan_of_mode(state, rule=rule, mode=mode)
+        return plan, bool(plan.changes)
+
+    return await registry.change(actor, decide)
+
+
+def plan_of_mode(state: State, *, rule: str, mode: str) -> Plan:
+    """What setting a rule's mode would change; empty where it is that already. Raises InvalidParams."""
     if mode not in set(Mode):
         raise InvalidParams(f"{mode} is no mode; modes are {', '.join(Mode)}.")
     try:
         known = rule_id(rule)
     except ValueError as error:
         raise InvalidParams(f"{error}.") from error
-
-    def decide(state: State) -> tuple[Plan, bool]:
-        draw = Draw()
-        _draw_mode(draw, state, known, Mode(mode))
-        return draw.plan(), bool(draw.changes)
-
-    return await registry.change(actor, decide)
+    draw = Draw()
+    _draw_mode(draw, state, known, Mode(mode))
+    return draw.plan()
 
 
 async def state_value(

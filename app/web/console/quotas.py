@@ -1,6 +1,6 @@
 """Limits as a table to be edited, raises, what waits for a second person, and requests for more."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -29,6 +29,7 @@ from app.web.console.doors import Page, Turn
 from app.web.console.meters import COUNTED, WINDOWS, Meter, key_said, limit_said, meters, scope_said
 from app.web.console.previewing import is_saving, preview
 from app.web.console.projects import ALL
+from app.web.console.rendering import moment
 from app.web.console.told import Names
 
 LIMITS: Final = frozenset({Act.SET_LIMITS})
@@ -165,8 +166,20 @@ async def add_raise(turn: Turn) -> Response:
 
 
 async def take_back_raise(turn: Turn) -> Response:
-    """End a raise now."""
-    await end_raise(turn.desk.registry, turn.who.actor, raise_id=turn.in_path("id"))
+    """End a raise now, after a look at what that takes away."""
+    raise_id = turn.in_path("id")
+    if not is_saving(turn):
+        holding = shown_raises(await turn.desk.registry.state())
+        found = next((each for each in holding if each["id"] == raise_id), None)
+        if found is not None:
+            return preview(
+                turn,
+                back=f"{PATH}/quotas",
+                title="End a raise",
+                changes=[_ending(found)],
+                warnings=["What was used of it stays used, so calls may be refused at once."],
+            )
+    await end_raise(turn.desk.registry, turn.who.actor, raise_id=raise_id)
     turn.desk.forget()
     return turn.go(f"{PATH}/quotas", "raise-ended")
 
@@ -293,6 +306,16 @@ def _shown(wish: Wish) -> dict[str, Any]:
         "what": limit_said(*wish.key),
         "before": "none" if wish.before is None else f"{wish.before:,}",
         "after": "no limit" if wish.after is None else f"{wish.after:,}",
+    }
+
+
+def _ending(raised: Mapping[str, Any]) -> dict[str, Any]:
+    """The end of a raise, as a change that is looked at."""
+    return {
+        "object": scope_said(raised["scope"]),
+        "what": key_said(raised["key"]),
+        "before": f"{raised['amount']:,} more until {moment(raised['until'])} UTC",
+        "after": "nothing more",
     }
 
 

@@ -6,13 +6,13 @@ from starlette.responses import Response
 
 from app.administration.drafting import terms_wanted, waiting_for
 from app.administration.ending import retire
-from app.administration.policy import set_mode, shown_rules, shown_values
+from app.administration.policy import plan_of_mode, set_mode, shown_rules, shown_values
 from app.identity.roles import Act
 from app.policy.engine import Mode
 from app.policy.rules import ALWAYS_ENFORCED
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn
-from app.web.console.previewing import save
+from app.web.console.previewing import is_saving, preview, save, shown
 from app.web.console.projects import ALL, DIRECTORY
 
 _HERE: Final = f"{PATH}/rules"
@@ -74,9 +74,21 @@ async def retire_terms(turn: Turn) -> Response:
 
 
 async def change_mode(turn: Turn) -> Response:
-    """Another mode for a rule, from the next call on."""
+    """Another mode for a rule, from the next call on; looked at first."""
     rule = turn.given.text("rule", "The rule", most=64)
     mode = turn.given.text("mode", "The mode", most=16)
+    if not is_saving(turn):
+        state = await turn.desk.registry.state()
+        changes = plan_of_mode(state, rule=rule, mode=mode).changes
+        is_weaker = bool(changes) and mode != Mode.ENFORCE
+        warnings = [f"A call that does not keep to it is not refused any more: {rule} {MODES[Mode(mode)]}."]
+        return preview(
+            turn,
+            back=_HERE,
+            title=f"Set {rule} to {mode}",
+            changes=shown(changes),
+            warnings=warnings if is_weaker else (),
+        )
     has_changed = await set_mode(turn.desk.registry, turn.who.actor, rule=rule, mode=mode)
     turn.desk.forget()
     return turn.go(_HERE, "saved" if has_changed else "unchanged")

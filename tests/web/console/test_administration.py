@@ -381,9 +381,35 @@ async def test_terms_are_added_and_then_asked_for(fresh_house: House, browser: O
 
 async def test_a_rule_is_set_to_warn(fresh_house: House, browser: Opened) -> None:
     it = await signed_in(browser, fresh_house, "it")
-    assert (await it.send("/rules", rule="date-span/1", mode="warn")).status_code == 303
+    looked = await it.send("/rules", rule="date-span/1", mode="warn")
+    assert "is not refused any more: date-span/1 lets it go on, and says so." in text_of(looked)
+    assert "date-span/1" not in (await fresh_house.office.state()).policy.modes
+    told = await look_then_save(it, "/rules", rule="date-span/1", mode="warn")
+    assert "rule date-span/1 mode enforce warn" in told
     assert (await fresh_house.office.state()).policy.modes["date-span/1"] == "warn"
-    assert (await it.send("/rules", rule="no-such-rule", mode="warn")).status_code == 400
+    back = await look_then_save(it, "/rules", rule="date-span/1", mode="enforce")
+    assert "any more" not in back
+    same = await it.send("/rules", rule="date-span/1", mode="enforce")
+    assert "Nothing is different" in text_of(same)
+    for rule, mode in (("no-such-rule", "warn"), ("date-span/1", "never"), ("not-frozen/1", "warn")):
+        assert (await it.send("/rules", rule=rule, mode=mode)).status_code == 400
+
+
+async def test_a_raise_is_ended_after_a_look_at_what_that_takes_away(
+    fresh_house: House, browser: Opened
+) -> None:
+    it = await signed_in(browser, fresh_house, "it")
+    until = (await fresh_house.office.state()).now.date() + dt.timedelta(days=3)
+    made = await it.send(
+        "/raises", limit="project:elections requests/day", amount="40", until=f"{until}", reason="a deadline"
+    )
+    assert made.status_code == 303, text_of(made)
+    (raised,) = (await fresh_house.office.state()).raises
+    told = await look_then_save(it, f"/raises/{raised.id}/end")
+    assert "40 more until" in told
+    assert "calls may be refused at once" in told
+    (ended,) = (await fresh_house.office.state()).raises
+    assert (raised.retired_us, ended.retired_us is None) == (None, False)
 
 
 @pytest.mark.parametrize("path", ["/projects", "/people", "/keys", "/quotas", "/calls", "/audit"])
