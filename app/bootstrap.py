@@ -34,6 +34,7 @@ from app.storage import administering
 from app.storage.administering import Report, open_administration, require_current_schema
 from app.storage.anchoring import Anchorer
 from app.storage.books import SqlBooks
+from app.storage.deadlines import Deadlines
 from app.storage.directory import SqlDirectory
 from app.storage.disk import Disk, disk_of
 from app.storage.durability import require_durable
@@ -92,6 +93,7 @@ class Installation:
     seals: SqlSeals
     gateway: Gateway
     retention: Retention
+    deadlines: Deadlines
     room: HeldRoom
     notifier: Notifier
     watch: Watch
@@ -128,6 +130,7 @@ async def open_installation(settings: Settings, *, processes: int = 1) -> AsyncI
         installation.anchorer.start()
         await installation.heartbeats.start()
         installation.retention.rounds.start()
+        installation.deadlines.rounds.start()
         installation.room.rounds.start()
         await installation.sharing.start()
         installation.notifier.start()
@@ -137,6 +140,7 @@ async def open_installation(settings: Settings, *, processes: int = 1) -> AsyncI
             await installation.verifier.stop()
             await installation.notifier.stop()
             await installation.room.rounds.stop()
+            await installation.deadlines.rounds.stop()
             await installation.retention.rounds.stop()
             await installation.gateway.drain()
             await installation.books.stop()
@@ -361,6 +365,7 @@ def _compose(
         seals=seals,
         gateway=gateway,
         retention=Retention(database=database, boot=boot),
+        deadlines=Deadlines(database=database, boot=boot),
         room=HeldRoom(
             database=database,
             boot=boot,

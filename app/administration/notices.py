@@ -5,12 +5,15 @@ A *notice* is that something happened, by ids alone; its own id says what, so th
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Final, Protocol
 
+from app.administration.state import Project
 from app.audit.entries import Value
+
+_DAYS_BEFORE_END: Final = (7, 30)
 
 
 class Kind(StrEnum):
@@ -23,6 +26,8 @@ class Kind(StrEnum):
     PLATFORM_SPENT = "platform_spent"
     FROZEN = "frozen"
     UNFROZEN = "unfrozen"
+    APPROVAL_ENDING = "approval_ending"
+    VERIFICATION_FAILED = "verification_failed"
     CHECKPOINT = "checkpoint"
     CHECKPOINT_OF_DAY = "checkpoint_of_day"
 
@@ -73,6 +78,35 @@ def frozen(freeze: str) -> Notice:
 def unfrozen(freeze: str) -> Notice:
     """Something goes on."""
     return Notice(id=f"freeze:{freeze}:off", kind=Kind.UNFROZEN, about={"freeze": freeze})
+
+
+def approvals_ending(projects: Iterable[Project], today: dt.date) -> list[Notice]:
+    """Approvals that end within thirty days, or within seven; each told once for each of the two."""
+    found = []
+    for each in projects:
+        left = (each.approved_until - today).days
+        stage = next((days for days in _DAYS_BEFORE_END if 0 <= left <= days), None)
+        if each.retired_us is None and stage is not None:
+            until = each.approved_until.isoformat()
+            found.append(
+                Notice(
+                    id=f"approval:{each.id}:{until}:{stage}",
+                    kind=Kind.APPROVAL_ENDING,
+                    about={"project": each.id, "until": until},
+                )
+            )
+    return found
+
+
+def verification_failed(verification: str, report: Mapping[str, Any]) -> Notice:
+    """A verification of the log found that something was changed or is missing."""
+    about: dict[str, Value] = {
+        "verification": verification,
+        "finding": str(report.get("finding")),
+        "problems": len(report.get("problems", ())) + int(report.get("problems_left_out", 0)),
+        "entries": int(report.get("size", 0)),
+    }
+    return Notice(id=f"verification:{verification}", kind=Kind.VERIFICATION_FAILED, about=about)
 
 
 def checkpoint_signed(*, origin: str, epoch: int, size: int, note: str) -> Notice:

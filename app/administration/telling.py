@@ -201,6 +201,45 @@ def _freeze_told(state: State, about: Mapping[str, Value], *, is_on: bool) -> _T
     )
 
 
+def _approval_ending(state: State, about: Mapping[str, Value], at: dt.datetime) -> _Told:
+    project = next(each for each in state.projects if each.id == about["project"])
+    until = dt.date.fromisoformat(str(about["until"]))
+    left = (until - at.date()).days
+    return _Told(
+        event="approval.ending",
+        subject=f"The approval of {project.name} ends on {until}",
+        lines=(
+            (
+                f"The approval {project.approval_reference} of project {project.name} ends with {until} (UTC), in {left} "
+                f"day{'' if left == 1 else 's'}. From then on its calls are refused, and what is held for it is deleted."
+            ),
+            (
+                "Once the platform has prolonged it, an administrator enters the new day: `bursar project set NAME --until "
+                "DATE`, or the project's form in the console."
+            ),
+        ),
+        data={"project": {"id": project.id, "name": project.name}, "until": until.isoformat(), "days": left},
+        people=_holding(state, {Role.ADMIN}) | ({project.lead_id} if project.lead_id else frozenset()),
+    )
+
+
+def _verification_failed(state: State, about: Mapping[str, Value], at: dt.datetime) -> _Told:
+    what = "something is missing" if about["finding"] == "gap" else "something was changed"
+    return _Told(
+        event="audit.verification_failed",
+        subject="The log does not hold",
+        lines=(
+            (
+                f"The verification of the log's {about['entries']} entries that ended at {at:%Y-%m-%d %H:%M} UTC found that "
+                f"{what}: {about['problems']} problems."
+            ),
+            "Verification in the console names them, and so does `bursar audit verify`. Leave everything as it is.",
+        ),
+        data={name: about[name] for name in ("verification", "finding", "problems", "entries")},
+        people=_holding(state, _WATCH),
+    )
+
+
 def _checkpoint(state: State, about: Mapping[str, Value], _at: dt.datetime) -> _Told:  # noqa: ARG001
     origin, size, note = str(about["origin"]), about["size"], str(about["note"])
     return _Told(
@@ -242,6 +281,8 @@ _SAY: Final[Mapping[str, Callable[[State, Mapping[str, Value], dt.datetime], _To
     Kind.PLATFORM_SPENT: _platform_spent,
     Kind.FROZEN: _frozen,
     Kind.UNFROZEN: _unfrozen,
+    Kind.APPROVAL_ENDING: _approval_ending,
+    Kind.VERIFICATION_FAILED: _verification_failed,
     Kind.CHECKPOINT: _checkpoint,
     Kind.CHECKPOINT_OF_DAY: _checkpoint_of_day,
 }

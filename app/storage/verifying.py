@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,12 +18,14 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
+from app.administration.notices import Notice, verification_failed
 from app.audit.notes import Signer
 from app.audit.offline import Evidence, Report, Vkey
 from app.errors import BursarError, Conflict, NotReady
 from app.ids import new_object_id
 from app.storage.auditing import verify_stored
 from app.storage.engines import Database, open_database
+from app.storage.notices import tell
 from app.storage.tables import HeadRow, VerificationRow, table
 
 _row, _head = table(VerificationRow), table(HeadRow)
@@ -114,7 +116,7 @@ class Verifier:
         )
         if child.stdin is None or child.stdout is None:
             raise RuntimeError("a child without the pipes that it was given")
-        report: object = None
+        report: dict[str, Any] | None = None
         try:
             child.stdin.write(json.dumps(told).encode() + b"\n")
             await child.stdin.drain()
@@ -133,14 +135,25 @@ class Verifier:
                 await child.wait()
             child.stdin.close()
         text = None if report is None else json.dumps(report)
+        failed = (
+            [] if report is None or report.get("verified") else [verification_failed(verification, report)]
+        )
         with contextlib.suppress(BursarError):
-            await self._set(verification, report=text, has_ended=True)
+            await self._set(verification, report=text, has_ended=True, notices=failed)
 
-    async def _set(self, verification: str, *, has_ended: bool = False, **values: object) -> None:
+    async def _set(
+        self,
+        verification: str,
+        *,
+        has_ended: bool = False,
+        notices: Sequence[Notice] = (),
+        **values: object,
+    ) -> None:
         def work(conn: Connection) -> int:
             now_us = self._database.now_us(conn)
             ended = {"ended_us": now_us} if has_ended else {}
             change = sa.update(_row).where(_row.c.id == verification)
+            tell(conn, self._database.dialect, notices, now_us=now_us)
             return conn.execute(change.values(seen_us=now_us, **values, **ended)).rowcount
 
         await self._database.write(work)

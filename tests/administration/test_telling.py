@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -12,14 +13,24 @@ from app.administration.asking import ask_for_more, grant_request, refuse_reques
 from app.administration.changes import Actor
 from app.administration.freezing import Freezable, freeze, unfreeze
 from app.administration.keys import issue_key
-from app.administration.notices import Kind, Message, Notice, credential_refused, platform_spent
+from app.administration.notices import (
+    Kind,
+    Message,
+    Notice,
+    approvals_ending,
+    credential_refused,
+    platform_spent,
+    verification_failed,
+)
 from app.administration.telling import message_of
 from app.audit.entries import Value
 from app.quota.arithmetic import Dimension, Limit, Scope, ScopeKind, Window, parse_limit_key
+from app.storage.deadlines import Deadlines
 from app.storage.ledger import Crossing
 from app.storage.notices import threshold
 from app.storage.tables import NoticeRow, table
 from tests.administration.conftest import Office
+from tests.signing import boot
 
 pytestmark = pytest.mark.anyio
 
@@ -200,6 +211,50 @@ async def test_a_freeze_is_told_to_administrators_and_compliance_and_never_to_th
     assert reason in on.text
     assert "by os:1000" in on.text
     assert names_nobody(on.data)
+
+
+@pytest.mark.parametrize(("left", "stage"), [(31, None), (30, 30), (8, 30), (7, 7), (0, 7), (-1, None)])
+async def test_an_approval_that_ends_is_told_a_month_and_a_week_before(
+    staffed: Office, left: int, stage: int | None
+) -> None:
+    projects = (await staffed.registry.state()).projects
+    found = approvals_ending(projects, projects[0].approved_until - dt.timedelta(days=left))
+    assert [each.id.rpartition(":")[2] for each in found] == ([] if stage is None else [str(stage)])
+
+
+async def test_the_end_of_an_approval_is_told_to_administrators_and_the_lead(staffed: Office) -> None:
+    until = dt.datetime.fromtimestamp(NOON / 1_000_000, dt.UTC).date() + dt.timedelta(days=6)
+    staffed.scene.edit("until: 2027-06-30", f"until: {until}")
+    await staffed.apply()
+    state = await staffed.registry.state()
+    (notice,) = approvals_ending(state.projects, until)
+    message = await told(staffed, notice)
+    assert (message.event, addresses(message)) == ("approval.ending", {IT, ADA})
+    assert f"ends with {until} (UTC), in 6 days." in message.text
+    assert message.data == {
+        "project": {"id": state.projects[0].id, "name": "elections"},
+        "until": until.isoformat(),
+        "days": 6,
+    }
+    assert approvals_ending([replace(each, retired_us=1) for each in state.projects], until) == []
+
+
+async def test_deadlines_are_noted_once(staffed: Office) -> None:
+    today = (await staffed.registry.state()).now.date()
+    staffed.scene.edit("until: 2027-06-30", f"until: {today + dt.timedelta(days=20)}")
+    await staffed.apply()
+    job = Deadlines(database=staffed.database, boot=boot())
+    await job.look()
+    await job.look()
+    assert [each.event for each in await noted(staffed)] == ["approval.ending"]
+
+
+async def test_a_log_that_does_not_hold_is_told_to_administrators_and_compliance(staffed: Office) -> None:
+    report = {"verified": False, "finding": "gap", "size": 9, "problems": [{}, {}], "problems_left_out": 1}
+    message = await told(staffed, verification_failed("v1", report))
+    assert (message.event, addresses(message)) == ("audit.verification_failed", {IT, DPO})
+    assert "something is missing: 3 problems" in message.text
+    assert message.data == {"verification": "v1", "finding": "gap", "problems": 3, "entries": 9}
 
 
 async def test_a_name_cannot_break_out_of_its_line(staffed: Office) -> None:

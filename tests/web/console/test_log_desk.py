@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.storage.saved_searches import MOST
-from app.storage.tables import EntryRow, SavedSearchRow, VerificationRow, table
+from app.storage.tables import EntryRow, NoticeRow, SavedSearchRow, VerificationRow, table
 from tests.web.conftest import House
 from tests.web.console.conftest import Browser, Opened, signed_in, text_of
 
@@ -105,6 +105,8 @@ async def test_a_log_that_was_changed_does_not_hold_and_the_page_names_the_entry
     assert newest is not None
     assert newest.report is not None
     assert 3 in {each["index"] for each in newest.report["problems"]}
+    kinds = await database.read(lambda conn: conn.execute(sa.select(table(NoticeRow).c.kind)).scalars().all())
+    assert "verification_failed" in kinds
 
 
 async def test_a_verification_of_which_nothing_is_heard_counts_as_broken_off(
