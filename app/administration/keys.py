@@ -1,7 +1,8 @@
 """Keys and tokens: issued, rotated with an overlap, revoked. A secret is shown once and kept as a digest."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -24,11 +25,15 @@ TOKEN_DAYS: Final = 90
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedKey:
-    """A key to be made for a member of a project, good through the day `expires` (UTC)."""
+    """A key to be made for a member of a project, good through the day `expires` (UTC).
+
+    `line` is where it stands in the list that asks for it.
+    """
 
     project: str
     email: str
     expires: dt.date | None = None
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +98,9 @@ async def issue_keys(
     def decide(state: State) -> tuple[Plan, Sequence[IssuedKey]]:
         draw, issued = Draw(), []
         for each in wanted:
-            person, place = _member(state, each.project, each.email)
+            with _blaming(each.line):
+                person, place = _member(state, each.project, each.email)
+                expires_us = _end_us(state, each.expires)
             _require_over_keys(actor, person)
             key_id = mint.key_id()
             secret, api_key = mint.secret(key_id), mint.secret(key_id)
@@ -103,7 +110,7 @@ async def issue_keys(
                 client_secret_digest=secret.digest,
                 api_key_digest=api_key.digest,
                 created_us=state.now_us,
-                expires_us=_end_us(state, each.expires),
+                expires_us=expires_us,
             )
             draw.changes.append(_key_change(key, "issued", person, place, after=_iso(key.expires_us)))
             draw.puts.append(key)
@@ -244,6 +251,17 @@ def shown_key(state: State, mint: Mint, *, key: str) -> ShownKey:
     """What may be shown of one key, by its id or its client_key. Raises NotFound."""
     known, _, _ = _known_key(state, key)
     return next(each for each in shown_keys(state, mint) if each.key_id == known.id)
+
+
+@contextmanager
+def _blaming(line: int | None) -> Iterator[None]:
+    """Have a refusal begin with the line of the list that it is about."""
+    try:
+        yield
+    except (NotFound, InvalidParams) as error:
+        if line is None:
+            raise
+        raise type(error)(f"Line {line}: {error.message}", rule=error.rule) from error
 
 
 def _status(key: Key, now_us: int) -> str:

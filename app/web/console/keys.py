@@ -7,8 +7,8 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from app.administration.conditional import Conditional, version_of
-from app.administration.drafting import keys_in
 from app.administration.keys import IssuedKey, WantedKey, issue_key, issue_keys, revoke_key, shown_keys
+from app.administration.lists import keys_in
 from app.administration.state import State
 from app.audit.sheets import cell
 from app.errors import ChangedMeanwhile

@@ -5,16 +5,17 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from app.administration.conditional import version_of
-from app.administration.drafting import project_as_it_is, projects_in, wanted_of
+from app.administration.drafting import project_as_it_is, wanted_of
 from app.administration.ending import retire, what_ends
 from app.administration.freezing import Freezable, freeze, unfreeze
 from app.administration.keys import shown_keys
+from app.administration.lists import projects_in
 from app.administration.reusing import spelled_out
 from app.administration.state import Project, State
 from app.administration.usage import usage
 from app.administration.wanted import Wanted
 from app.administration.wishes import new_project, new_projects, the_project
-from app.errors import InvalidParams, NotFound
+from app.errors import Conflict, InvalidParams, NotFound
 from app.identity.roles import Act
 from app.provider.endpoints import ENDPOINTS
 from app.web.console.cookies import PATH
@@ -109,7 +110,15 @@ async def add_project(turn: Turn) -> Response:
 async def import_projects(turn: Turn) -> Response:
     """Many new projects from a list."""
     projects = projects_in(turn.given.text("csv", "The list", most=200_000))
-    return await save(turn, new_projects(projects), title=f"Add {len(projects)} projects", back=_LIST)
+    try:
+        return await save(
+            turn,
+            new_projects(projects.contents),
+            title=f"Add {len(projects.contents)} projects",
+            back=_LIST,
+        )
+    except (Conflict, InvalidParams) as error:
+        raise projects.blamed(error) from error
 
 
 async def change_project(turn: Turn) -> Response:

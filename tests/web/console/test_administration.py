@@ -194,9 +194,10 @@ async def test_a_list_of_people_is_looked_at_and_then_saved(fresh_house: House, 
     [
         ("zoe@example.edu", "Line 1 needs an address and a name"),
         ("a@example.edu,A\nb@example.edu,", "Line 2"),
-        ("nobody,No Address", "people"),
-        ("a@example.edu,A,king", "roles"),
-        ("a@example.edu,A\na@example.edu,B", "twice"),
+        ("nobody,No Address", "Line 1: email: 'nobody' is not an e-mail address"),
+        ("a@example.edu,A\nb@example.edu,B,king", "Line 2: roles: input should be"),
+        ("a@example.edu,A\n\nA@example.edu,B", "Line 3 names a@example.edu, and so does line 1"),
+        ("a@example.edu;A\nb/c@example.edu;B", "Line 2: people: 'b/c@example.edu' could not stand"),
         ("   ", "missing"),
     ],
 )
@@ -208,7 +209,7 @@ async def test_a_list_that_is_wrong_says_where(
     assert answer.status_code == 400
     assert says in text_of(answer)
     if lines.strip():
-        assert lines.split(",", maxsplit=1)[0] in text_of(answer)
+        assert re.split("[,;]", lines, maxsplit=1)[0] in text_of(answer)
 
 
 PROJECTS = """name,credential,reference,from,until,lead,members,endpoints
@@ -236,6 +237,7 @@ async def test_a_list_of_projects_is_looked_at_and_then_saved_whole(
 
     again = await it.send("/new-projects", csv=PROJECTS.replace("climate", "seas"))
     assert (again.status_code, "There is a project rivers, lakes already" in text_of(again)) == (409, True)
+    assert "Line 3: There is a project rivers" in text_of(again)
     assert (await fresh_house.get("it", "/api/v1/projects/seas")).status_code == 404
 
 
@@ -246,9 +248,15 @@ async def test_a_list_of_projects_is_looked_at_and_then_saved_whole(
         ("seas,main,R-1,2026-01-01,2036-12-31", "Line 1 needs name, credential"),
         ("seas,main,R-1,1 May,2036-12-31,,ada@example.edu,all", "Line 1: a day is written"),
         ('seas,"main', "Line 1 is no CSV"),
-        ("seas,nowhere,R-1,2026-01-01,2036-12-31,,ada@example.edu,all", "there is no credential nowhere"),
-        ("seas,main,R-1,2026-01-01,2036-12-31,,who@example.edu,all", "who@example.edu is not known"),
-        ("seas,main,R-1,2026-01-01,2036-12-31,,ada@example.edu,video/all", "video/all is no endpoint"),
+        (
+            "seas,nowhere,R-1,2026-01-01,2036-12-31,,ada@example.edu,all",
+            "Line 1: projects (seas).credential: there is no credential nowhere",
+        ),
+        ("seas,main,R-1,2026-01-01,2036-12-31,,who@example.edu,all", "who@example.edu is not known; add"),
+        (
+            "seas,main,R-1,2026-01-01,2036-12-31,,ada@example.edu,video/all",
+            "Line 1: allow.endpoints: video/all is no endpoint",
+        ),
         ("health,main,R-1,2026-01-01,2036-12-31,,ada@example.edu,all", "There is a project health already"),
     ],
 )

@@ -59,12 +59,12 @@ async def test_a_list_of_keys_is_looked_at_and_then_made_once(fresh_house: House
     [
         ("elections", "Line 1 needs project, person, expires"),
         ("elections,ada@example.edu,1 May", "Line 1: a day is written"),
-        ("elections,ada@example.edu,2020-01-01", "2020-01-01 is over"),
+        ("elections,ada@example.edu,2020-01-01", "Line 1: 2020-01-01 is over"),
         ("elections,ada@example.edu\nelections,ADA@example.edu", "Line 2 asks for a second key"),
-        ("nowhere,ada@example.edu", "There is no project nowhere"),
+        ("nowhere,ada@example.edu", "Line 1: There is no project nowhere"),
         (
             "health,grace@example.edu\nhealth,ada@example.edu",
-            "ada@example.edu is no member of project health",
+            "Line 2: ada@example.edu is no member of project health",
         ),
         ('elections,"ada', "Line 1 is no CSV"),
         ("project,person,expires", "Give 1 to 1000 lines"),
