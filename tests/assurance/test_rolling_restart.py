@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import shutil
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -134,7 +135,7 @@ async def test_gateways_restarted_one_by_one_fail_no_request_and_lose_no_entry(
             gateways.extend(Gateway(installation, number) for number in range(hosts))
             front = front_server([each.port for each in gateways], home=home, port=port)
             try:
-                questions = Questions()
+                questions, began_s = Questions(), time.monotonic()
                 load = asyncio.create_task(
                     ask_all(f"http://127.0.0.1:{port}", keys, questions, in_flight=64, per_second=per_second)
                 )
@@ -143,6 +144,7 @@ async def test_gateways_restarted_one_by_one_fail_no_request_and_lose_no_entry(
                 await asyncio.sleep(1)
                 questions.is_over = True
                 answers = await load
+                came_about = len(answers) / (time.monotonic() - began_s)
             finally:
                 front.stop()
             ends = [await asyncio.to_thread(each.process.stop) for each in gateways]
@@ -162,5 +164,6 @@ async def test_gateways_restarted_one_by_one_fail_no_request_and_lose_no_entry(
     beats = [entry["what"] for entry in ledger.entries if entry["type"] == "heartbeat"]
     assert (beats.count("start"), beats.count("shutdown")) == (2 * hosts, 2 * hosts)
     print(
-        f"{len(answers)} calls at {per_second}/s, {hosts} gateways restarted, {spent} upstream, none failed"
+        f"{len(answers)} calls, {came_about:.0f} of {per_second} a second, {hosts} gateways restarted, {spent} upstream, "
+        "none failed"
     )
