@@ -318,6 +318,21 @@ async def test_under_two_person_control_a_larger_roster_waits(guarded: House) ->
     assert (await guarded.get("it", "/api/v1/credentials/main")).json()["roster_limit"] == 12
 
 
+async def test_under_two_person_control_a_retired_account_comes_back_with_nothing_to_spend(
+    guarded: House,
+) -> None:
+    for path in ("/projects/elections", "/projects/health", "/credentials/main"):
+        await done(guarded, "DELETE", path, status=204)
+    twin = {**CREDENTIAL, "name": "twin", "client_key": "aw000example", "limits": {"requests/day": 900_000}}
+    await done(guarded, "POST", "/credentials", twin, status=201)
+    items = (await guarded.get("it", "/api/v1/limits")).json()["items"]
+    assert {each["amount"] for each in items if each["scope"] == "credential:twin"} == {0}
+    waiting = (await guarded.get("it", "/api/v1/proposals")).json()["items"]
+    assert ("twin", "requests/day", 0, 900_000) in {
+        (each["credential"], each["what"], each["before"], each["after"]) for each in waiting
+    }
+
+
 async def test_under_two_person_control_nobody_makes_their_own_second_person(guarded: House) -> None:
     wanted = {"email": "puppet@example.edu", "name": "Puppet"}
     tries = [
