@@ -24,6 +24,7 @@ from app.errors import Unavailable
 from app.storage.engines import Database
 from app.storage.leases import hold, release
 from app.storage.log import Boot
+from app.storage.muted import who_mutes
 from app.storage.notices import Due, due, has_work, settle, take_up
 from app.storage.registry import SqlRegistry
 
@@ -144,8 +145,8 @@ class Notifier:
             return has_it
 
     async def _take_up(self, state: State) -> None:
-        def decide(notice: Due) -> Sequence[tuple[str, str]]:
-            recipients = sorted(_message(state, notice).recipients)
+        def decide(conn: Connection, notice: Due) -> Sequence[tuple[str, str]]:
+            recipients = sorted(set(_message(state, notice).recipients) - who_mutes(conn, notice.kind))
             return [
                 (name, target)
                 for name, channel in self._channels.items()
@@ -154,7 +155,9 @@ class Notifier:
 
         def work(conn: Connection) -> int:
             now_us = self._database.now_us(conn)
-            return take_up(conn, self._database.dialect, decide, now_us=now_us, most=_MOST_AT_ONCE)
+            return take_up(
+                conn, self._database.dialect, partial(decide, conn), now_us=now_us, most=_MOST_AT_ONCE
+            )
 
         await self._database.write(work)
 

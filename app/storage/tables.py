@@ -696,6 +696,14 @@ class DeliveryRow(SQLModel, table=True):
     outcome: str | None = Field(default=None, max_length=200)
 
 
+class MutedNoticeRow(SQLModel, table=True):
+    """That a person does not want a kind of notice by mail."""
+
+    __tablename__ = "muted_notice"
+    person_id: str = Field(primary_key=True, foreign_key="person.id", max_length=32)
+    kind: str = Field(primary_key=True, max_length=32)
+
+
 class LeaseRow(SQLModel, table=True):
     """Which process does a duty that one process at a time may do, and until when."""
 

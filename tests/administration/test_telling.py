@@ -4,14 +4,17 @@ import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from app.administration import telling
 from app.administration.acts import add_person
 from app.administration.asking import ask_for_more, grant_request, refuse_request, withdraw_request
 from app.administration.changes import Actor
 from app.administration.freezing import Freezable, freeze, unfreeze
+from app.administration.hearing import HEARD
 from app.administration.keys import issue_key
 from app.administration.notices import (
     Kind,
@@ -269,3 +272,9 @@ async def test_every_kind_of_notice_has_words(staffed: Office) -> None:
     from app.administration.telling import _SAY  # noqa: PLC0415
 
     assert set(_SAY) == set(Kind)
+
+
+async def test_every_kind_that_goes_by_mail_can_be_chosen_under_its_event() -> None:
+    assert {each.kind for each in HEARD} == set(Kind) - {Kind.CHECKPOINT}
+    words = Path(telling.__file__).read_text()
+    assert [each.event for each in HEARD if f'"{each.event}"' not in words] == []

@@ -11,10 +11,19 @@ import sqlalchemy as sa
 from app.administration.acts import add_person
 from app.administration.changes import local_operator
 from app.administration.minting import Mint
-from app.administration.notices import GIVE_UP_AFTER, Message, Notice, Undelivered, platform_spent, wait_s
+from app.administration.notices import (
+    GIVE_UP_AFTER,
+    Kind,
+    Message,
+    Notice,
+    Undelivered,
+    platform_spent,
+    wait_s,
+)
 from app.clock import SystemClock
 from app.sealing import MasterKey
 from app.storage.engines import Database, open_database
+from app.storage.muted import SqlMuted
 from app.storage.notices import tell
 from app.storage.notifying import Notifier
 from app.storage.registry import SqlRegistry
@@ -123,6 +132,24 @@ async def test_a_notice_goes_out_once_on_every_channel_and_to_every_recipient(po
     assert hook.sent == [(spent().id, "")]
     assert sorted(to for _, to in mail.sent) == ["it@example.edu", "quota@example.edu"]
     assert notifier.outcomes == {("log", "sent"): 1, ("webhook", "sent"): 1, ("mail", "sent"): 2}
+
+
+async def test_whoever_does_not_want_a_kind_by_mail_gets_none_and_others_do(post: Post) -> None:
+    (quota,) = (each for each in (await post.registry.state()).people if each.email == "quota@example.edu")
+    muted = SqlMuted(post.database)
+    both = (Kind.PLATFORM_SPENT, Kind.THRESHOLD)
+    await muted.choose(quota.id, among=both, muted=[Kind.PLATFORM_SPENT])
+    assert await muted.of(quota.id) == {"platform_spent"}
+    hook, mail = Wire(), Wire(is_personal=True)
+    await post.note(platform_spent("c", "main", TODAY, calls=1, records=1))
+    replica = post.notifier(webhook=hook, mail=mail)
+    await replica.work_off()
+    assert (len(hook.sent), [to for _, to in mail.sent]) == (1, ["it@example.edu"])
+    await muted.choose(quota.id, among=both, muted=[])
+    assert await muted.of(quota.id) == frozenset()
+    await post.note(platform_spent("c", "ads", TODAY, calls=1, records=1))
+    await replica.work_off()
+    assert sorted(to for _, to in mail.sent[1:]) == ["it@example.edu", "quota@example.edu"]
 
 
 async def test_of_many_replicas_one_sends_and_each_notice_goes_out_once(post: Post) -> None:

@@ -36,6 +36,7 @@ SENT = {
     "grant_request": ("quota", "/requests/REQUEST/grant"),
     "refuse_request": ("quota", "/requests/REQUEST/refusal"),
     "save_search": ("dpo", "/audit/searches"),
+    "choose_my_notices": ("bob", "/me/notices"),
     "check_presented_receipt": ("dpo", "/audit/receipts/verification"),
     "purge_cache": ("it", "/cache/purge"),
     "freeze": ("it", "/freezes/project/health"),

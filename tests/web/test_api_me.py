@@ -83,3 +83,26 @@ async def test_my_terms_list_every_version_with_what_i_said_to_it(house: House) 
         ("2024-10", False, None),
         ("2026-02", True, "self"),
     ]
+
+
+async def test_everybody_chooses_what_they_are_told_by_mail(house: House) -> None:
+    async def heard(who: str) -> dict[str, bool]:
+        said = (await house.get(who, "/api/v1/me/notices")).json()
+        assert said["mail_is_sent"] is False
+        return {each["event"]: each["by_mail"] for each in said["items"]}
+
+    assert await heard("bob") == {"quota.threshold": True, "request.decided": True}
+    assert set(await heard("dpo")) == {
+        *("quota.threshold", "request.decided", "access.frozen", "access.unfrozen"),
+        *("audit.verification_failed", "audit.checkpoint_of_day"),
+    }
+    assert "approval.ending" in await heard("ada")
+    chosen = await house.ask("bob", "PUT", "/api/v1/me/notices", json={"without": ["quota.threshold"]})
+    assert (chosen.status_code, chosen.json()["items"][0]["by_mail"]) == (200, False)
+    assert await heard("bob") == {"quota.threshold": False, "request.decided": True}
+    assert (await heard("ada"))["quota.threshold"] is True
+    for wrong in (["request.made"], ["nothing"]):
+        refused = await house.ask("bob", "PUT", "/api/v1/me/notices", json={"without": wrong})
+        assert (refused.status_code, "is no event that you are told" in refused.text) == (400, True)
+    await house.ask("bob", "PUT", "/api/v1/me/notices", json={"without": []})
+    assert await heard("bob") == {"quota.threshold": True, "request.decided": True}

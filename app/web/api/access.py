@@ -53,6 +53,8 @@ ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
         "list_my_terms": _WITH_KEY,
         "accept_my_terms": Access(acts=frozenset({Act.ACCEPT_TERMS}), with_key=True),
         "list_my_calls": Access(acts=frozenset({Act.MANAGE_OWN_KEYS})),
+        "get_my_notices": _SELF,
+        "choose_my_notices": _SELF,
         "list_terms": _SELF,
         "get_terms": _SELF,
         "get_usage": _OWN_PART,

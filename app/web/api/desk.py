@@ -16,6 +16,7 @@ from app.bootstrap import Installation
 from app.cache.lifetimes import UsualLifetimes
 from app.sealing import MasterKey
 from app.storage.begun_exports import SqlBegunExports
+from app.storage.muted import SqlMuted
 from app.storage.purging import SqlHeld
 from app.storage.registry import SqlRegistry
 from app.storage.repeats import Repeats
@@ -47,6 +48,7 @@ class Desk:
     sign_ins: SqlSignIns
     days: Days
     searches: SqlSavedSearches
+    muted: SqlMuted
     exports: SqlBegunExports
     repeats: Repeats
     verifier: Verifier
@@ -97,6 +99,7 @@ def open_desk(installation: Installation) -> Desk:
         sign_ins=SqlSignIns(installation.database),
         days=Days(),
         searches=SqlSavedSearches(installation.database),
+        muted=SqlMuted(installation.database),
         exports=SqlBegunExports(installation.database),
         repeats=Repeats(database=installation.database, master=master),
         verifier=installation.verifier,

@@ -5,12 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from app.administration.acts import accept_terms
+from app.administration.hearing import Heard, heard_by
 from app.administration.keys import shown_keys
 from app.administration.usage import usage
-from app.web.api.desk import AtDesk, Who
+from app.errors import InvalidParams
+from app.web.api.desk import AtDesk, Desk, Who
 from app.web.api.documented import refusals
 from app.web.api.guard import GuardedRoute
-from app.web.api.me_shapes import AcceptedShape, Me, MyTerms
+from app.web.api.me_shapes import AcceptedShape, HeardShape, Me, MyNotices, MyTerms, NoticesWanted
 from app.web.api.paging import InParts
 from app.web.api.shapes import UsageShape
 from app.web.api.shown import (
@@ -20,6 +22,7 @@ from app.web.api.shown import (
     person_shape,
     terms_state_shape,
 )
+from app.web.api.sight import Sight
 
 router = APIRouter(prefix="/api/v1/me", tags=["me"], route_class=GuardedRoute)
 Version = Annotated[str, Path(max_length=64, description="A version of the terms.", examples=["2024-10"])]
@@ -62,3 +65,41 @@ async def accept_my_terms(desk: AtDesk, who: Who, version: Version) -> AcceptedS
     desk.forget()
     sight = await desk.sight(who)
     return accepted_shape(sight, sight.terms[version])
+
+
+@router.get("/notices", summary="What I am told by mail", responses=refusals())
+async def get_my_notices(desk: AtDesk, who: Who) -> MyNotices:
+    """The kinds of notice that concern you, and which of them you get by mail."""
+    return await _notices(desk, await desk.sight(who))
+
+
+@router.put("/notices", summary="Choose what I am told by mail", responses=refusals(413))
+async def choose_my_notices(desk: AtDesk, who: Who, wanted: NoticesWanted) -> MyNotices:
+    """Have no mail of these events, from the next on. The log line and the webhook are for everybody and go on."""
+    sight = await desk.sight(who)
+    heard = heard_in(sight)
+    unknown = sorted(set(wanted.without) - {each.event for each in heard})
+    if unknown:
+        known = ", ".join(each.event for each in heard)
+        raise InvalidParams(
+            f"{unknown[0]!a} is no event that you are told; those are {known}.", rule="request"
+        )
+    muted = [each.kind for each in heard if each.event in wanted.without]
+    await desk.muted.choose(who.person, among=[each.kind for each in heard], muted=muted)
+    return await _notices(desk, sight)
+
+
+def heard_in(sight: Sight) -> list[Heard]:
+    """The kinds of notice that concern whoever asks."""
+    return heard_by(sight.me().roles, leads=bool(sight.led))
+
+
+async def _notices(desk: Desk, sight: Sight) -> MyNotices:
+    muted = await desk.muted.of(sight.visitor.person)
+    return MyNotices(
+        items=[
+            HeardShape(event=each.event, what=each.what, by_mail=each.kind not in muted)
+            for each in heard_in(sight)
+        ],
+        mail_is_sent=desk.installation.settings.smtp_url is not None,
+    )

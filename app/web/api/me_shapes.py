@@ -37,6 +37,37 @@ class MyTerms(BaseModel):
     items: list[AcceptedShape]
 
 
+class HeardShape(BaseModel):
+    """A kind of notice that concerns the asker, and whether they get it by mail."""
+
+    model_config = example(
+        event="quota.threshold", what="50, 80 and 100 % of a limit are taken", by_mail=True
+    )
+    event: str
+    what: str
+    by_mail: bool
+
+
+class MyNotices(BaseModel):
+    """What the asker is told by mail; `mail_is_sent` is false where this installation sends none."""
+
+    model_config = example(
+        items=[
+            {"event": "quota.threshold", "what": "50, 80 and 100 % of a limit are taken", "by_mail": True}
+        ],
+        mail_is_sent=True,
+    )
+    items: list[HeardShape]
+    mail_is_sent: bool
+
+
+class NoticesWanted(BaseModel):
+    """The events of which no mail is wanted; every other that concerns the asker is told."""
+
+    model_config = example(without=["quota.threshold"])
+    without: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=20)]
+
+
 class TermsStateShape(BaseModel):
     """The version in force, None where there is none, and whether the asker may call under it.
 

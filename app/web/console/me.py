@@ -15,6 +15,7 @@ from app.errors import InvalidParams, NotFound
 from app.identity.roles import Act
 from app.quota.arithmetic import ScopeKind, parse_limit_key
 from app.quota.limits import EACH_MEMBER, raised_by
+from app.web.api.me import heard_in
 from app.web.api.sight import Sight
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn
@@ -43,6 +44,7 @@ async def show_me(turn: Turn) -> Response:
     places = {each.project_id: each for each in sight.own_memberships}
     projects = [each for each in sight.projects.values() if each.id in places or each.id in sight.led]
     settings = turn.desk.installation.settings
+    muted = await turn.desk.muted.of(turn.who.person)
     return turn.render(
         "me.html",
         me=me,
@@ -53,11 +55,23 @@ async def show_me(turn: Turn) -> Response:
         may_call=sight.state.terms_of(me.id).may_call(today),
         keys=[each for each in _own_keys(turn, sight) if each.status == "active"],
         tokens=[each for each in shown_tokens(sight.state, email=me.email) if each.status == "active"],
+        heard=[(each, each.kind not in muted) for each in heard_in(sight)],
+        mail_is_sent=settings.smtp_url is not None,
         today=today,
         gateway=settings.public_url,
         example_from=today - dt.timedelta(days=_DAYS_OF_INDEXING + 6),
         example_until=today - dt.timedelta(days=_DAYS_OF_INDEXING),
     )
+
+
+async def choose_my_notices(turn: Turn) -> Response:
+    """Have mail of what is ticked, and of nothing else that could be."""
+    kinds = [each.kind for each in heard_in(await turn.sight())]
+    ticked = turn.given.many("notice")
+    await turn.desk.muted.choose(
+        turn.who.person, among=kinds, muted=[each for each in kinds if each not in ticked]
+    )
+    return turn.go(f"{PATH}/me", "saved")
 
 
 async def revoke_my_token(turn: Turn) -> Response:
@@ -251,6 +265,7 @@ def _raisable(sight: Sight) -> list[tuple[str, str]]:
 
 PAGES: Final = (
     Page(method="GET", path="/me", answer=show_me, acts=SELF),
+    Page(method="POST", path="/me/notices", answer=choose_my_notices, acts=SELF, back=show_me),
     Page(method="POST", path="/me/tokens/{id}/end", answer=revoke_my_token, acts=SELF, back=show_me),
     Page(method="GET", path="/my-keys", answer=show_my_keys, acts=OWN_KEYS),
     Page(

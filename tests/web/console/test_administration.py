@@ -483,3 +483,20 @@ async def test_one_ends_a_token_of_ones_own_and_the_session_opened_with_it(
     assert (await it.send(f"/me/tokens/{token}/end")).status_code == 404
     assert (await bob.send(f"/me/tokens/{token}/end")).status_code == 303
     assert (await bob.get("/me")).status_code == 401
+
+
+async def test_a_person_chooses_their_mail_on_their_page(fresh_house: House, browser: Opened) -> None:
+    bob = await signed_in(browser, fresh_house, "bob")
+    page = await bob.get("/me")
+    assert "your choice counts once it does" in text_of(page)
+    assert 'value="threshold" checked' in page.text
+    assert "request_made" not in page.text
+    assert (await bob.send("/me/notices", notice=["request_decided"])).status_code == 303
+    page = await bob.get("/me")
+    assert 'value="threshold" checked' not in page.text
+    assert 'value="request_decided" checked' in page.text
+    # What is no kind of theirs is passed over.
+    assert (await bob.send("/me/notices", notice=["threshold", "request_made", "x"])).status_code == 303
+    page = await bob.get("/me")
+    assert 'value="threshold" checked' in page.text
+    assert 'value="request_decided" checked' not in page.text

@@ -39,6 +39,7 @@ MATRIX: dict[str, tuple[int, ...]] = {
     "GET /reauthentication/token": (401, 303, 303, 303, 303, 303, 303),
     "GET /reauthentication/institution": (401, 303, 303, 303, 303, 303, 303),
     "GET /me": (401, 403, 200, 200, 200, 200, 200),
+    "POST /me/notices": (401, 403, 303, 303, 303, 303, 303),
     "POST /me/tokens/{id}/end": (401, 403, 404, 404, 404, 404, 404),
     "GET /my-keys": (401, 403, 200, 200, 403, 403, 403),
     "POST /my-keys": (401, 403, 400, 400, 403, 403, 403),
