@@ -4,6 +4,7 @@ Hashing takes tens of milliseconds and 64 MiB on purpose (RFC 9106, second recom
 these two in a thread, a few at a time.
 """
 
+import re
 from functools import cache
 from typing import Final
 
@@ -16,11 +17,54 @@ SHORTEST: Final = 12
 LONGEST: Final = 200
 _LEAST_DIFFERENT: Final = 6
 _LEAST_OF_NAME: Final = 4
+_COMMON: Final = frozenset(
+    {
+        *("password", "passwort", "motdepasse", "contrasena", "passphrase", "qwerty", "qwertyuiop", "qwertz"),
+        *("qwertzuiop", "azerty", "asdfgh", "asdfghjkl", "zxcvbn", "zxcvbnm", "abc", "abcdef", "abcdefgh"),
+        *(
+            "abcdefghij",
+            "letmein",
+            "welcome",
+            "changeme",
+            "secret",
+            "geheim",
+            "admin",
+            "administrator",
+            "root",
+        ),
+        *("login", "user", "guest", "test", "default", "hello", "iloveyou", "sunshine", "princess", "monkey"),
+        *(
+            "dragon",
+            "football",
+            "baseball",
+            "master",
+            "superman",
+            "batman",
+            "starwars",
+            "whatever",
+            "trustno",
+        ),
+        *(
+            "summer",
+            "winter",
+            "spring",
+            "autumn",
+            "university",
+            "research",
+            "researcher",
+            "student",
+            "tiktok",
+        ),
+    }
+)
+"""Words that guesses begin with, in letters alone."""
+_LOOKALIKES: Final = str.maketrans("0134578@$!", "oleastbasi")
+_DIGITS_AND_SIGNS: Final = re.compile(r"[^a-z]+")
 _HASHER: Final = PasswordHasher()
 
 
 def check_password(password: str, *, email: str) -> str:
-    """The password, if it may be one: long, not monotonous, and not made of the address.
+    """The password, if it may be one: long, not monotonous, no common word with digits, and not made of the address.
 
     Raises InvalidParams, which never repeats it.
     """
@@ -32,9 +76,29 @@ def check_password(password: str, *, email: str) -> str:
         )
     if len(set(password)) < _LEAST_DIFFERENT:
         raise InvalidParams(f"A password has at least {_LEAST_DIFFERENT} different characters.")
+    if _is_common(lowered):
+        raise InvalidParams(
+            "This is among the first that are guessed: a common word with digits or signs, or digits alone. "
+            "A few words that have nothing to do with each other are easy to keep."
+        )
     if "bursar" in lowered or (len(name) >= _LEAST_OF_NAME and name in lowered):
         raise InvalidParams("A password does not hold your address or the name of this service.")
     return password
+
+
+def _is_common(lowered: str) -> bool:
+    """Whether nothing is left but digits and signs, or one common word, once or over and over.
+
+    Found: `password1234`, `P4ssw0rd!!!!`, `1q2w3e4r5t6y`, `letmeinletmein`. Not: `password of the lighthouse`.
+    """
+    letters = _DIGITS_AND_SIGNS.sub("", lowered)
+    # Digits at either end are appended ones; those within stand for letters.
+    core = _DIGITS_AND_SIGNS.sub("", lowered.strip("0123456789!@#$%&*.,-_+=? ").translate(_LOOKALIKES))
+    return not any(each.isalpha() for each in lowered) or _is_repeated(letters) or _is_repeated(core)
+
+
+def _is_repeated(letters: str) -> bool:
+    return any(letters.replace(word, "") == "" for word in _COMMON if word in letters)
 
 
 def hash_password(password: str) -> str:
