@@ -127,7 +127,7 @@ async def end_raise(registry: Registry, actor: Actor, *, raise_id: str) -> bool:
 
 def shown_raises(state: State, *, all_of_them: bool = False) -> list[dict[str, Value]]:
     """Raises that hold or are to come, or all that ever were, the latest to end first."""
-    names = scope_names(state)
+    names, emails = scope_names(state), {each.id: each.email for each in state.people}
     found = [
         each
         for each in state.raises
@@ -143,7 +143,7 @@ def shown_raises(state: State, *, all_of_them: bool = False) -> list[dict[str, V
             "until": _told(each.until_us),
             "ended": None if each.retired_us is None else _told(each.retired_us),
             "reason": each.reason,
-            "granted_by": each.granted_by,
+            "granted_by": emails.get(each.granted_by, each.granted_by),
         }
         for each in sorted(found, key=lambda one: (-one.until_us, one.id))
     ]

@@ -1,6 +1,7 @@
 """Repeating a request that creates something: once carried out, answered alike, and nothing kept in the clear."""
 
 import asyncio
+import datetime as dt
 from typing import Any
 
 import httpx
@@ -85,3 +86,51 @@ async def test_a_claim_without_an_answer_is_told_and_not_repeated(house: House) 
     assert answer.status_code == 409
     assert "Look whether" in answer.json()["detail"]
     assert await keys_of(house) == before
+
+
+CREATED: dict[str, dict[str, Any]] = {
+    "/people": {"email": "eve+two@example.edu", "name": "Eve Moss", "roles": ["researcher"]},
+    "/projects": {
+        "name": "tides",
+        "credential": "main",
+        "approval": {"reference": "R-9", "from": "2026-01-01", "until": "2036-12-31"},
+    },
+    "/terms": {
+        "version": "2027-01",
+        "title": "Terms of 2027",
+        "in_force_from": "2037-01-01",
+        "text": "Be kind.",
+    },
+    "/keys": WANTED,
+    "/raises": {
+        "scope": "project:health",
+        "key": "requests/day",
+        "amount": 5,
+        "until": (dt.datetime.now(dt.UTC).date() + dt.timedelta(days=9)).isoformat(),
+        "reason": "A deadline.",
+    },
+}
+
+
+@pytest.mark.parametrize("path", CREATED)
+async def test_what_was_created_is_said_where_and_with_its_tag_however_often_it_is_asked(
+    house: House, path: str
+) -> None:
+    who = "bob" if path == "/keys" else "it"
+    headers = {"Authorization": f"Bearer {house.tokens[who]}", "Idempotency-Key": "once"}
+    first = await house.client.post(f"/api/v1{path}", json=CREATED[path], headers=headers)
+    again = await house.client.post(f"/api/v1{path}", json=CREATED[path], headers=headers)
+    assert first.status_code == again.status_code == 201, first.text
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.headers["location"] == first.headers["location"]
+    assert again.headers.get("etag") == first.headers.get("etag")
+    assert first.headers["location"].startswith(f"/api/v1{path}/")
+    shown = await house.get(who, first.headers["location"])
+    assert shown.status_code == 200
+    assert shown.headers.get("etag") == first.headers.get("etag")
+    assert ("etag" in first.headers) == (path in {"/people", "/projects", "/terms"})
+
+
+async def test_whoever_granted_a_raise_is_told_by_their_address(house: House) -> None:
+    made = await house.ask("it", "POST", "/api/v1/raises", json=CREATED["/raises"])
+    assert made.json()["granted_by"] == "it@example.edu"

@@ -133,6 +133,12 @@ def test_an_operation_of_our_own_shows_each_problem_as_it_is_told(label: str) ->
     assert ("412" in responses) == sends_tag or label == "PUT /api/v1/limits"
 
 
+@pytest.mark.parametrize("label", [label for label in OPERATIONS if "/api/v1/" in label])
+def test_every_parameter_of_our_own_is_described(label: str) -> None:
+    found = OPERATIONS[label].get("parameters", ())
+    assert [each["name"] for each in found if not each.get("description")] == []
+
+
 def test_what_has_no_example_is_no_document() -> None:
     operation = {"operationId": "ask", "responses": {"200": {"content": {"application/json": {}}}}}
     content = operation["responses"]["200"]["content"]["application/json"]  # type: ignore[index]

@@ -22,11 +22,11 @@ from app.web.api.shown import project_shape
 from app.web.api.sight import Sight
 
 router = APIRouter(prefix="/api/v1", route_class=GuardedRoute)
-ProjectName = Annotated[str, Query(max_length=100, description="Only of this project.")]
+ProjectName = Annotated[str | None, Query(max_length=100, description="Only of this project.")]
 NameInPath = Annotated[
     str, Path(max_length=100, description="A project's name, or its id.", examples=["elections"])
 ]
-PersonEmail = Annotated[str, Query(max_length=320, description="Only of the person of this address.")]
+PersonEmail = Annotated[str | None, Query(max_length=320, description="Only of the person of this address.")]
 _FIRST_DAY = dt.date(2000, 1, 1)
 
 
@@ -38,7 +38,7 @@ async def list_projects(
     credential: Annotated[
         str | None, Query(max_length=100, description="Only under this credential.")
     ] = None,
-    person: PersonEmail | None = None,
+    person: PersonEmail = None,
 ) -> Projects:
     """Projects in the order of their names: all, or those that you belong to or lead."""
     sight = await desk.sight(who)
@@ -114,8 +114,8 @@ async def list_limits(
 async def get_usage(
     desk: AtDesk,
     who: Who,
-    project: ProjectName | None = None,
-    person: PersonEmail | None = None,
+    project: ProjectName = None,
+    person: PersonEmail = None,
     day: Annotated[Day | None, Query(description="A UTC day; today by default.")] = None,
 ) -> UsageShape:
     """Where the limits stand. Without parameters: everybody's for administrators, your own otherwise."""

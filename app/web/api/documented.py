@@ -92,6 +92,17 @@ _TAG: Final[Mapping[str, Any]] = {
 }
 
 
+def location_of(place: str) -> dict[str, Any]:
+    """The header that says where a thing was created, `place` being its path with names of its keys."""
+    return {
+        "Location": {
+            "description": f"Where it can be read from now on: `{place}`.",
+            "schema": {"type": "string", "format": "uri-reference"},
+            "example": place.replace("{", "").replace("}", ""),
+        }
+    }
+
+
 def _answer(status: int) -> dict[str, Any]:
     meaning, detail = _MEANINGS[status]
     code = meaning.split("`")[1]

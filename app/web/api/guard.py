@@ -1,10 +1,12 @@
 """Lets a request in, or answers it as a problem, before any part of it is parsed."""
 
 import hashlib
+import json
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
@@ -15,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
 
+from app.administration.conditional import version_of
 from app.errors import InvalidParams, NotPermitted, Refusal
 from app.identity.callers import Caller
 from app.policy.rules import NOT_FROZEN
@@ -23,6 +26,7 @@ from app.storage.repeats import Attempt
 from app.web.api.access import ACCESS, Access
 from app.web.api.conditions import selected
 from app.web.api.desk import desk_of
+from app.web.api.documented import location_of
 from app.web.api.visitors import HOW_TO_SAY_WHO, roles_with_key
 from app.web.problems import PRIVATE, problem_of, visit_of
 
@@ -37,6 +41,17 @@ _KEY_PARAMETER: Final[Mapping[str, Any]] = {
     "schema": {"type": "string", "minLength": 1, "maxLength": _MOST_KEY_CHARS},
     "example": "0d8f3b0e-6a64-4a0f-9d0c-3f7a6f1d2c55",
 }
+
+
+PLACES: Final[Mapping[str, str]] = {
+    "add_person": "/api/v1/people/{email}",
+    "add_project": "/api/v1/projects/{name}",
+    "add_credential": "/api/v1/credentials/{name}",
+    "add_terms": "/api/v1/terms/{version}",
+    "add_raise": "/api/v1/raises/{id}",
+    "issue_key": "/api/v1/keys/{id}",
+}
+"""Where what a route creates can be read, by the route's name and the keys of its answer."""
 
 
 class GuardedRoute(APIRoute):
@@ -56,6 +71,12 @@ class GuardedRoute(APIRoute):
             "x-bursar-acts": sorted(self.access.acts),
             **(options.get("openapi_extra") or {}),
         }
+        self._place = PLACES.get(endpoint.__name__)
+        created = dict((options.get("responses") or {}).get(HTTPStatus.CREATED, {}))
+        self._is_tagged = "ETag" in created.get("headers", {})
+        if self._place is not None:
+            created["headers"] = {**created.get("headers", {}), **location_of(self._place)}
+            options["responses"] = {**options["responses"], HTTPStatus.CREATED.value: created}
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -68,6 +89,7 @@ class GuardedRoute(APIRoute):
                 self._refuse_unknown_parameters(request)
                 whole = await _with_body(request, self.access.body)
                 response = await _once(whole, handler) if self._creates else await handler(whole)
+                self._say_where(response)
                 response = selected(request, response)
             except Exception as error:  # noqa: BLE001 - a bug must not answer in the framework's shape
                 return problem_of(request, error)
@@ -75,6 +97,17 @@ class GuardedRoute(APIRoute):
             return response
 
         return guarded
+
+    def _say_where(self, response: Response) -> None:
+        """Add to an answer that creates where the thing is, and its tag, the first time and when it is repeated."""
+        if response.status_code != HTTPStatus.CREATED or not (self._place or self._is_tagged):
+            return
+        made = json.loads(bytes(response.body))
+        if self._place is not None:
+            quoted = {name: quote(value, safe="@") for name, value in made.items() if isinstance(value, str)}
+            response.headers["location"] = self._place.format_map(quoted)
+        if self._is_tagged:
+            response.headers.setdefault("etag", f'"{version_of(made)}"')
 
     def _refuse_unknown_parameters(self, request: Request) -> None:
         known = set(_parameters(self.dependant))
@@ -165,6 +198,8 @@ async def _with_body(request: Request, limits: BodyLimits) -> Request:
             raise HTTPException(413, f"At most {limits.max_bytes} bytes are read of a request body.")
     if body:
         _require_plain_json(request.headers)
+        if body.strip() and not body.lstrip().startswith(b"{"):
+            raise InvalidParams("The body must be a JSON object; /docs shows what it holds.", rule="request")
         parse_body(bytes(body), limits)
 
     async def replay() -> Message:

@@ -25,32 +25,36 @@ Before = Annotated[
     int | None, Query(ge=0, le=2**53 - 1, description="Only entries with a smaller index; `Link` carries it.")
 ]
 EntryIdInPath = Annotated[str, Path(alias="id", pattern="^[0-9a-f]{32}$", description="An entry's id.")]
-Text = Annotated[str | None, Query(max_length=320)]
 Named = Annotated[str | None, Query(max_length=200, description="That the question names.")]
-Amount = Annotated[int | None, Query(ge=0, le=2**53 - 1)]
+Least = Annotated[int | None, Query(ge=0, le=2**53 - 1, description="Charged at least this many.")]
+Most = Annotated[int | None, Query(ge=0, le=2**53 - 1, description="Charged at most this many.")]
 
 
 def sought(
     *,
-    type: Text = None,  # noqa: A002 - the parameter's name is the entry's own
+    type: Annotated[  # noqa: A002 - the parameter's name is the entry's own
+        str | None, Query(max_length=320, description="The entry's type, such as `outcome` or `admin`.")
+    ] = None,
     person: Annotated[str | None, Query(max_length=320, description="E-mail address or id.")] = None,
     project: Annotated[str | None, Query(max_length=100, description="Name or id.")] = None,
     key: Annotated[str | None, Query(max_length=64, description="A key's id.")] = None,
     credential: Annotated[str | None, Query(max_length=100, description="Name or id.")] = None,
     endpoint: Annotated[str | None, Query(max_length=100, description="Such as `video/query`.")] = None,
-    verdict: Annotated[Literal["allowed", "refused"] | None, Query()] = None,
+    verdict: Annotated[Literal["allowed", "refused"] | None, Query(description="What was decided.")] = None,
     rule: Annotated[str | None, Query(max_length=100, description="Such as `date-span/1`.")] = None,
-    code: Text = None,
+    code: Annotated[
+        str | None, Query(max_length=320, description="Of the refusal or answer, such as `invalid_params`.")
+    ] = None,
     cache: Annotated[str | None, Query(max_length=32, description="hit, stale or collapsed.")] = None,
     log_id: Annotated[str | None, Query(max_length=200, description="The platform's log id.")] = None,
     since: Annotated[str | None, Query(max_length=40, description="A UTC day, or a moment.")] = None,
     until: Annotated[
         str | None, Query(max_length=40, description="The first UTC day, or moment, that is left out.")
     ] = None,
-    least_requests: Amount = None,
-    most_requests: Amount = None,
-    least_records: Amount = None,
-    most_records: Amount = None,
+    least_requests: Least = None,
+    most_requests: Most = None,
+    least_records: Least = None,
+    most_records: Most = None,
     username: Named = None,
     user_id: Named = None,
     video_id: Named = None,
