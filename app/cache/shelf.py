@@ -35,7 +35,7 @@ from app.query import ResearchQuery, digest
 
 _MOST_PARTS = 50
 """Parts of a search, that it may answer narrower ones: its records are all looked at."""
-_MOST_WHOLES = 30
+_MOST_WHOLES = 100
 """Searches of one family that are remembered as held in full."""
 _MOST_LOOKED_UP = 100
 """Ids in a look-up that held records may answer: a page of the platform's."""
@@ -204,7 +204,9 @@ class Shelf:
         if key is None:
             return None
         for whole in _wholes(await self._page(key, sought, is_look=False)):
-            by = narrowing(whole.question, sought.query.question)
+            # The very question is answered by its own listing: whoever has not found that comes while it lands.
+            is_same = whole.question == sought.query.question
+            by = None if is_same else narrowing(whole.question, sought.query.question)
             if by is None or now_us >= lifetimes(whole.question).until_us(whole.fetched_us):
                 continue
             parts = await self._parts_of(sought, whole)
@@ -311,7 +313,9 @@ class Shelf:
             return None
         oldest_us = min([last.fetched_us, *(page.fetched_us for page in before if page is not None)])
         whole = replace(whole, fetched_us=oldest_us)
-        others = [each for each in _wholes(await self._page(key, sought, is_look=False)) if each != whole]
+        # As it is held, whatever age this caller wants: others may use what this one may not.
+        known = _wholes(await self._pages.reload(key, sought.scope))
+        others = [each for each in known if each.question != whole.question]
         told = [asdict(each) for each in [whole, *others][:_MOST_WHOLES]]
         return HeldPage(
             key=key,

@@ -1,7 +1,7 @@
 """What each step of reuse saves, and that it changes nothing else: counted by the platform itself."""
 
 import json
-from asyncio import Event, create_task, sleep
+from asyncio import Event, create_task, gather, sleep
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -367,6 +367,32 @@ async def test_what_is_wider_inexact_or_not_held_is_fetched(
     await _whole(library)
     answer, _ = await ask(library, **{"start_date": "20261002", **changes})
     assert answer.how == "miss"
+
+
+async def test_callers_who_ask_the_same_at_once_are_given_one_search(library: Library) -> None:
+    asked = {"start_date": "20261003", "end_date": "20261003", **narrowed_by("region_code", "DE")}
+    assert 0 < len(await _directly(library, **asked)) <= 100
+    spent = library.platform.requests()
+    answers = await gather(
+        *(
+            ask(library, ("ada", "ben")[number % 2], fields="id,create_time", max_count=size, **asked)
+            for number in range(20)
+            for size in (20, 50, 100)
+        )
+    )
+    assert library.platform.requests() == spent + 1
+    assert {answer.detail for answer, _ in answers if answer.how == "hit"} <= {"slice", "exact", "fields"}
+    assert len({data["search_id"] for _, data in answers}) == 1
+
+
+async def test_who_wants_nothing_held_takes_from_nobody_what_is(library: Library) -> None:
+    await _whole(library)
+    fresh = read_cache_control(b"no-cache")
+    body = {**QUESTION, **narrowed_by("username", username(1)), "max_count": 100}
+    other = await library.ask("ada", "video/query", ["id", "create_time"], body, steering=fresh)
+    assert (isinstance(other, Delivered), other.cost.requests) == (True, 1)
+    answer, _ = await ask(library, "ben", fields="id", start_date="20261003")
+    assert (answer.how, answer.detail) == ("hit", "contained")
 
 
 async def test_a_search_that_is_not_held_to_its_end_answers_no_other(library: Library) -> None:
