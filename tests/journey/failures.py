@@ -109,5 +109,10 @@ FAILURES = (
 )
 # fmt: on
 
-ALONE = tuple(f"{line.says} on {name}" for line in FAILURES if line.is_alone for name in line.where)
-"""Names of the projects, and of their credentials, that such a case has to itself."""
+
+def of_its_own(line: Failing, name: str) -> str:
+    """The name of the project, and of its credential, that such a case has to itself."""
+    return f"{line.says} on {name.replace('/', ' ')}"
+
+
+ALONE = tuple(of_its_own(line, name) for line in FAILURES if line.is_alone for name in line.where)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.journey.exchange import Outcome, Sent, assert_sound
-from tests.journey.failures import FAILURES, Failing
+from tests.journey.failures import FAILURES, Failing, of_its_own
 from tests.journey.people import Cast
 from tests.journey.questions import DOWNLOAD, HELD, Question
 from tests.journey.refusals import REFUSALS, Refusal
@@ -77,7 +77,7 @@ def test_what_bursar_turns_down_is_told_in_the_platforms_shape_and_costs_nothing
 def test_what_fails_upstream_reaches_the_client_in_one_shape_and_in_the_platforms_words(
     cast: Cast, line: Failing, name: str
 ) -> None:
-    project = f"{line.says} on {name}" if line.is_alone else "elections"
+    project = of_its_own(line, name) if line.is_alone else "elections"
     question = line.asks(cast.question(name, project=project))
     if line.faults[0] == {"status": 401}:
         cast.ask(question.but(username="warm.up"), project=project)  # so that there is a token to lose
