@@ -329,7 +329,7 @@ def cut(endpoint: Endpoint, query: ResearchQuery, parts: Sequence[Part]) -> Cut:
     for part in parts:
         names = _not_asked(endpoint, query, part)
         within = part.items(endpoint)[max(0, begin - part.start) : max(0, end - part.start)]
-        items += [_projected(item, names) for item in within]
+        items += [_projected(item, names) for item in within if item is not None]
     behind = last.start + len(last.items(endpoint))
     if last.has_more:
         has_more, cursor = True, end if last.is_regular else min(end, last.next_start)
@@ -356,7 +356,7 @@ def _cut_in_time(endpoint: Endpoint, query: ResearchQuery, part: Part) -> Cut:
 
 
 def known_by(endpoint: Endpoint, part: Part) -> list[int | str | None]:
-    """What the records of a part of a list by time are known by, in their places; None for what is gone."""
+    """What the records of a part are known by, in their places; None for what is gone."""
     found = [
         item.get("username") if isinstance(item, Mapping) and not endpoint.fields else id_of(item)
         for item in part.items(endpoint)
@@ -383,6 +383,23 @@ def in_places_of(old: Part, new: Part, endpoint: Endpoint) -> Part:
         items, goes_on = items[: last + 1], new
     data = {**new.data, endpoint.list_key or "": items}
     return replace(new, data=data, has_more=goes_on.has_more, next_start=goes_on.next_start)
+
+
+def with_gaps_of(old: Part, new: Part, endpoint: Endpoint) -> Part:
+    """A part of a list by places that was fetched anew, with each record in the place that it had in the old one.
+
+    The platform leaves the place of a record empty that vanishes during a search. Where the new part has a record that the
+    old one had not, or one that nothing is known by, it stays as it came.
+    """
+    places = {each: place for place, each in enumerate(known_by(endpoint, old)) if each is not None}
+    came = [None if each is None else places.get(each) for each in known_by(endpoint, new)]
+    if None in came or old.start != new.start or old.has_more != new.has_more:
+        return new
+    items: list[object] = [None] * len(old.items(endpoint))
+    for place, item in zip(came, new.items(endpoint), strict=True):
+        if place is not None:
+            items[place] = item
+    return replace(new, data={**new.data, endpoint.list_key or "": items})
 
 
 def _whole(endpoint: Endpoint, query: ResearchQuery, part: Part) -> Cut:

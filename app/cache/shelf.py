@@ -26,6 +26,7 @@ from app.cache.listings import (
     part_in,
     part_key,
     split,
+    with_gaps_of,
 )
 from app.cache.pages import HeldPage, Pages, SearchState, is_reusable
 from app.ids import new_search_id
@@ -374,10 +375,11 @@ class Shelf:
 
     async def in_its_places(self, sought: Sought, part: Part) -> Part:
         """A part that was fetched anew, as those can go on in it who have cursors into the one that was held."""
-        if not _goes_by_time(sought):
+        old = None if part.size is None else await self._look(sought, part.listing, part.start)
+        if old is None:
             return part
-        old = await self._look(sought, part.listing, part.start)
-        return part if old is None else in_places_of(old, part, sought.endpoint)
+        anew = in_places_of if _goes_by_time(sought) else with_gaps_of
+        return anew(old, part, sought.endpoint)
 
     async def _look(self, sought: Sought, listing: str, place: int) -> Part | None:
         """That part of the listing, however old it is."""

@@ -118,6 +118,26 @@ async def test_no_cache_on_every_page_of_a_crawl_gives_what_the_platform_would(l
     assert len(set(found)) == len(found) > 100
 
 
+@pytest.mark.parametrize("trigger", ["something fresher", "other fields"])
+async def test_what_vanishes_in_mid_crawl_moves_no_other_record_out_of_its_place(
+    library: Library, trigger: str
+) -> None:
+    first = await ask(library, max_count=100)
+    places, search_id = videos(first), json.loads(cast("Delivered", first).data)["search_id"]
+    gone = [places[3], places[25]]
+    library.platform.state.delete(videos=gone, comments=(), users=())
+    if trigger == "something fresher":
+        answer = await ask(library, cache_control="max-age=0", max_count=20, cursor=20, search_id=search_id)
+        assert how(answer)[1] == 1
+    else:
+        body = {**OLD, "max_count": 20, "search_id": search_id, "cursor": 20}
+        assert how(await library.ask("ben", "video/query", ["id", "like_count"], body))[1] == 1
+        answer = await ask(library, max_count=20, cursor=20, search_id=search_id)
+    assert videos(answer) == [each for each in places[20:40] if each not in gone]
+    rest = await ask(library, max_count=60, cursor=40, search_id=search_id)
+    assert (how(rest), videos(rest)) == (("hit", 0), places[40:])
+
+
 async def test_a_maximum_age_is_kept_to(library: Library) -> None:
     assert how(await ask(library)) == ("miss", 1)
     later(library, 10 * MINUTE)
