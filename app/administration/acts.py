@@ -19,13 +19,14 @@ from app.administration.desired import (
 )
 from app.administration.difference import Difference, difference, limit_change
 from app.administration.facing import acceptance_face, credential_face, differences, person_face
+from app.administration.finding import find_credential, find_person, find_project
 from app.administration.floors import after, check_floors
 from app.administration.lockout import require_own_administration
 from app.administration.minting import Mint
 from app.administration.naming import require_new
 from app.administration.registry import Registry
 from app.administration.second_person import HeldBack, hold_back
-from app.administration.state import Acceptance, Credential, Person, Project, Proposal, State, slot_of
+from app.administration.state import Acceptance, Person, Proposal, State, slot_of
 from app.administration.two_people import require_two_accounts, with_fresh_means
 from app.administration.wanted import Wanted, WantedCredential, check_secret
 from app.errors import ChangedMeanwhile, Conflict, InvalidParams, NotFound
@@ -378,30 +379,6 @@ async def accept_terms(registry: Registry, actor: Actor, *, person_id: str, vers
         return _accepting(state, acceptance, label=person.email, what="accepted")
 
     return await registry.change(actor, decide)
-
-
-def find_credential(state: State, name: str) -> Credential:
-    """The credential of that name. Raises NotFound."""
-    found = next((each for each in state.credentials if each.name == name and each.retired_us is None), None)
-    if found is None:
-        raise NotFound(f"There is no credential {name}; `bursar credential list` shows all.")
-    return found
-
-
-def find_project(state: State, name: str) -> Project:
-    """The project of that name. Raises NotFound."""
-    project = state.project(name)
-    if project is None:
-        raise NotFound(f"There is no project {name}; `bursar project list` shows all.")
-    return project
-
-
-def find_person(state: State, email: str) -> Person:
-    """The person of that address. Raises NotFound."""
-    person = state.person(email)
-    if person is None:
-        raise NotFound(f"There is no person {email}; `bursar person list` shows all.")
-    return person
 
 
 def find_scope(state: State, scope: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from app.administration.changes import Actor, Change, Plan
 from app.administration.desired import LimitKey
 from app.administration.difference import limit_key
 from app.administration.durations import end_of
+from app.administration.finding import find_person, find_project
 from app.administration.freezing import checked_reason
 from app.administration.minting import Mint
 from app.administration.notices import request_decided, request_made
@@ -194,9 +195,7 @@ def shown_requests(
     """Requests, oldest first, as far as they were asked for: by state, project, and who asked. Raises NotFound."""
     names, emails = scope_names(state), {each.id: each.email for each in state.people}
     scopes = None if project is None else _scopes_of(state, project)
-    person = None if email is None else state.person(email)
-    if email is not None and person is None:
-        raise NotFound(f"There is no person {email}; `bursar person list` shows all.")
+    person = None if email is None else find_person(state, email)
     given = {each.id: each for each in state.raises}
     return [
         ShownRequest(
@@ -349,9 +348,7 @@ def _label(state: State, request: QuotaRequest) -> str:
 
 
 def _scopes_of(state: State, project: str) -> set[tuple[str, str]]:
-    found = state.project(project)
-    if found is None:
-        raise NotFound(f"There is no project {project}; `bursar project list` shows all.")
+    found = find_project(state, project)
     members = {(ScopeKind.MEMBER.value, each.id) for each in state.memberships if each.project_id == found.id}
     return {(ScopeKind.PROJECT.value, found.id)} | members
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from app import exact_json
 from app.administration.budgets import Budgets, budgets_of, courses, exhausted_now
+from app.administration.finding import find_person, find_project
 from app.administration.held_pages import held_of, servable
 from app.administration.pricing import (
     Asking,
@@ -104,12 +105,8 @@ class Estimator:
         Raises NotFound, and what the question itself would be refused with as malformed.
         """
         state = await self._registry.state()
-        found = state.project(project)
-        if found is None:
-            raise NotFound(f"There is no project {project}; `bursar project list` shows all.")
-        person = None if email is None else state.person(email)
-        if email is not None and person is None:
-            raise NotFound(f"There is no person {email}; `bursar person list` shows all.")
+        found = find_project(state, project)
+        person = None if email is None else find_person(state, email)
         caller = await self._places.caller_in(found.id, None if person is None else person.id)
         if caller is None:
             raise NotFound(f"{email} is no member of project {project}.")

@@ -11,13 +11,13 @@ from enum import StrEnum
 from typing import assert_never
 
 from app.administration import notices
-from app.administration.acts import find_credential
 from app.administration.changes import Actor, Change, Plan
+from app.administration.finding import find_credential, find_person, find_project
 from app.administration.minting import Mint
 from app.administration.raising import MOST_REASON_CHARS
 from app.administration.registry import Registry
 from app.administration.state import Freeze, State
-from app.errors import Conflict, InvalidParams, NotFound
+from app.errors import Conflict, InvalidParams
 from app.identity.roles import Act
 
 
@@ -126,15 +126,9 @@ def _find(state: State, kind: Freezable, name: str) -> str:
         case Freezable.CREDENTIAL:
             return find_credential(state, name).id
         case Freezable.PROJECT:
-            project = state.project(name)
-            if project is None:
-                raise NotFound(f"There is no project {name}; `bursar project list` shows all.")
-            return project.id
+            return find_project(state, name).id
         case Freezable.PERSON:
-            person = state.person(name)
-            if person is None:
-                raise NotFound(f"There is no person {name}; `bursar person list` shows all.")
-            return person.id
+            return find_person(state, name).id
         case never:
             assert_never(never)
 

@@ -6,9 +6,10 @@ from typing import Final
 
 from app.administration.changes import Actor, Change, Plan
 from app.administration.facing import differences, person_face
+from app.administration.finding import find_person
 from app.administration.registry import Registry
 from app.administration.state import Identity, Person, State
-from app.errors import Conflict, InvalidParams, NotFound, SignInRefused
+from app.errors import Conflict, InvalidParams, SignInRefused
 from app.identity.institution import MOST_SUBJECT_CHARS, Proven, is_subject, roles_now
 from app.identity.roles import Act
 
@@ -42,7 +43,7 @@ async def link_identity(registry: Registry, actor: Actor, *, email: str, issuer:
         raise InvalidParams(f"A subject has 1 to {MOST_SUBJECT_CHARS} printable characters.")
 
     def decide(state: State) -> tuple[Plan, bool]:
-        person = _by_email(state, email)
+        person = find_person(state, email)
         held = _identity(state, issuer, subject)
         if held is not None and held.person_id == person.id:
             return Plan(), False
@@ -61,7 +62,7 @@ async def unlink_identities(registry: Registry, actor: Actor, *, email: str) -> 
     actor.require(Act.MANAGE_KEYS)
 
     def decide(state: State) -> tuple[Plan, int]:
-        person = _by_email(state, email)
+        person = find_person(state, email)
         held = state.identities_of(person.id)
         changes = tuple(_change(person, each.issuer, "dropped") for each in held)
         return Plan(changes=changes, dropped=held, invalidates=False), len(held)
@@ -119,13 +120,6 @@ def _linking(state: State, person: Person, issuer: str, subject: str) -> Plan:
 
 def _identity(state: State, issuer: str, subject: str) -> Identity | None:
     return next((each for each in state.identities if (each.issuer, each.subject) == (issuer, subject)), None)
-
-
-def _by_email(state: State, email: str) -> Person:
-    person = state.person(email)
-    if person is None:
-        raise NotFound(f"There is no person {email}; `bursar person list` shows all.")
-    return person
 
 
 def _change(person: Person, issuer: str, what: str) -> Change:

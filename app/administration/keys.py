@@ -8,10 +8,11 @@ from typing import Final
 
 from app.administration.changes import Actor, Change, Draw, Plan
 from app.administration.durations import end_of
+from app.administration.finding import find_person, find_project
 from app.administration.minting import Mint
 from app.administration.registry import Registry
 from app.administration.retiring import revoke
-from app.administration.state import Key, Membership, Person, PersonToken, Project, State
+from app.administration.state import Key, Membership, Person, PersonToken, State
 from app.errors import Conflict, InvalidParams, NotFound
 from app.identity.keys import parse_client_key
 from app.identity.roles import Act
@@ -193,7 +194,7 @@ async def issue_token(
     actor.require(Act.MANAGE_KEYS)
 
     def decide(state: State) -> tuple[Plan, IssuedToken]:
-        person = _person(state, email)
+        person = find_person(state, email)
         last_day = expires or state.now.date() + dt.timedelta(days=TOKEN_DAYS)
         token_id = mint.key_id()
         secret = mint.secret(token_id)
@@ -222,8 +223,8 @@ def shown_keys(
     state: State, mint: Mint, *, project: str | None = None, email: str | None = None
 ) -> Sequence[ShownKey]:
     """What may be shown of every key, of one project or person where asked. Raises NotFound."""
-    only_project = None if project is None else _project(state, project).id
-    only_person = None if email is None else _person(state, email).id
+    only_project = None if project is None else find_project(state, project).id
+    only_person = None if email is None else find_person(state, email).id
     places = {each.id: each for each in state.memberships}
     projects = {each.id: each.name for each in state.projects}
     emails = {each.id: each.email for each in state.people}
@@ -290,25 +291,11 @@ def _known_key(state: State, text: str) -> tuple[Key, Person, Membership]:
 
 
 def _member(state: State, project: str, email: str) -> tuple[Person, Membership]:
-    found, person = _project(state, project), _person(state, email)
+    found, person = find_project(state, project), find_person(state, email)
     place = state.membership(found, person)
     if place is None:
         raise NotFound(f"{person.email} is no member of project {found.name}; add them first.")
     return person, place
-
-
-def _project(state: State, name: str) -> Project:
-    project = state.project(name)
-    if project is None:
-        raise NotFound(f"There is no project {name}; `bursar project list` shows all.")
-    return project
-
-
-def _person(state: State, email: str) -> Person:
-    person = state.person(email)
-    if person is None:
-        raise NotFound(f"There is no person {email}; `bursar person list` shows all.")
-    return person
 
 
 def _end_us(state: State, day: dt.date | None) -> int | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from app.administration.changes import Actor, Change, Plan
+from app.administration.finding import find_person
 from app.administration.registry import Registry
 from app.administration.state import Password, Person, State
 from app.errors import NotFound
@@ -35,9 +36,7 @@ async def issue_password_code(registry: Registry, actor: Actor, *, email: str) -
     code = secrets.token_urlsafe(_CODE_BYTES)
 
     def decide(state: State) -> tuple[Plan, PasswordCode]:
-        person = state.person(email)
-        if person is None:
-            raise NotFound(f"There is no person {email}; `bursar person list` shows all.")
+        person = find_person(state, email)
         old = state.password_of(person.id)
         until_us = state.now_us + CODE_HOURS * 3_600_000_000
         new = Password(

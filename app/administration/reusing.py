@@ -7,9 +7,9 @@ from typing import Any
 from app.administration.changes import Actor, Plan
 from app.administration.desired import checked_reuse
 from app.administration.facing import differences, project_face, reuse_as_written
+from app.administration.finding import find_project
 from app.administration.registry import Registry
 from app.administration.state import Project, State
-from app.errors import NotFound
 from app.identity.roles import Act
 
 
@@ -22,7 +22,7 @@ async def set_reuse(registry: Registry, actor: Actor, *, project: str, reuse: Ma
     chosen = checked_reuse(reuse).as_stored()
 
     def decide(state: State) -> tuple[Plan, bool]:
-        old = _named(state, project)
+        old = find_project(state, project)
         new = replace(old, reuse=chosen)
         names = {each.id: each.name for each in state.credentials}
         names |= {each.id: each.email for each in state.people}
@@ -34,7 +34,7 @@ async def set_reuse(registry: Registry, actor: Actor, *, project: str, reuse: Ma
 
 def reuse_of(state: State, project: str) -> dict[str, Any]:
     """What was chosen for a project, every choice spelled out. Raises NotFound."""
-    return spelled_out(_named(state, project))
+    return spelled_out(find_project(state, project))
 
 
 def spelled_out(project: Project) -> dict[str, Any]:
@@ -47,10 +47,3 @@ def spelled_out(project: Project) -> dict[str, Any]:
         "without": [],
     }
     return {**usual, **reuse_as_written(project)}
-
-
-def _named(state: State, name: str) -> Project:
-    project = state.project(name)
-    if project is None:
-        raise NotFound(f"There is no project {name}; `bursar project list` shows all.")
-    return project

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.administration.acts import find_credential
 from app.administration.changes import Actor, Plan
 from app.administration.desired import require_permission
 from app.administration.facing import credential_face, differences
+from app.administration.finding import find_credential
 from app.administration.minting import Mint
 from app.administration.registry import Registry
 from app.administration.rosters import check_rosters

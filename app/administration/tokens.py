@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.administration.changes import Actor, Draw, Plan
+from app.administration.finding import find_person
 from app.administration.registry import Registry
 from app.administration.retiring import revoke_token
 from app.administration.state import PersonToken, State
@@ -31,9 +32,7 @@ class ShownToken:
 
 def shown_tokens(state: State, *, email: str | None = None) -> Sequence[ShownToken]:
     """What may be shown of every token, of one person where asked. Raises NotFound."""
-    person = None if email is None else state.person(email)
-    if email is not None and person is None:
-        raise NotFound(f"There is no person {email}; `bursar person list` shows all.")
+    person = None if email is None else find_person(state, email)
     emails = {each.id: each.email for each in state.people}
     found = [
         ShownToken(

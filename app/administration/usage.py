@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.administration.finding import find_person
 from app.administration.floors import floor_on, floors_beside, use_on
 from app.administration.registry import Registry
 from app.administration.savings import Savings
@@ -152,9 +153,7 @@ def _owners(
     state: State, *, project: str | None, email: str | None
 ) -> Iterable[tuple[dict[str, str], dict[str, str]]]:
     """Ids and names of credential, project, member and key, for every combination that limits may bind."""
-    person = None if email is None else state.person(email)
-    if email is not None and person is None:
-        raise NotFound(f"There is no person {email}; `bursar person list` shows all.")
+    person = None if email is None else find_person(state, email)
     projects = [each for each in state.projects if each.retired_us is None]
     if project is not None:
         projects = [each for each in projects if each.name == project]

@@ -173,7 +173,7 @@ def set_credential(
 @credentials.command("remove")
 def remove_credential(name: Credential, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """End a credential that no project uses; its secret is destroyed, and what was held under it cannot be read."""
-    from app.administration.acts import find_credential  # noqa: PLC0415
+    from app.administration.finding import find_credential  # noqa: PLC0415
 
     end_one(
         "credential",
@@ -263,7 +263,7 @@ def show_person(email: Email, as_json: AsJson = False) -> None:
 @people.command("remove")
 def remove_person(email: Email, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """End a person's part: memberships, keys, tokens, password, sessions. The log goes on naming their id."""
-    from app.administration.acts import find_person  # noqa: PLC0415
+    from app.administration.finding import find_person  # noqa: PLC0415
 
     end_one(
         "person",

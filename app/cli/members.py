@@ -50,7 +50,7 @@ def add_member(
     as_json: AsJson = False,
 ) -> None:
     """Have a person be a member on these days. Whoever was one keeps their keys and limits."""
-    from app.administration.acts import find_person, find_project  # noqa: PLC0415
+    from app.administration.finding import find_person, find_project  # noqa: PLC0415
     from app.administration.wishes import with_member  # noqa: PLC0415
 
     def wish(state: "State") -> "Wanted":
@@ -63,7 +63,7 @@ def add_member(
 @members.command("remove")
 def remove_member(project: Project, email: Person, as_json: AsJson = False) -> None:
     """End a person's part in a project, and their keys for it. The lead has to be somebody else first."""
-    from app.administration.acts import find_person, find_project  # noqa: PLC0415
+    from app.administration.finding import find_person, find_project  # noqa: PLC0415
     from app.administration.wishes import without_member  # noqa: PLC0415
 
     def wish(state: "State") -> "Wanted":

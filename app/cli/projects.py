@@ -179,8 +179,8 @@ def set_project(
     as_json: AsJson = False,
 ) -> None:
     """Set what is named of a project, from the next call on; what is not named stays."""
-    from app.administration.acts import find_project  # noqa: PLC0415
     from app.administration.drafting import project_as_it_is  # noqa: PLC0415
+    from app.administration.finding import find_project  # noqa: PLC0415
     from app.administration.reusing import reuse_of  # noqa: PLC0415
     from app.administration.wishes import changed_project  # noqa: PLC0415
 
@@ -213,7 +213,7 @@ def set_project(
 @projects.command("remove")
 def remove_project(name: Project, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """End a project: its memberships, their keys, and the key of what is held for it, which nobody can read then."""
-    from app.administration.acts import find_project  # noqa: PLC0415
+    from app.administration.finding import find_project  # noqa: PLC0415
 
     end_one(
         "project",

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Path
 from starlette.responses import Response
 
 from app.administration.acts import add_credential as add
-from app.administration.acts import find_credential, rotate_credential
+from app.administration.acts import rotate_credential
 from app.administration.ending import retire
+from app.administration.finding import find_credential
 from app.administration.proposals import shown_proposals
 from app.administration.rostering import set_roster
 from app.administration.shown import shown_credentials
