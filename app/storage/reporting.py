@@ -3,13 +3,14 @@
 Each count is a range of one index. A report over a year reads that much of an index, and no entry.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from app.administration.reporting import Happened, HeldByAge
+from app.storage.engines import Database
 from app.storage.searching import index_at
 from app.storage.tables import EntryRow, FactRow, HeadRow, HeldPageRow, table
 
@@ -19,30 +20,19 @@ _MOST_REFUSED: Final = 200_000
 """Refusals are told apart by rule and code, for which each is looked at."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldByAge:
-    """What is held of one scope and age; `days` are whole ones."""
+class SqlCounts:
+    """The port `Counts` over a database."""
 
-    scope: str
-    days: int
-    pages: int
-    records: int
-    oldest_us: int
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
+    async def happened(self, *, since_us: int, until_us: int) -> Happened:
+        """What the log says of a time."""
+        return await self._database.read(lambda conn: happened(conn, since_us=since_us, until_us=until_us))
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Happened:
-    """A span of the log, its end outside."""
-
-    first: int
-    end: int
-    by_type: Mapping[str, int]
-    by_act: Mapping[str, int]
-    """Calls by endpoint, and acts of administration and signing in by name."""
-    by_project: Mapping[str, int]
-    refused: Mapping[tuple[str, str], int]
-    """By rule and code."""
-    is_capped: bool
+    async def held_by_age(self, *, now_us: int) -> Sequence[HeldByAge]:
+        """Everything that is held."""
+        return await self._database.read(lambda conn: held_by_age(conn, now_us=now_us))
 
 
 def held_by_age(conn: Connection, *, now_us: int) -> Sequence[HeldByAge]:

@@ -27,6 +27,7 @@ TAGS: Final[Mapping[str, str]] = MappingProxyType(
         "cache": "What is held, and purging it.",
         "requests": "What people ask administrators for.",
         "audit": "The log of everything.",
+        "compliance": "What compliance looks at, and reports for a period.",
     }
 )
 """What the parts of the document are about, in the order in which they stand."""

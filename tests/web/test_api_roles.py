@@ -187,6 +187,12 @@ MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "get_checkpoint": ("GET", "/audit/checkpoint", (401, 403, 200, 200, 200, 200, 200, 200)),
     "get_consistency": ("GET", "/audit/consistency?from=1", (401, 403, 200, 200, 200, 200, 200, 200)),
     "get_log_key": ("GET", "/audit/key", (401, 403, 200, 200, 200, 200, 200, 200)),
+    "ask_for_erasure": ("POST", "/audit/erasures", (401, 403, 403, 403, 403, 403, 201, 201)),
+    "ask_for_pruning": ("POST", "/audit/prunings", (401, 403, 403, 403, 403, 403, 201, 201)),
+    "get_retention": ("GET", "/audit/retention", (401, 403, 403, 403, 403, 403, 200, 200)),
+    "ask_for_retention": ("PUT", "/audit/retention", (401, 403, 403, 403, 403, 403, 200, 200)),
+    "get_compliance": ("GET", "/compliance", (401, 403, 403, 403, 403, 403, 200, 200)),
+    "get_report": ("GET", "/compliance/report", (401, 403, 403, 403, 403, 403, 200, 200)),
 }
 QUERY = {
     "query": {"and": [{"field_name": "region_code", "operation": "EQ", "field_values": ["US"]}]},
@@ -235,6 +241,8 @@ BODIES = {
     "purge_cache": {"project": "health"},
     "ask_for_more": MORE,
     "refuse_request": {"reason": "a test"},
+    "ask_for_erasure": {"person": "grace@example.edu"},
+    "ask_for_retention": {"months": 18},
 }
 # What each sees of people, projects, limits and keys: the door may be open and the room still be empty.
 SEEN = {

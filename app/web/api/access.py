@@ -44,6 +44,7 @@ _VERIFY: Final = Access(acts=frozenset({Act.VERIFY_LOG}))
 _KEYS: Final = Access(acts=frozenset({Act.MANAGE_OWN_KEYS, Act.MANAGE_KEYS}))
 _DECIDE: Final = Access(acts=frozenset({Act.DECIDE_PROPOSALS, Act.KEEP_LOG}))
 """Which of the two it takes depends on what is proposed."""
+_KEEP: Final = Access(acts=frozenset({Act.KEEP_LOG}))
 LOG_ACTS: Final = frozenset({Act.READ_LOG, Act.VERIFY_LOG})
 """Whoever may verify the log has to be able to read it."""
 
@@ -145,6 +146,12 @@ ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
         "get_checkpoint": _WITH_KEY,
         "get_consistency": _WITH_KEY,
         "get_log_key": _WITH_KEY,
+        "ask_for_erasure": _KEEP,
+        "ask_for_pruning": _KEEP,
+        "get_retention": _KEEP,
+        "ask_for_retention": _KEEP,
+        "get_compliance": Access(acts=LOG_ACTS),
+        "get_report": Access(acts=LOG_ACTS),
     }
 )
 """By the name of the route's function."""

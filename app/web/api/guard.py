@@ -50,6 +50,8 @@ PLACES: Final[Mapping[str, str]] = {
     "add_terms": "/api/v1/terms/{version}",
     "add_raise": "/api/v1/raises/{id}",
     "issue_key": "/api/v1/keys/{id}",
+    "ask_for_erasure": "/api/v1/proposals/{id}",
+    "ask_for_pruning": "/api/v1/proposals/{id}",
 }
 """Where what a route creates can be read, by the route's name and the keys of its answer."""
 

@@ -11,6 +11,7 @@ from app.web.api import (
     asking,
     cache,
     calls,
+    compliance,
     credentials,
     directory,
     estimates,
@@ -28,6 +29,7 @@ from app.web.api import (
     searches,
     terms,
     tokens,
+    upkeep,
     verification,
 )
 from app.web.api.guard import GuardedRoute
@@ -55,6 +57,8 @@ _ROUTERS: Final = (
     receipts.router,
     verification.router,
     searches.router,
+    upkeep.router,
+    compliance.router,
 )
 
 

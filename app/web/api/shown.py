@@ -26,7 +26,7 @@ def project_shape(sight: Sight, project: Project) -> ProjectShape:
         id=project.id,
         name=project.name,
         credential=next(each.name for each in state.credentials if each.id == project.credential_id),
-        approval=_approval(project),
+        approval=approval_shape(project),
         lead=emails.get(project.lead_id or ""),
         members=member_shapes(sight, project),
         cache_scope=project.cache_scope,
@@ -53,7 +53,7 @@ def own_project_shape(sight: Sight, place: Membership) -> OwnProjectShape:
         name=project.name,
         is_lead=project.id in sight.led,
         frozen_since=_frozen_since(sight, project),
-        approval=_approval(project),
+        approval=approval_shape(project),
         from_day=place.from_day,
         until_day=place.until_day,
     )
@@ -143,7 +143,8 @@ def terms_state_shape(sight: Sight) -> TermsStateShape:
     )
 
 
-def _approval(project: Project) -> ApprovalShape:
+def approval_shape(project: Project) -> ApprovalShape:
+    """What the platform approved of a project."""
     return ApprovalShape(
         reference=project.approval_reference,
         from_day=project.approved_from,

@@ -183,3 +183,63 @@ async def test_counts_of_a_span_are_those_of_its_entries(house: House) -> None:
     assert sum(seen.by_type.values()) == seen.end - seen.first == seen.end
     assert seen.by_act["video/query"] == 4
     assert seen.by_project == {health.id: 4}
+
+
+async def test_the_api_tells_the_numbers_of_the_page(house: House, browser: Opened) -> None:
+    state = await house.office.state()
+    ada, elections = state.person("ada@example.edu"), state.project("elections")
+    assert ada is not None
+    assert elections is not None
+    refused: Value = {"verdict": "refused", "rule": "date-span/1", "code": "invalid_params"}
+    allowed: Value = {"verdict": "allowed", "rule": "endpoint-approved/1"}
+    mine = ada.id, elections.id
+    await write(house, [call(mine, decision=each) for each in (allowed, allowed, refused)])
+    await freeze(
+        house.office, house.mint, OPERATOR, kind=Freezable.PROJECT, name="health", reason="an inquiry"
+    )
+    await hold(house, f"project:{elections.id}", (0, 100), (9, 7))
+    today = (await house.office.state()).now.date()
+    days = f"since={today}&until={today + dt.timedelta(days=1)}"
+    page = await (await signed_in(browser, house, "dpo")).get(f"/compliance/report?{days}")
+    words = text_of(page)
+    told = (await house.get("dpo", f"/api/v1/compliance/report?{days}")).json()
+    assert told["endpoints"] == {"video/query": 3}
+    assert row_of(page, "video/query") == "video/query 3"
+    assert told["refused"] == [{"rule": "date-span/1", "code": "invalid_params", "count": 1}]
+    project = next(each for each in told["projects"] if each["name"] == "elections")
+    counted = f" {project['requests']} {project['records']} {project['entries']}"
+    assert f"{project['members'][-1]}{counted}" in words
+    assert (project["lead"], project["approval"]["reference"]) == ("ada@example.edu", "R-2026-014")
+    assert told["changes"]["project.frozen"] == 1
+    assert [(each["kind"], each["name"], each["until"]) for each in told["freezes"]] == [
+        ("project", "health", None)
+    ]
+    assert [(each["name"], each["pages"], each["records"]) for each in told["held"]] == [
+        ("elections", 2, 107)
+    ]
+    assert [each["person"] for each in told["outstanding"]] == re.findall(r"(\S+) \(version", words)
+    assert told["log"]["end"] - told["log"]["first"] == sum(told["entries"].values())
+    assert told["log"]["vkey"] in words
+    entries = (await house.get("dpo", "/api/v1/audit/entries?limit=3&type=audit_read")).json()["items"]
+    assert f"{today}/{today + dt.timedelta(days=1)}" in str(entries)
+
+
+async def test_the_api_tells_the_clocks(house: House, browser: Opened) -> None:
+    state = await house.office.state()
+    elections = state.project("elections")
+    assert elections is not None
+    await hold(house, f"project:{elections.id}", (0, 100), (9, 7))
+    told = (await house.get("dpo", "/api/v1/compliance")).json()
+    page = text_of(await (await signed_in(browser, house, "dpo")).get("/compliance"))
+    assert (told["refresh_days"], told["retention_months"], told["pruned_entries"]) == (15, 12, 0)
+    assert told["held"][0]["ages"] == {"within a day": 1, "8 to 14 days": 1}
+    assert [each["person"] for each in told["outstanding"]] == re.findall(
+        r"(\S+@\S+) [a-z, ]+ \d{4}-\d\d since", page
+    )
+
+
+@pytest.mark.parametrize("asked", ["since=x", "since=2026-02-01&until=2026-02-01", "since=0001-01-01"])
+async def test_the_api_refuses_a_report_of_no_period(shared_house: House, asked: str) -> None:
+    answer = await shared_house.get("dpo", f"/api/v1/compliance/report?{asked}")
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
