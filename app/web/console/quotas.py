@@ -79,6 +79,7 @@ async def show_quotas(turn: Turn) -> Response:
         counted=COUNTED,
         windows=WINDOWS,
         said=scope_said,
+        key_said=key_said,
         today=state.now.date(),
     )
 

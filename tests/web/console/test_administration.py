@@ -413,6 +413,7 @@ async def test_a_raise_is_ended_after_a_look_at_what_that_takes_away(
     )
     assert made.status_code == 303, text_of(made)
     (raised,) = (await fresh_house.office.state()).raises
+    assert "Project elections requests a day 40 " in text_of(await it.get("/quotas"))
     told = await look_then_save(it, f"/raises/{raised.id}/end")
     assert "40 more until" in told
     assert "calls may be refused at once" in told
