@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from app import exact_json
 from app.provider.endpoint import AnswerForm, CursorKind, Endpoint, TaskUse
@@ -318,13 +319,13 @@ def _envelope(body: bytes) -> dict[str, object]:
 
 
 def _is_deeper_than(value: object, levels: int) -> bool:
-    layer = [value]
+    layer: list[Any] = [value]
     for _ in range(levels):
         layer = [
             child
             for node in layer
-            for child in (node.values() if isinstance(node, dict) else node if isinstance(node, list) else ())
-            if isinstance(child, (dict, list))
+            for child in (node.values() if type(node) is dict else node)
+            if type(child) is dict or type(child) is list
         ]
         if not layer:
             return False

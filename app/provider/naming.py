@@ -72,27 +72,26 @@ def names_in(endpoint: Endpoint, asked: Mapping[str, object], data: Mapping[str,
     outside = {name: value for name, value in asked.items() if name != "query"}
     found = {_name(kind, value) for kind, value in named_in(outside)}
     listed = data.get(endpoint.list_key) if endpoint.list_key is not None else [data]
+    has_id, has_author = "id" in endpoint.fields, "username" in endpoint.fields
     for item in listed if isinstance(listed, list) else ():
-        if isinstance(item, Mapping):
-            found.update(_names_of(item))
-            if "id" in endpoint.fields and not item.keys() & {"id", "video_id"}:
+        if isinstance(item, dict):
+            _add_names(item, found)
+            if has_id and "id" not in item and "video_id" not in item:
                 found.add(NO_RECORD)
-            if "username" in endpoint.fields and "username" not in item:
+            if has_author and "username" not in item:
                 found.add(NO_AUTHOR)
         elif isinstance(item, (str, int)):
             found.add(record(str(item)))
     return frozenset(found)
 
 
-def _names_of(item: Mapping[str, object]) -> Iterator[str]:
-    for key in item.keys() & _IDS_OF_RECORDS:
-        value = item[key]
-        if isinstance(value, (str, int)):
-            yield _name(key, str(value))
-    for value in item.values():
-        # Advertisements and their advertisers are objects inside a record.
-        if isinstance(value, dict):
-            yield from _names_of(value)
+def _add_names(item: Mapping[str, object], found: set[str]) -> None:
+    for key, value in item.items():
+        if key in _IDS_OF_RECORDS and isinstance(value, (str, int)):
+            found.add(_name(key, str(value)))
+        elif isinstance(value, dict):
+            # Advertisements and their advertisers are objects inside a record.
+            _add_names(value, found)
 
 
 def _name(kind: str, value: str) -> str:
