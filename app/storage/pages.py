@@ -207,11 +207,15 @@ class SqlPages:
 
     async def tags_of(self, scope: str, groups: Sequence[Collection[str]]) -> list[list[bytes]]:
         """The tags of each group of names in the scope; none at all where its data key is destroyed."""
-        blind = await self.blinder(scope)
+        blind = await self._blinder(scope)
         return [[] if blind is None else _tags_of(names, blind) for names in groups]
 
     async def blinder(self, scope: str) -> Callable[[str], str] | None:
         """Makes digests of texts that nobody can guess their way back from; see `Pages`."""
+        blind = await self._blinder(scope)
+        return None if blind is None else lambda text: blind(text).hex()
+
+    async def _blinder(self, scope: str) -> Callable[[str], bytes] | None:
         try:
             return blinder(await self._data_key(scope))
         except SealBroken:
@@ -305,8 +309,8 @@ class SqlPages:
         return data_key
 
 
-def _tags_of(names: Collection[str], blind: Callable[[str], str]) -> list[bytes]:
-    return [bytes.fromhex(blind(f"held {name}")[: 2 * TAG_BYTES]) for name in names]
+def _tags_of(names: Collection[str], blind: Callable[[str], bytes]) -> list[bytes]:
+    return [blind(f"held {name}")[:TAG_BYTES] for name in names]
 
 
 def _packed(data: bytes) -> bytes:
