@@ -158,7 +158,8 @@ def sqlite_engine(url: URL, *, begin: str, pooled: bool) -> Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        # By the driver's own cursor: as a statement of SQLAlchemy's it takes 20 microseconds more.
+        connection.connection.cursor().execute(begin)
 
     return engine
 

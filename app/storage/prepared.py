@@ -5,8 +5,7 @@ microseconds a statement instead of 80, since nothing looks for a compiled form,
 a result each time.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -75,18 +74,24 @@ class _Compiled:
         )
 
 
-@contextmanager
-def _cursor(conn: Connection, compiled: _Compiled) -> Iterator[DBAPICursor]:
+class _Cursor:
     """The driver's own cursor; its errors are told as StoreUnavailable or RowRefused."""
-    cursor = conn.connection.cursor()
-    try:
-        yield cursor
-    except compiled.integrity_errors as error:
-        raise RowRefused(f"the database refuses a row: {type(error).__name__}") from error
-    except compiled.errors as error:
-        raise StoreUnavailable(f"the database does not answer: {type(error).__name__}") from error
-    finally:
-        cursor.close()
+
+    __slots__ = ("_compiled", "_cursor")
+
+    def __init__(self, conn: Connection, compiled: _Compiled) -> None:
+        self._compiled = compiled
+        self._cursor = conn.connection.cursor()
+
+    def __enter__(self) -> DBAPICursor:
+        return self._cursor
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._cursor.close()
+        if isinstance(error, self._compiled.integrity_errors):
+            raise RowRefused(f"the database refuses a row: {type(error).__name__}") from error
+        if isinstance(error, self._compiled.errors):
+            raise StoreUnavailable(f"the database does not answer: {type(error).__name__}") from error
 
 
 class Prepared:
@@ -99,7 +104,7 @@ class Prepared:
     def run(self, conn: Connection, *rows: Mapping[str, object]) -> int:
         """Execute it for one row of values, or for several in turn; how many rows it touched."""
         compiled = self._for(conn)
-        with _cursor(conn, compiled) as cursor:
+        with _Cursor(conn, compiled) as cursor:
             if len(rows) == 1:
                 cursor.execute(compiled.sql, compiled.values(rows[0]))
             else:
@@ -109,7 +114,7 @@ class Prepared:
     def rows(self, conn: Connection, values: Mapping[str, object] | None = None) -> Sequence[Sequence[Any]]:
         """The rows that it selects, each a sequence in the order of its columns."""
         compiled = self._for(conn)
-        with _cursor(conn, compiled) as cursor:
+        with _Cursor(conn, compiled) as cursor:
             cursor.execute(compiled.sql, compiled.values(values or {}))
             found: Sequence[Sequence[Any]] = cursor.fetchall()
         if not compiled.results:
