@@ -801,6 +801,13 @@ def test_under_two_person_control_a_raise_waits_and_its_author_cannot_confirm_it
         if "credential" in each["scope"]
     }
     assert (amounts["requests/day"], amounts["records/day"]) == (1000, 100000)
+    waiting_ids = [each["id"] for each in applied["waiting"]]
+    code, out, _ = shell.run("proposal", "confirm", *waiting_ids)
+    assert (code, out.count("is not confirmed: You proposed this yourself.")) == (2, 2)
+    code, out, _ = shell.run("proposal", "confirm", *waiting_ids, "--json")
+    told = json.loads(out)["proposals"]
+    assert (code, [each["id"] for each in told]) == (2, waiting_ids)
+    assert all(each["proposal"] is None and "yourself" in each["problem"] for each in told)
     assert shell.json("proposal", "refuse", waiting["id"])["outcome"] == "refused"
     outcomes = [each["outcome"] for each in shell.json("proposal", "list")["proposals"]]
     assert outcomes == ["open", "refused"]

@@ -2,8 +2,8 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from app.administration.changes import Actor, Change, Dropped, Plan
 from app.administration.difference import limit_change
@@ -22,10 +22,21 @@ from app.administration.second_person import (
 )
 from app.administration.state import Credential, Proposal, Record, State
 from app.administration.upkeep import UPKEEP, about, carried_out, proposal_entry
-from app.errors import Conflict, NotFound, NotPermitted
+from app.errors import Conflict, InvalidParams, NotFound, NotPermitted, Refusal
 from app.identity.roles import Act
 from app.quota.arithmetic import ScopeKind
 from app.quota.limits import StoredLimit
+
+MOST_AT_ONCE: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """What came of confirming one of several proposals: it is confirmed, or why it is not."""
+
+    id: str
+    proposal: Proposal | None = None
+    refusal: Refusal | None = None
 
 
 async def confirm(registry: Registry, actor: Actor, *, proposal_id: str) -> Proposal:
@@ -52,6 +63,27 @@ async def confirm(registry: Registry, actor: Actor, *, proposal_id: str) -> Prop
         return Plan(changes=changes, puts=(*plan.puts, done), dropped=plan.dropped), done
 
     return await registry.change(actor, decide)
+
+
+async def confirm_each(
+    registry: Registry, actor: Actor, *, proposal_ids: Sequence[str]
+) -> Sequence[Confirmation]:
+    """What came of each as `confirm` does it, in this order and each by itself: one that is refused stops no other.
+
+    Raises InvalidParams for none and for too many.
+    """
+    wanted = list(dict.fromkeys(proposal_ids))
+    if not 1 <= len(wanted) <= MOST_AT_ONCE:
+        raise InvalidParams(f"Name from 1 to {MOST_AT_ONCE} proposals.", rule="request")
+    found = []
+    for proposal_id in wanted:
+        try:
+            done = await confirm(registry, actor, proposal_id=proposal_id)
+        except Refusal as error:
+            found.append(Confirmation(id=proposal_id, refusal=error))
+        else:
+            found.append(Confirmation(id=proposal_id, proposal=done))
+    return found
 
 
 async def refuse(registry: Registry, actor: Actor, *, proposal_id: str) -> Proposal:

@@ -9,6 +9,7 @@ from app.cli.speaking import AsJson, office, operator, run, say, say_json, table
 proposals = typer.Typer(help="What waits for a second administrator.", no_args_is_help=True)
 
 ProposalId = Annotated[str, typer.Argument(metavar="ID", help="As in `proposal list`.")]
+ProposalIds = Annotated[list[str], typer.Argument(metavar="ID...", help="As in `proposal list`.")]
 
 
 @proposals.command("list")
@@ -29,7 +30,7 @@ def list_proposals(as_json: AsJson = False) -> None:
             each["id"],
             each["credential"] or "the log",
             each["what"],
-            each["about"] or f"{each['before']} -> {'no limit' if each['after'] is None else each['after']}",
+            _change(each),
             each["outcome"],
             each["proposed_by"],
             each["decided_by"],
@@ -45,9 +46,19 @@ def list_proposals(as_json: AsJson = False) -> None:
 
 
 @proposals.command("confirm")
-def confirm(proposal: ProposalId, as_json: AsJson = False) -> None:
-    """Make a proposal true; whoever made it cannot."""
-    _decide("confirm", proposal, as_json=as_json)
+def confirm(proposals: ProposalIds, as_json: AsJson = False) -> None:
+    """Make proposals true, each by itself; whoever made one cannot."""
+    if len(proposals) == 1:
+        _decide("confirm", proposals[0], as_json=as_json)
+        return
+    found = run(_confirmed(proposals))
+    if as_json:
+        say_json({"proposals": found})
+    else:
+        for each in found:
+            say(_outcome(each))
+    if any(each["problem"] for each in found):
+        raise typer.Exit(2)
 
 
 @proposals.command("refuse")
@@ -63,6 +74,36 @@ def waits(proposal: dict[str, Any]) -> str:
         f"credential {proposal['credential']} {proposal['what']}: {proposal['before']} -> {after} waits for "
         f"another administrator (bursar proposal confirm {proposal['id']})"
     )
+
+
+async def _confirmed(proposal_ids: list[str]) -> list[dict[str, Any]]:
+    """What came of each, as it is shown."""
+    from app.administration.proposals import confirm_each, shown_proposals  # noqa: PLC0415
+
+    async with office() as here:
+        found = await confirm_each(here.registry, operator(), proposal_ids=proposal_ids)
+        await here.registry.empty_pruned()
+        state = await here.registry.state()
+    return [
+        {
+            "id": each.id,
+            "proposal": None if each.proposal is None else shown_proposals(state, [each.proposal])[0],
+            "problem": None if each.refusal is None else each.refusal.message,
+        }
+        for each in found
+    ]
+
+
+def _outcome(confirmation: dict[str, Any]) -> str:
+    if confirmation["problem"]:
+        return f"Proposal {confirmation['id']} is not confirmed: {confirmation['problem']}"
+    done = confirmation["proposal"]
+    return f"Proposal {done['id']} is confirmed: {done['credential'] or 'the log'} {done['what']}, {_change(done)}."
+
+
+def _change(proposal: dict[str, Any]) -> str:
+    after = "no limit" if proposal["after"] is None else proposal["after"]
+    return proposal["about"] or f"{proposal['before']} -> {after}"
 
 
 def _decide(verb: str, proposal_id: str, *, as_json: bool) -> None:

@@ -38,6 +38,7 @@ SENT = {
     "save_search": ("dpo", "/audit/searches"),
     "choose_my_notices": ("bob", "/me/notices"),
     "check_presented_receipt": ("dpo", "/audit/receipts/verification"),
+    "confirm_proposals": ("dpo", "/proposals/confirmation"),
     "ask_for_erasure": ("dpo", "/audit/erasures"),
     "ask_for_pruning": ("dpo", "/audit/prunings"),
     "ask_for_retention": ("dpo", "/audit/retention"),

@@ -107,6 +107,34 @@ async def test_under_two_person_control_the_raise_waits_for_another_administrato
     assert [each["outcome"] for each in shown] == ["confirmed"]
 
 
+async def test_several_proposals_are_confirmed_at_once_and_each_is_told_apart(guarded: House) -> None:
+    records = {**RAISE, "key": "records/day", "amount": 100_000}
+    assert (await guarded.ask("it", "PUT", "/api/v1/limits", json=records)).json()["waiting"] == []
+    ids = []
+    for key in ("requests/day", "records/day"):
+        wanted = {**RAISE, "key": key, "amount": 200_000}
+        answer = (await guarded.ask("it", "PUT", "/api/v1/limits", json=wanted)).json()
+        ids += [each["id"] for each in answer["waiting"]]
+    own = await guarded.ask("second", "PUT", "/api/v1/audit/retention", json={"months": 24})
+    ids += [each["id"] for each in own.json()["waiting"]]
+    done = await guarded.ask("second", "POST", "/api/v1/proposals/confirmation", json={"ids": [*ids, ids[0]]})
+    assert done.status_code == 200
+    told = done.json()["items"]
+    assert [each["id"] for each in told] == ids
+    assert [each["proposal"] and each["proposal"]["outcome"] for each in told] == [
+        "confirmed",
+        "confirmed",
+        None,
+    ]
+    assert [each["problem"] and each["problem"]["code"] for each in told] == [None, None, "not_permitted"]
+    assert await limit(guarded) == 200_000
+    again = await guarded.ask("second", "POST", "/api/v1/proposals/confirmation", json={"ids": ids[:1]})
+    assert [each["problem"]["status"] for each in again.json()["items"]] == [409]
+    for wrong in ([], ["x"], ["0" * 20] * 101):
+        answer = await guarded.ask("second", "POST", "/api/v1/proposals/confirmation", json={"ids": wrong})
+        assert answer.status_code == 400
+
+
 async def test_a_refused_proposal_changes_nothing(guarded: House) -> None:
     (waiting,) = (await guarded.ask("quota", "PUT", "/api/v1/limits", json=RAISE)).json()["waiting"]
     done = await guarded.ask("it", "POST", f"/api/v1/proposals/{waiting['id']}/refusal")

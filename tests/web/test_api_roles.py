@@ -140,6 +140,7 @@ MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "list_proposals": ("GET", "/proposals", (401, 403, 403, 403, 403, 200, 200, 200)),
     "get_proposal": ("GET", f"/proposals/{NONE}", (401, 403, 403, 403, 403, 404, 404, 404)),
     "confirm_proposal": ("POST", f"/proposals/{NONE}/confirmation", (401, 403, 403, 403, 403, 403, 404, 404)),
+    "confirm_proposals": ("POST", "/proposals/confirmation", (401, 403, 403, 403, 403, 403, 200, 200)),
     "refuse_proposal": ("POST", f"/proposals/{NONE}/refusal", (401, 403, 403, 403, 403, 403, 404, 404)),
     "list_rules": ("GET", "/rules", (401, 403, 403, 200, 200, 200, 200, 200)),
     "get_rule": ("GET", "/rules/date-span", (401, 403, 403, 200, 200, 200, 200, 200)),
@@ -241,6 +242,7 @@ BODIES = {
     "purge_cache": {"project": "health"},
     "ask_for_more": MORE,
     "refuse_request": {"reason": "a test"},
+    "confirm_proposals": {"ids": [NONE]},
     "ask_for_erasure": {"person": "grace@example.edu"},
     "ask_for_retention": {"months": 18},
 }

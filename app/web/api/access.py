@@ -107,6 +107,7 @@ ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
         "list_proposals": _ALL,
         "get_proposal": _ALL,
         "confirm_proposal": _DECIDE,
+        "confirm_proposals": _DECIDE,
         "refuse_proposal": _DECIDE,
         "list_rules": _SELF,
         "get_rule": _SELF,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from app.administration.proposals import MOST_AT_ONCE
 from app.administration.raising import MOST_REASON_CHARS
 from app.web.api.shapes import Day, example
 
@@ -109,6 +110,50 @@ class Proposals(BaseModel):
     """A part of the list of proposals."""
 
     items: list[ProposalShape]
+
+
+class ConfirmationsWanted(BaseModel):
+    """Which proposals to confirm."""
+
+    model_config = example(ids=["5f0c1e9a7b3d2486ac90", "0c9a7b3d2486ac905f1e"])
+    ids: Annotated[
+        list[Annotated[str, Field(pattern="^[0-9a-f]{20}$")]], Field(min_length=1, max_length=MOST_AT_ONCE)
+    ]
+
+
+class NotConfirmedShape(BaseModel):
+    """Why a proposal was not confirmed, as its own confirmation would have been refused."""
+
+    status: int
+    code: str
+    detail: str
+
+
+class ConfirmationShape(BaseModel):
+    """What came of one proposal: `proposal` once it is confirmed, otherwise `problem`."""
+
+    id: str
+    proposal: ProposalShape | None
+    problem: NotConfirmedShape | None
+
+
+class ConfirmationsShape(BaseModel):
+    """What came of each, in the order in which they were named."""
+
+    model_config = example(
+        items=[
+            {
+                "id": "5f0c1e9a7b3d2486ac90",
+                "proposal": None,
+                "problem": {
+                    "status": 403,
+                    "code": "not_permitted",
+                    "detail": "You proposed this yourself. Ask another administrator to confirm it.",
+                },
+            }
+        ]
+    )
+    items: list[ConfirmationShape]
 
 
 class LimitSetShape(BaseModel):

@@ -12,7 +12,7 @@ from app.administration.conditional import Conditional
 from app.administration.desired import LimitKey
 from app.administration.durations import end_of
 from app.administration.limits_past import LIMIT_SET, LimitChange, LimitChanges
-from app.administration.proposals import shown_proposals
+from app.administration.proposals import Confirmation, shown_proposals
 from app.administration.raising import end_raise as end
 from app.administration.raising import grant_raise, shown_raises
 from app.administration.registry import Registry
@@ -25,10 +25,14 @@ from app.web.api.desk import AtDesk, Who
 from app.web.api.documented import refusals
 from app.web.api.guard import GuardedRoute
 from app.web.api.limit_shapes import (
+    ConfirmationShape,
+    ConfirmationsShape,
+    ConfirmationsWanted,
     LimitChangeShape,
     LimitChangesShape,
     LimitSetShape,
     LimitWanted,
+    NotConfirmedShape,
     Proposals,
     ProposalShape,
     Raises,
@@ -36,6 +40,7 @@ from app.web.api.limit_shapes import (
     RaiseWanted,
 )
 from app.web.api.paging import InParts
+from app.web.errors import STATUS_OF_CODE
 from app.web.problems import visit_of
 
 router = APIRouter(prefix="/api/v1", tags=["limits"], route_class=GuardedRoute)
@@ -151,6 +156,18 @@ async def get_proposal(desk: AtDesk, proposal: ProposalId) -> ProposalShape:
     return ProposalShape.model_validate(found)
 
 
+@router.post("/proposals/confirmation", summary="Confirm several proposals", responses=refusals(413))
+async def confirm_proposals(desk: AtDesk, who: Who, wanted: ConfirmationsWanted) -> ConfirmationsShape:
+    """Make each of them true, as a second administrator, one after another: one that is refused stops no other.
+
+    `items` says of each whether it is confirmed, so look there: the status is 200 even if none is.
+    """
+    found = await acts.confirm_each(desk.registry, who.actor, proposal_ids=wanted.ids)
+    desk.forget()
+    state = await desk.registry.state()
+    return ConfirmationsShape(items=[_confirmation(state, each) for each in found])
+
+
 @router.post("/proposals/{id}/confirmation", summary="Confirm a proposal", responses=refusals(404, 409))
 async def confirm_proposal(desk: AtDesk, who: Who, proposal: ProposalId) -> ProposalShape:
     """Make it true, as a second administrator. Whoever proposed it is refused."""
@@ -171,6 +188,17 @@ def _raise(state: State, raise_id: str) -> RaiseShape:
     if found is None:
         raise NotFound("There is no such raise.", rule="sight")
     return RaiseShape.model_validate(found)
+
+
+def _confirmation(state: State, found: Confirmation) -> ConfirmationShape:
+    proposal, problem = None, None
+    if found.proposal is not None:
+        proposal = ProposalShape.model_validate(shown_proposals(state, [found.proposal])[0])
+    if found.refusal is not None:
+        problem = NotConfirmedShape(
+            status=STATUS_OF_CODE[found.refusal.code], code=found.refusal.code, detail=found.refusal.message
+        )
+    return ConfirmationShape(id=found.id, proposal=proposal, problem=problem)
 
 
 def _limit_key(key: str) -> LimitKey:

@@ -1,7 +1,7 @@
 """Limits as a table to be edited, raises, what waits for a second person, and requests for more."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -17,24 +17,35 @@ from app.administration.durations import end_of
 from app.administration.limits_past import LIMIT_SET, LimitChange, LimitChanges
 from app.administration.proposals import shown_proposals
 from app.administration.raising import end_raise, grant_raise, shown_raises
+from app.administration.second_person import OPEN, ROSTER, whoever
 from app.administration.shown import scope_names
-from app.administration.state import State
+from app.administration.state import Proposal, State
+from app.administration.upkeep import ERASE, PRUNE, RETENTION, UPKEEP
 from app.administration.usage import usage
 from app.errors import InvalidParams
 from app.identity.roles import Act
 from app.quota.arithmetic import parse_limit_key
 from app.storage.limits_past import MOST_SHOWN, find_limit_changes
 from app.web.console.cookies import PATH
-from app.web.console.doors import Page, Turn
+from app.web.console.doors import Page, Turn, note_refusal
+from app.web.console.hints import at_the_console
 from app.web.console.meters import COUNTED, WINDOWS, Meter, key_said, limit_said, meters, scope_said
 from app.web.console.previewing import is_saving, preview
 from app.web.console.projects import ALL
 from app.web.console.rendering import moment
 from app.web.console.told import Names
+from app.web.errors import STATUS_OF_CODE
 
 LIMITS: Final = frozenset({Act.SET_LIMITS})
 DECIDE: Final = frozenset({Act.DECIDE_PROPOSALS, Act.KEEP_LOG})
 _MOST_ROWS: Final = 120
+_PROPOSED: Final[Mapping[str, str]] = {
+    ROSTER: "people on it",
+    ERASE: "erase what was asked",
+    PRUNE: "delete the content of entries",
+    RETENTION: "months for which content is kept",
+}
+"""What proposals are about that are of no limit."""
 _KINDS: Final = ("credential", "project", "each_member", "member", "key", "floor")
 
 
@@ -74,7 +85,7 @@ async def show_quotas(turn: Turn) -> Response:
         count=len(found),
         sought=turn.asked("q"),
         raises=shown_raises(state),
-        proposals=[each for each in shown_proposals(state) if each["outcome"] == "open"],
+        proposals=_waiting(turn, state),
         scopes=_scopes(state),
         counted=COUNTED,
         windows=WINDOWS,
@@ -190,6 +201,39 @@ async def confirm(turn: Turn) -> Response:
     await proposals.confirm(turn.desk.registry, turn.who.actor, proposal_id=turn.in_path("id"))
     turn.desk.forget()
     return turn.go(f"{PATH}/quotas", "confirmed")
+
+
+async def confirm_several(turn: Turn) -> Response:
+    """Make those proposals true that are ticked, each by itself, after a look at what they do."""
+    ids = turn.given.many("proposal")
+    if not ids:
+        raise InvalidParams("Tick what you want to confirm.", rule="request")
+    state = await turn.desk.registry.state()
+    said = {each.id: _proposed(turn, state, each) for each in state.proposals}
+    if not is_saving(turn):
+        return preview(
+            turn,
+            back=f"{PATH}/quotas",
+            title="Confirm what others proposed",
+            changes=[said[each] for each in ids if each in said],
+            warnings=[
+                "Each is confirmed by itself. One that cannot be stops no other, and you are told why."
+            ],
+        )
+    found = await proposals.confirm_each(turn.desk.registry, turn.who.actor, proposal_ids=ids)
+    turn.desk.forget()
+    refused = [(each.id, each.refusal) for each in found if each.refusal is not None]
+    if not refused:
+        return turn.go(f"{PATH}/quotas", "confirmed")
+    note_refusal(turn, refused[0][1])
+    told = [f"Confirmed: {len(found) - len(refused)} of {len(found)}."]
+    for proposal_id, refusal in refused:
+        row = said.get(proposal_id)
+        name = proposal_id if row is None else f"{row['object']}, {row['what']}"
+        told.append(f"{name}: {at_the_console(refusal.message)}")
+    response = await show_quotas(replace(turn, problem=" ".join(told)))
+    response.status_code = STATUS_OF_CODE[refused[0][1].code]
+    return response
 
 
 async def refuse(turn: Turn) -> Response:
@@ -310,6 +354,31 @@ def _shown(wish: Wish) -> dict[str, Any]:
     }
 
 
+def _waiting(turn: Turn, state: State) -> list[dict[str, Any]]:
+    """What waits for a second person, the newest first."""
+    waiting = [each for each in state.proposals if each.outcome == OPEN]
+    waiting.sort(key=lambda each: (-each.proposed_us, each.id))
+    return [_proposed(turn, state, each) for each in waiting]
+
+
+def _proposed(turn: Turn, state: State, proposal: Proposal) -> dict[str, Any]:
+    """A proposal as a change that is looked at, and whether whoever looks may decide on it."""
+    (shown,) = shown_proposals(state, [proposal])
+    before, after = f"{proposal.before:,}", "no limit" if proposal.after is None else f"{proposal.after:,}"
+    if proposal.what in {ERASE, PRUNE}:
+        before, after = "", shown["about"]
+    is_of_log = proposal.what in UPKEEP
+    return {
+        **shown,
+        "object": "The log" if is_of_log else scope_said(f"credential:{shown['credential']}"),
+        "what": _PROPOSED.get(proposal.what) or key_said(proposal.what),
+        "before": before,
+        "after": after,
+        "may_decide": turn.may(Act.KEEP_LOG if is_of_log else Act.DECIDE_PROPOSALS),
+        "is_own": proposal.proposed_by == whoever(turn.who.actor),
+    }
+
+
 def _ending(raised: Mapping[str, Any]) -> dict[str, Any]:
     """The end of a raise, as a change that is looked at."""
     return {
@@ -383,6 +452,14 @@ PAGES: Final = (
         acts=DECIDE,
         back=show_quotas,
         guarded="confirm what somebody else proposed",
+    ),
+    Page(
+        method="POST",
+        path="/proposals/confirmation",
+        answer=confirm_several,
+        acts=DECIDE,
+        back=show_quotas,
+        guarded="confirm what others proposed",
     ),
     Page(method="POST", path="/proposals/{id}/refusal", answer=refuse, acts=DECIDE, back=show_quotas),
     Page(method="GET", path="/requests", answer=show_requests, acts=ALL),

@@ -3,12 +3,15 @@
 import datetime as dt
 import re
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.administration.acts import add_person
+from app.administration.keys import issue_token
 from app.administration.state import State
-from tests.web.conftest import House
+from tests.web.conftest import OPERATOR, House, opened_house
 from tests.web.console.conftest import Browser, Opened, signed_in, text_of
 
 pytestmark = pytest.mark.anyio
@@ -501,3 +504,42 @@ async def test_a_person_chooses_their_mail_on_their_page(fresh_house: House, bro
     page = await bob.get("/me")
     assert 'value="threshold" checked' in page.text
     assert 'value="request_decided" checked' not in page.text
+
+
+async def test_several_proposals_are_looked_at_and_confirmed_at_once(
+    tmp_path: Path, migrated_sqlite_url: str, browser: Opened
+) -> None:
+    async with opened_house(tmp_path, migrated_sqlite_url, two_person_control=True) as house:
+        email = "second@example.edu"
+        await add_person(
+            house.office, house.mint, OPERATOR, email=email, name="Second", roles=frozenset({"admin"})
+        )
+        house.tokens["second"] = (await issue_token(house.office, house.mint, OPERATOR, email=email)).token
+        it, second = await signed_in(browser, house, "it"), await signed_in(browser, house, "second")
+        records = {"scope": "credential:main", "key": "records/day", "amount": 100_000}
+        await house.ask("it", "PUT", "/api/v1/limits", json=records)
+        for key in ("requests/day", "records/day"):
+            wanted = {"scope": "credential:main", "key": key, "amount": 200_000}
+            await house.ask("it", "PUT", "/api/v1/limits", json=wanted)
+        await house.ask("second", "PUT", "/api/v1/audit/retention", json={"months": 24})
+        page = await second.get("/quotas")
+        ticks = re.findall(
+            r'type="checkbox" form="several" name="proposal" value="([0-9a-f]{20})"', page.text
+        )
+        assert len(ticks) == 2
+        assert "Everybody on credential main requests a day 1,000 200,000" in text_of(page)
+        assert "The log months for which content is kept 12 24" in text_of(page)
+        # Nobody ticks what they proposed themselves.
+        assert 'form="several"' not in (await it.get("/quotas")).text
+        told = await look_then_save(second, "/proposals/confirmation", proposal=ticks)
+        assert "requests a day 1,000 200,000" in told
+        assert "records a day" in told
+        own = [each.id for each in (await house.office.state()).proposals if each.outcome == "open"]
+        mixed = await second.send("/proposals/confirmation", proposal=[*own, ticks[0]], step="save")
+        assert mixed.status_code == 403
+        words = text_of(mixed)
+        assert "Confirmed: 0 of 2." in words
+        assert "The log, months for which content is kept: You proposed this yourself." in words
+        assert "a day: This proposal is confirmed already." in words
+        none = await second.send("/proposals/confirmation")
+        assert (none.status_code, "Tick what you want to confirm" in text_of(none)) == (400, True)

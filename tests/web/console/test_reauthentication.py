@@ -31,6 +31,7 @@ GUARDED = {
     "/people/{id}/code",
     "/people/{id}/link",
     "/proposals/{id}/confirmation",
+    "/proposals/confirmation",
     "/rules",
     "/terms",
     "/terms/end",

@@ -96,6 +96,7 @@ MATRIX: dict[str, tuple[int, ...]] = {
     "POST /raises": (401, 403, 403, 403, 400, 400, 403),
     "POST /raises/{id}/end": (401, 403, 403, 403, 404, 404, 403),
     "POST /proposals/{id}/confirmation": (401, 403, 403, 403, 403, 404, 404),
+    "POST /proposals/confirmation": (401, 403, 403, 403, 403, 400, 400),
     "POST /proposals/{id}/refusal": (401, 403, 403, 403, 403, 404, 404),
     "GET /requests": (401, 403, 403, 403, 200, 200, 200),
     "POST /requests/{id}/grant": (401, 403, 403, 403, 400, 400, 403),
