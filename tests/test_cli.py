@@ -575,8 +575,9 @@ def test_a_project_goes_through_its_life(shell: Shell) -> None:
     assert (code, "- project climate retired" in out) == (0, True)
     assert [each["name"] for each in shell.json("project", "list")["projects"]] == ["elections"]
     assert {each["op"] for each in shell.entries()[size:]} == {"member.retired", "project.retired"}
-    code, _, err = shell.run("project", "remove", "climate")
-    assert (code, "`bursar project list`" in err) == (2, True)
+    for dry in ((), ("--dry-run",)):
+        code, _, err = shell.run("project", "remove", "climate", *dry)
+        assert (code, "`bursar project list`" in err) == (2, True)
 
 
 def test_members_join_get_other_days_and_leave(shell: Shell) -> None:
@@ -595,6 +596,9 @@ def test_members_join_get_other_days_and_leave(shell: Shell) -> None:
 
     key = shell.json("key", "issue", "--project", "elections", "--person", "bo@example.edu")
     assert shell.json("key", "show", key["client_key"])["status"] == "active"
+    looked = shell.json("member", "remove", "elections", "bo@example.edu", "--dry-run")
+    assert (looked["removed"], {each["kind"] for each in looked["changes"]}) == (False, {"member", "key"})
+    assert shell.json("key", "show", key["client_key"])["status"] == "active"
     assert shell.json("member", "remove", "elections", "bo@example.edu")["changed"] is True
     shown = shell.json("key", "show", key["key_id"])
     assert (shown["status"], shown["person"], "client_secret" in shown) == (
@@ -605,8 +609,12 @@ def test_members_join_get_other_days_and_leave(shell: Shell) -> None:
     code, out, _ = shell.run("key", "show", key["key_id"])
     assert (code, "of bo@example.edu in project elections" in out) == (0, True)
     assert shell.run("key", "show", "none")[0] == 2
-    code, _, err = shell.run("member", "remove", "elections", "ada@example.edu")
-    assert (code, "leads elections" in err) == (2, True)
+    size = len(shell.entries())
+    for dry in ((), ("--dry-run",)):
+        code, _, err = shell.run("member", "remove", "elections", "ada@example.edu", *dry)
+        assert (code, "leads elections" in err) == (2, True)
+        assert shell.run("member", "remove", "elections", "bo@example.edu", *dry)[0] == 2
+    assert len(shell.entries()) == size
     for wrong in (("nowhere", "ada@example.edu"), ("elections", "nobody@example.edu")):
         assert shell.run("member", "add", *wrong)[0] == 2
     assert shell.run("member", "list", "nowhere")[0] == 2
@@ -625,8 +633,11 @@ def test_a_person_is_shown_and_removed_with_their_keys(shell: Shell) -> None:
     assert shell.json("person", "remove", "Bo@example.edu")["removed"] is True
     assert shell.json("key", "show", key["key_id"])["status"] == "revoked"
     assert shell.run("person", "show", "bo@example.edu")[0] == 2
-    code, _, err = shell.run("person", "remove", "ada@example.edu")
-    assert (code, "leads elections" in err) == (2, True)
+    size = len(shell.entries())
+    for dry in ((), ("--dry-run",)):
+        code, out, err = shell.run("person", "remove", "ada@example.edu", *dry)
+        assert (code, out, "leads elections" in err) == (2, "", True)
+    assert len(shell.entries()) == size
 
 
 def test_a_credential_is_bounded_and_removed_when_nobody_uses_it(
@@ -654,8 +665,10 @@ def test_a_credential_is_bounded_and_removed_when_nobody_uses_it(
     waiting = shell.json("credential", "set", "second", "--roster-limit", "13")
     assert (waiting["changed"], len(waiting["waiting"])) == (False, 1)
 
-    code, _, err = shell.run("credential", "remove", "main")
-    assert (code, "main is used by elections" in err) == (2, True)
+    for dry in ((), ("--dry-run",)):
+        code, _, err = shell.run("credential", "remove", "main", *dry)
+        assert (code, "main is used by elections" in err) == (2, True)
+    assert shell.json("credential", "remove", "second", "--dry-run")["removed"] is False
     assert shell.json("credential", "remove", "second")["removed"] is True
     assert shell.run("credential", "show", "second")[0] == 2
 

@@ -8,35 +8,39 @@ from app.errors import Conflict, NotFound
 from app.identity.roles import Act, Role
 
 
-async def retire(registry: Registry, actor: Actor, *, kind: str, object_id: str) -> None:
+async def retire(
+    registry: Registry, actor: Actor, *, kind: str, object_id: str, is_dry_run: bool = False
+) -> list[Change]:
     """End a `person`, `project`, `credential` or version of the `terms`, by id, with everything that must end with it.
 
-    Raises NotFound, NotPermitted, and Conflict for oneself, for the last administrator, for whoever leads a project and
-    for a credential that a project uses.
+    What that comes to; with `is_dry_run` nothing has ended, and what would be refused is refused. Raises NotFound,
+    NotPermitted, and Conflict for oneself, for the last administrator, for whoever leads a project and for a credential
+    that a project uses.
     """
     actor.require(Act.MANAGE_DIRECTORY)
 
-    def decide(state: State) -> tuple[Plan, None]:
-        draw = Draw()
+    def decide(state: State) -> tuple[Plan, list[Change]]:
         match _find(state, kind, object_id):
             case Person() as person:
                 _require_others(state, actor, person)
-                retire_person(draw, state, person, state.now_us)
-            case Project() as project:
-                emails = {each.id: each.email for each in state.people}
-                retire_project(draw, state, project, state.now_us, emails=emails)
-            case TermsVersion() as terms:
-                retire_terms(draw, terms, state.now_us)
             case Credential() as credential:
                 _require_unused(state, credential)
-                retire_credential(draw, credential, state.now_us)
-        return draw.plan(), None
+            case _:
+                pass
+        draw = _drawn(state, kind, object_id)
+        return draw.plan(), draw.changes
 
-    await registry.change(actor, decide)
+    if is_dry_run:
+        return decide(await registry.state())[1]
+    return await registry.change(actor, decide)
 
 
 def what_ends(state: State, kind: str, object_id: str) -> list[Change]:
-    """The changes that retiring it would come to. Raises NotFound."""
+    """The changes that retiring it would come to, whether or not it may be now. Raises NotFound."""
+    return _drawn(state, kind, object_id).changes
+
+
+def _drawn(state: State, kind: str, object_id: str) -> Draw:
     draw = Draw()
     match _find(state, kind, object_id):
         case Person() as person:
@@ -48,7 +52,7 @@ def what_ends(state: State, kind: str, object_id: str) -> list[Change]:
             retire_terms(draw, terms, state.now_us)
         case Credential() as credential:
             retire_credential(draw, credential, state.now_us)
-    return draw.changes
+    return draw
 
 
 def _find(state: State, kind: str, object_id: str) -> Person | Project | TermsVersion | Credential:

@@ -1,6 +1,6 @@
 """What commands that change the directory share: a wish carried out, one object ended, and how both are told."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,32 +45,41 @@ def shown_one(what: str, by: str, name: str, missing: str) -> dict[str, Any]:
 
 def carry_out(wish: "Wish") -> bool:
     """Have the directory be as wished; whether anything changed."""
+    return bool(changes_of(wish, is_dry_run=False))
+
+
+def changes_of(wish: "Wish", *, is_dry_run: bool) -> "Sequence[Change]":
+    """What changes once the directory is as wished, and is made so unless `is_dry_run`."""
     from app.administration.acts import apply_state  # noqa: PLC0415
 
-    async def work() -> bool:
+    async def work() -> "Sequence[Change]":
         async with office() as here:
-            done = await apply_state(here.registry, here.mint, operator(), wish, prune_members=True)
-            return bool(done.plan.changes)
+            done = await apply_state(
+                here.registry, here.mint, operator(), wish, is_dry_run=is_dry_run, prune_members=True
+            )
+            return done.plan.changes
 
     return run(work())
 
 
 def end_one(kind: str, name: str, find: Callable[["State"], str], *, is_dry_run: bool, as_json: bool) -> None:
     """End what `find` has the id of, with everything that ends with it, and say what that was."""
-    from app.administration.ending import retire, what_ends  # noqa: PLC0415
+    from app.administration.ending import retire  # noqa: PLC0415
 
     async def work() -> "list[Change]":
         async with office() as here:
-            state = await here.registry.state()
-            object_id = find(state)
-            ends = what_ends(state, kind, object_id)
-            if not is_dry_run:
-                await retire(here.registry, operator(), kind=kind, object_id=object_id)
-            return ends
+            object_id = find(await here.registry.state())
+            return await retire(
+                here.registry, operator(), kind=kind, object_id=object_id, is_dry_run=is_dry_run
+            )
 
-    ends = run(work())
+    say_ended({kind: name}, run(work()), is_dry_run=is_dry_run, as_json=as_json)
+
+
+def say_ended(what: Mapping[str, Any], ends: "Sequence[Change]", *, is_dry_run: bool, as_json: bool) -> None:
+    """Say what ended, or would end."""
     if as_json:
-        say_json({kind: name, "removed": not is_dry_run, "changes": [each.shown() for each in ends]})
+        say_json({**what, "removed": not is_dry_run, "changes": [each.shown() for each in ends]})
         return
     say(*(change_line(each) for each in ends))
     if is_dry_run:

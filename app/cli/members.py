@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.changing import carry_out, say_changed, shown_one
+from app.cli.changing import DryRun, carry_out, changes_of, say_changed, say_ended, shown_one
 from app.cli.speaking import AsJson, day_of, say_json, table
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def add_member(
 
 
 @members.command("remove")
-def remove_member(project: Project, email: Person, as_json: AsJson = False) -> None:
+def remove_member(project: Project, email: Person, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """End a person's part in a project, and their keys for it. The lead has to be somebody else first."""
     from app.administration.finding import find_person, find_project  # noqa: PLC0415
     from app.administration.wishes import without_member  # noqa: PLC0415
@@ -69,6 +69,10 @@ def remove_member(project: Project, email: Person, as_json: AsJson = False) -> N
     def wish(state: "State") -> "Wanted":
         return without_member(find_project(state, project).id, find_person(state, email).id)(state)
 
+    if dry_run:
+        about = {"project": project, "person": email.strip().lower()}
+        say_ended(about, changes_of(wish, is_dry_run=True), is_dry_run=True, as_json=as_json)
+        return
     _say(project, email, has_changed=carry_out(wish), as_json=as_json)
 
 
