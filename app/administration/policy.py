@@ -9,7 +9,7 @@ from app.administration.desired import require_stated, rule_id
 from app.administration.registry import Registry
 from app.administration.state import RuleMode, State, StatedValue
 from app.administration.wanted import Wanted
-from app.errors import InvalidParams
+from app.errors import ChangedMeanwhile, InvalidParams
 from app.identity.roles import Act
 from app.policy.engine import Mode, mode_of
 from app.policy.rules import ALL_RULES, ALWAYS_ENFORCED
@@ -71,16 +71,23 @@ async def set_mode(registry: Registry, actor: Actor, *, rule: str, mode: str) ->
     return await registry.change(actor, decide)
 
 
+def require_mode(state: State, *, rule: str, seen: str) -> None:
+    """Return if a rule has the mode that was seen; raises ChangedMeanwhile, and InvalidParams for an unknown rule."""
+    now = mode_of(_known(rule), state.policy)
+    if now.value != seen:
+        raise ChangedMeanwhile(
+            f"{rule} is set to {now.value} by now, not to {seen} as you have seen it, so nothing was changed. Look again, "
+            "and set what you want then.",
+            rule="if-match",
+        )
+
+
 def plan_of_mode(state: State, *, rule: str, mode: str) -> Plan:
     """What setting a rule's mode would change; empty where it is that already. Raises InvalidParams."""
     if mode not in set(Mode):
         raise InvalidParams(f"{mode} is no mode; modes are {', '.join(Mode)}.")
-    try:
-        known = rule_id(rule)
-    except ValueError as error:
-        raise InvalidParams(f"{error}.") from error
     draw = Draw()
-    _draw_mode(draw, state, known, Mode(mode))
+    _draw_mode(draw, state, _known(rule), Mode(mode))
     return draw.plan()
 
 
@@ -142,6 +149,13 @@ def shown_values(state: State) -> list[dict[str, Any]]:
         }
         for each in VALUES.values()
     ]
+
+
+def _known(rule: str) -> str:
+    try:
+        return rule_id(rule)
+    except ValueError as error:
+        raise InvalidParams(f"{error}.") from error
 
 
 def _draw_mode(draw: Draw, state: State, rule: str, mode: Mode) -> None:

@@ -17,7 +17,7 @@ _MOST_FIELDS: Final = 400
 _MEDIA_TYPE: Final = "application/x-www-form-urlencoded"
 _KEPT: Final = "kept:"
 """Before the names of what another form carries along."""
-_OF_PAGES: Final = frozenset({"step", "version"})
+_OF_PAGES: Final = frozenset({"step", "version", "was"})
 _WAS: Final = "was "
 """Before the names of what a limit was when its form was made."""
 _UNSAFE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")

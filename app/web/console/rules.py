@@ -4,9 +4,11 @@ from typing import Final
 
 from starlette.responses import Response
 
+from app.administration.conditional import Conditional
 from app.administration.drafting import terms_wanted, waiting_for
 from app.administration.ending import retire
-from app.administration.policy import plan_of_mode, set_mode, shown_rules, shown_values
+from app.administration.policy import plan_of_mode, require_mode, set_mode, shown_rules, shown_values
+from app.administration.state import State
 from app.identity.roles import Act
 from app.policy.engine import Mode
 from app.policy.rules import ALWAYS_ENFORCED
@@ -77,8 +79,14 @@ async def change_mode(turn: Turn) -> Response:
     """Another mode for a rule, from the next call on; looked at first."""
     rule = turn.given.text("rule", "The rule", most=64)
     mode = turn.given.text("mode", "The mode", most=16)
+
+    def check(state: State) -> None:
+        if "was" in turn.given.fields:
+            require_mode(state, rule=rule, seen=turn.given.get("was"))
+
     if not is_saving(turn):
         state = await turn.desk.registry.state()
+        check(state)
         changes = plan_of_mode(state, rule=rule, mode=mode).changes
         is_weaker = bool(changes) and mode != Mode.ENFORCE
         warnings = [f"A call that does not keep to it is not refused any more: {rule} {MODES[Mode(mode)]}."]
@@ -89,7 +97,7 @@ async def change_mode(turn: Turn) -> Response:
             changes=shown(changes),
             warnings=warnings if is_weaker else (),
         )
-    has_changed = await set_mode(turn.desk.registry, turn.who.actor, rule=rule, mode=mode)
+    has_changed = await set_mode(Conditional(turn.desk.registry, check), turn.who.actor, rule=rule, mode=mode)
     turn.desk.forget()
     return turn.go(_HERE, "saved" if has_changed else "unchanged")
 

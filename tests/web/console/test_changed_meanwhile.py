@@ -164,3 +164,28 @@ async def test_in_the_table_of_limits_what_was_not_touched_stays_a_colleagues(
     # Mine to be sent again, and beside it what the colleague made of the other.
     assert (shown[elections], shown[health]) == ("280", "190")
     assert f'name="was{elections[5:]}" value="250"' in late.text
+
+
+async def test_a_mode_that_a_colleague_set_meanwhile_is_kept(fresh_house: House, browser: Opened) -> None:
+    it = await signed_in(browser, fresh_house, "it")
+    shown = (await it.get("/rules")).text.partition('name="rule" value="date-span/1"')[2]
+    was = re.match(r'><input type="hidden" name="was" value="(\w+)">', shown)
+    assert was is not None
+    fields: Fields = {"rule": "date-span/1", "mode": "shadow", "was": was.group(1)}
+    saving = await looked_at(it, "/rules", fields)
+
+    async def mode() -> str:
+        found: str = (await fresh_house.get("it", "/api/v1/rules/date-span/1")).json()["mode"]
+        return found
+
+    set_meanwhile = await fresh_house.ask("it", "PUT", "/api/v1/rules/date-span/1", json={"mode": "warn"})
+    assert set_meanwhile.status_code == 200
+    # Refused while it is looked at, and once more where it is saved.
+    for sent in (fields, saving):
+        answer = await it.send("/rules", **sent)
+        assert answer.status_code == 412
+        assert "date-span/1 is set to warn by now, not to enforce as you have seen it" in text_of(answer)
+        assert await mode() == "warn"
+    again = await looked_at(it, "/rules", {**fields, "was": "warn"})
+    assert (await it.send("/rules", **again)).status_code == 303
+    assert await mode() == "shadow"
