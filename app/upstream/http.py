@@ -9,7 +9,7 @@ import contextlib
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import orjson
 
@@ -20,7 +20,7 @@ from app.provider.answers import UpstreamReply
 from app.provider.endpoint import Endpoint
 from app.provider.outgoing import Outgoing
 from app.provider.platform import CredentialRefused, NotDispatched, OutcomeUnknown, TooLate
-from app.query import ResearchQuery
+from app.query import ResearchQuery, remembered
 from app.upstream.client import httpx
 from app.upstream.tokens import AccessToken, TokenKeeper
 
@@ -29,6 +29,12 @@ MAX_ANSWER_BYTES = 32 * 1024 * 1024
 _TOKEN_TIMEOUT_S = 30.0
 _CONNECT_ATTEMPTS = 2
 _MAX_RETRY_AFTER_S = 86_400
+_HEADERS: Final = {
+    "Accept-Encoding": "identity",
+    "Accept": "application/json, text/plain",
+    "Connection": "keep-alive",
+    "User-Agent": "bursar",
+}
 _REFUSALS = frozenset({200, 400, 401, 403})
 """Of the token endpoint, which may refuse inside a 200."""
 _ABOUT_TO_WRITE = "http11.send_request_headers.started"
@@ -94,18 +100,18 @@ class HttpPlatform:
         self._timeouts = timeouts
         self._tokens = TokenKeeper(clock=clock, ask=self._ask_token)
         verify = ssl.create_default_context(cafile=ca_file) if ca_file else True
-        self._client = httpx.AsyncClient(
+        self._transport = httpx.AsyncHTTPTransport(
             trust_env=False,
-            follow_redirects=False,
             proxy=proxy,
             verify=verify,
-            timeout=httpx.Timeout(timeouts.read_s, connect=timeouts.connect_s, pool=10.0),
             limits=httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=4.0),
-            headers={
-                "Accept-Encoding": "identity",
-                "Accept": "application/json, text/plain",
-                "User-Agent": "bursar",
-            },
+        )
+        self._client = httpx.AsyncClient(
+            transport=self._transport,
+            trust_env=False,
+            follow_redirects=False,
+            timeout=self._timeout(timeouts.read_s),
+            headers=_HEADERS,
         )
 
     async def fetch(
@@ -149,14 +155,16 @@ class HttpPlatform:
         send_by_s: float,
     ) -> UpstreamReply:
         read_s = self._timeouts.read_for(endpoint)
-        query_string = query.query_string()
-        request = self._client.build_request(
+        request = httpx.Request(
             "POST",
-            f"{token.base_url}{endpoint.path}{'?' if query_string else ''}{query_string}",
+            _url(token.base_url, endpoint.path, query.query_string()),
             content=body.content,
-            headers={"Authorization": f"Bearer {token.value}", "Content-Type": body.content_type},
-            timeout=httpx.Timeout(read_s, connect=self._timeouts.connect_s, pool=10.0),
-            extensions={"trace": self._stop_at(send_by_s)},
+            headers={
+                **_HEADERS,
+                "Authorization": f"Bearer {token.value}",
+                "Content-Type": body.content_type,
+            },
+            extensions={"timeout": self._timeout(read_s).as_dict(), "trace": self._stop_at(send_by_s)},
         )
         for attempt in range(1, _CONNECT_ATTEMPTS + 1):
             try:
@@ -188,11 +196,15 @@ class HttpPlatform:
 
         return trace
 
+    def _timeout(self, read_s: float) -> httpx.Timeout:
+        return httpx.Timeout(read_s, connect=self._timeouts.connect_s, pool=10.0)
+
     async def _answer_to(self, request: httpx.Request, *, total_s: float) -> UpstreamReply:
         started_s = asyncio.get_running_loop().time()
         # The client's read timeout is for one read; a drip of bytes must not outlive the lease.
         async with asyncio.timeout(total_s + self._timeouts.connect_s):
-            response = await self._client.send(request, stream=True)
+            # Past the client, whose redirects, cookies and hooks are a fifth of a call and have no part in one.
+            response = await self._transport.handle_async_request(request)
             try:
                 body = await _bounded(response)
             finally:
@@ -229,6 +241,11 @@ class HttpPlatform:
                 raise NotDispatched(reason) from refusal
             raise
         return AccessToken(value, opened.base_url, life_s)
+
+
+@remembered
+def _url(base_url: str, path: str, query_string: str) -> httpx.URL:
+    return httpx.URL(f"{base_url}{path}{'?' if query_string else ''}{query_string}")
 
 
 async def _bounded(response: httpx.Response) -> bytes:
