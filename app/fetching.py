@@ -447,7 +447,9 @@ class Upstream:
             expires_us=self._expires_us(call),
             skipped=skipped,
         )
-        part = await self._shelf.in_its_places(sought, part)
+        if listing == lacking.listing or endpoint.cursor is CursorKind.TIME:
+            # Nothing is held yet of a listing that has a new id; one by time may have been begun this very second.
+            part = await self._shelf.in_its_places(sought, part)
         key = part_key(call.query, scope, listing, part.start)
         held = as_page(part, key=key, scope=scope, endpoint=endpoint)
         whole = await self._shelf.whole_with(sought, part)

@@ -16,6 +16,7 @@ from app.errors import InvalidParams
 from app.fetching import WARM_UP_WAITS_S, Upstream
 from app.provider.answers import Failure
 from app.simulator.dataset import MUSIC_IDS, username
+from app.storage.engines import SqliteDatabase
 from tests.servers.library import Library, Platform, opened_library
 
 pytestmark = pytest.mark.anyio
@@ -71,6 +72,22 @@ async def test_every_first_page_of_a_question_joins_the_same_search(library: Lib
     _, other = await ask(library, "ben", max_count=50, fields="username")
     assert one["search_id"] == other["search_id"]
     assert library.platform.requests() == 1
+
+
+async def test_no_more_is_looked_up_for_a_search_that_begins_than_can_be_held(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ask(library)
+    read, looks = SqliteDatabase.read, list[object]()
+
+    async def counted(database: SqliteDatabase, work: Any) -> Any:
+        looks.append(work)
+        return await read(database, work)
+
+    monkeypatch.setattr(SqliteDatabase, "read", counted)
+    answer, _ = await ask(library, start_date="20261002")
+    # For its listing, for the very answer, and for a wider search; of a new listing nothing can be held.
+    assert (answer.how, len(looks)) == ("miss", 3)
 
 
 async def test_fewer_fields_are_cut_out_of_more_as_the_platform_gave_them(library: Library) -> None:
