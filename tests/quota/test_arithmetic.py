@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from app.quota.arithmetic import (
     Dimension,
     Exhausted,
+    Floor,
     Granted,
     Limit,
     Room,
@@ -22,6 +23,7 @@ from app.quota.arithmetic import (
     decide,
     fetch_size,
     first_day,
+    kept_from,
     limit_name,
     parse_limit_key,
     ratelimit_headers,
@@ -409,3 +411,27 @@ def test_whoever_waits_as_told_near_midnight_counts_on_the_new_day_alone(
     assert 1 <= wait_s <= 300
     if -290 < seconds < 5:
         assert days_at(now + timedelta(seconds=wait_s)) == (date(2026, 4, 1),)
+
+
+def floor(project: str, amount: int, *, used: int = 0, credential: str = "c") -> Floor:
+    return Floor(
+        credential=credential,
+        project=project,
+        dimension=Dimension.REQUESTS,
+        amount=amount,
+        use=Use(used, 0),
+    )
+
+
+def test_what_is_open_of_the_floors_of_others_is_kept_from_a_project() -> None:
+    day = limit(CREDENTIAL)
+    floors = [floor("p", 5), floor("q", 7, used=3), floor("r", 2, used=9), floor("q", 100, credential="x")]
+    assert kept_from("p", day, floors) == 4
+    assert kept_from("q", day, floors) == 5
+    assert kept_from("s", day, floors) == 9
+    assert kept_from("p", limit(CREDENTIAL, Dimension.RECORDS), floors) == 0
+
+
+@pytest.mark.parametrize("other", [limit(PROJECT), limit(CREDENTIAL, window=Window.MONTH), limit(KEY)])
+def test_only_the_day_of_a_credential_knows_floors(other: Limit) -> None:
+    assert kept_from("p", other, [floor("q", 7, credential=other.scope.id)]) == 0
