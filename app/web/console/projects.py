@@ -18,6 +18,7 @@ from app.administration.wishes import new_project, new_projects, the_project
 from app.errors import Conflict, InvalidParams, NotFound
 from app.identity.roles import Act
 from app.provider.endpoints import ENDPOINTS
+from app.web.console.bounds import bounds_read, bounds_written
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn
 from app.web.console.meters import by_scope, meters
@@ -186,6 +187,7 @@ async def _form(turn: Turn, project: Project | None) -> Response:
         now=now,
         version="" if project is None else version_of(_filled(state, project.id)),
         allowed=now.get("allow", {}).get("endpoints"),
+        bounds=bounds_written(now.get("allow", {})),
         credentials=sorted(each.name for each in state.credentials if each.retired_us is None),
         people=sorted(each.email for each in state.people if each.retired_us is None),
         endpoints=sorted(ENDPOINTS),
@@ -209,7 +211,7 @@ def _content(turn: Turn, now: dict[str, Any]) -> dict[str, Any]:
     if takes_all is bool(chosen):
         # Neither says what is approved, nor do both at once: then the wider one must not win unseen.
         raise InvalidParams("Tick the endpoints that the approval covers, or all of them.", rule="request")
-    allow = {name: value for name, value in now.get("allow", {}).items() if name != "endpoints"}
+    allow = bounds_read(given, now.get("allow", {}))
     if chosen:
         allow["endpoints"] = chosen
     return {

@@ -40,8 +40,10 @@ def number(value: int | None) -> str:
     return "" if value is None else f"{value:,}"
 
 
-def day(value: dt.date | None) -> str:
-    """A day, such as 3 Nov 2026."""
+def day(value: dt.date | str | None) -> str:
+    """A day, such as 3 Nov 2026; takes ISO texts as well."""
+    if isinstance(value, str):
+        value = dt.date.fromisoformat(value)
     return "" if value is None else f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
 
 

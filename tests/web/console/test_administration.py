@@ -138,6 +138,65 @@ async def test_changing_a_project_keeps_its_limits_and_days(fresh_house: House, 
     }
 
 
+BOUNDS = {
+    "allow_fields": "user/info: display_name, follower_count",
+    "allow_conditions": 'keyword: "floods, storms", drought\nregion_code: CA, US',
+    "dates_from": "2025-01-01",
+    "dates_until": "2025-12-31",
+    "max_span_days": "7",
+}
+
+
+async def test_a_form_bounds_what_an_approval_covers_and_the_page_shows_all_of_it(
+    fresh_house: House, browser: Opened
+) -> None:
+    it = await signed_in(browser, fresh_house, "it")
+    path = f"/projects/{project_id(await fresh_house.office.state(), 'elections')}"
+    fields: dict[str, str | list[str]] = {
+        "credential": "main",
+        "reference": "R-2026-014",
+        "from": "2026-01-01",
+        "until": "2036-06-30",
+        "members": "ada@example.edu\r\nbob@example.edu",
+        "lead": "ada@example.edu",
+        "cache_scope": "project",
+        "endpoint": ["user/info", "video/query"],
+    }
+    wrong = await it.send(f"{path}/form", **{**fields, **BOUNDS, "allow_fields": "user/info"})
+    assert wrong.status_code == 400
+    assert "has no colon" in text_of(wrong)
+    await look_then_save(it, f"{path}/form", **fields, **BOUNDS)
+    project = (await fresh_house.office.state()).project("elections")
+    assert project is not None
+    assert project.allow == {
+        "endpoints": ["user/info", "video/query"],
+        "fields": {"user/info": ["display_name", "follower_count"]},
+        "conditions": {"keyword": ["drought", "floods, storms"], "region_code": ["CA", "US"]},
+        "dates": {"from": "2025-01-01", "until": "2025-12-31"},
+        "max_span_days": 7,
+    }
+    page = text_of(await it.get(path))
+    assert "Days asked for from 1 Jan 2025 until 31 Dec 2025" in page
+    assert "Days in one question the last at most 7 days after the first" in page
+    form = unescape((await it.get(f"{path}/form")).text)
+    assert 'keyword: drought, "floods, storms"\nregion_code: CA, US</textarea>' in form
+    assert re.search(r'name="max_span_days"[^>]* value="7"', form)
+    await look_then_save(it, f"{path}/form", **fields, **dict.fromkeys(BOUNDS, ""))
+    project = (await fresh_house.office.state()).project("elections")
+    assert project is not None
+    assert project.allow == {"endpoints": ["user/info", "video/query"]}
+
+
+async def test_a_project_without_any_endpoint_says_so(fresh_house: House, browser: Opened) -> None:
+    changed = await fresh_house.ask(
+        "it", "PATCH", "/api/v1/projects/elections", json={"allow": {"endpoints": []}}
+    )
+    assert changed.status_code == 200, changed.text
+    dpo = await signed_in(browser, fresh_house, "dpo")
+    page = await dpo.get(f"/projects/{project_id(await fresh_house.office.state(), 'elections')}")
+    assert "Endpoints none: every call is refused" in text_of(page)
+
+
 async def test_a_form_chooses_when_held_answers_may_be_used(fresh_house: House, browser: Opened) -> None:
     it = await signed_in(browser, fresh_house, "it")
     path = f"/projects/{project_id(await fresh_house.office.state(), 'elections')}"
