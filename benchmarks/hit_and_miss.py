@@ -27,7 +27,7 @@ _FIELDS = (
     "id,username,create_time,region_code,video_description,music_id,like_count,comment_count,share_count,"
     "view_count,favorites_count,hashtag_names,video_duration,voice_to_text,effect_ids,hashtag_info_list"
 )
-_PATH = f"/v2/research/video/query/?fields={_FIELDS}"
+PATH = f"/v2/research/video/query/?fields={_FIELDS}"
 _BARE = """
 import sys
 from fastapi import FastAPI, Request, Response
@@ -78,7 +78,7 @@ def wrk(
         f'wrk.method = "POST"\nwrk.body = [==[{body.decode()}]==]\n'
         f'wrk.headers["Authorization"] = "Bearer {key}"\nwrk.headers["Content-Type"] = "application/json"\n'
     )
-    url = f"http://127.0.0.1:{port}{_PATH}"
+    url = f"http://127.0.0.1:{port}{PATH}"
     command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
     done = subprocess.run([*command, "-s", str(script), url], capture_output=True, text=True, check=True)
     if "Non-2xx" in done.stdout:
@@ -109,6 +109,11 @@ def _never(number: int) -> dict[str, Any]:
     return {"field_name": "keyword", "operation": "EQ", "field_values": [f"nothing says {number}"]}
 
 
+def new_question(number: int) -> bytes:
+    """A full page of a question with an answer of its own."""
+    return video_query(query={**_BROAD, "not": [_never(number)]})
+
+
 def medians_ms(calls: dict[str, tuple[int, str]], *, rounds: int) -> dict[str, float]:
     """The median of one call at a time on kept connections, the ways taken in turn; every question is new."""
     connections = {name: http.client.HTTPConnection("127.0.0.1", port) for name, (port, _) in calls.items()}
@@ -116,10 +121,10 @@ def medians_ms(calls: dict[str, tuple[int, str]], *, rounds: int) -> dict[str, f
     for number in range(rounds):
         for name, (_, key) in calls.items():
             headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-            # A full page, so that both ways ask the same of the platform, of a question with an answer of its own.
-            body = video_query(query={**_BROAD, "not": [_never(number)]})
+            # The same of the platform, both ways.
+            body = new_question(number)
             started = time.perf_counter()
-            connections[name].request("POST", _PATH, body=body, headers=headers)
+            connections[name].request("POST", PATH, body=body, headers=headers)
             answer = connections[name].getresponse()
             answer.read()
             times[name].append((time.perf_counter() - started) * 1000)
@@ -167,7 +172,7 @@ def measure(home: Path, *, seconds: int, rounds: int) -> Figures:
         pin(installation.start())
         headers = {"Authorization": f"Bearer {key}"}
         body = video_query()
-        _, _, answer = call(installation.port, "POST", _PATH, body=body, headers=headers)
+        _, _, answer = call(installation.port, "POST", PATH, body=body, headers=headers)
         script = home / "call.lua"
         with bare_route(answer, home) as bare:
             for port in (bare, installation.port):
