@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.identity.callers import Operator
+from app.ids import PersonId
 
 IDLE_S: Final = 1_800
 """A session ends after so long without a request (half an hour)."""
@@ -38,6 +39,14 @@ class Session:
     seen_us: int
     is_fresh: bool
     """Whether it is not longer ago than `FRESH_S` that they proved who they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A session that ended by itself, and whose it was."""
+
+    id: str
+    person: PersonId
 
 
 def is_over(*, began_us: int, seen_us: int, now_us: int) -> bool:

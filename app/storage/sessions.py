@@ -10,8 +10,8 @@ from app.errors import AccessTokenInvalid
 from app.identity.callers import Operator
 from app.identity.sessions import (
     FRESH_S,
-    IDLE_S,
     LONGEST_S,
+    Ended,
     Session,
     is_over,
     new_session_secret,
@@ -55,17 +55,15 @@ class SqlSessions:
     async def open(self, person: PersonId, *, token: KeyId | None = None) -> tuple[str, Session]:
         """A fresh session of that person and its secret; it ends with the token that it was opened with.
 
-        Sessions that are over are dropped. Raises AccessTokenInvalid where the person or the token has just ended.
+        Sessions that nobody can have wanted to go on with are dropped. Raises AccessTokenInvalid where the person or the token has just ended.
         """
         secret = new_session_secret()
         digest = session_digest(secret)
 
         def work(conn: Connection) -> Session:
             now_us = self._database.now_us(conn)
-            is_past = sa.or_(
-                _session.c.seen_us < now_us - IDLE_S * 1_000_000,
-                _session.c.began_us < now_us - LONGEST_S * 1_000_000,
-            )
+            # Those that idled stay meanwhile, so that a form of theirs can wait for its owner (`ended`).
+            is_past = _session.c.began_us < now_us - LONGEST_S * 1_000_000
             conn.execute(sa.delete(_session).where(is_past))
             row = {"id": new_object_id(), "digest": digest, "person_id": person, "token_id": token}
             conn.execute(sa.insert(_session).values(**row, began_us=now_us, seen_us=now_us))
@@ -92,6 +90,23 @@ class SqlSessions:
             await self._database.write(lambda conn: conn.execute(seen).rowcount)
         return found
 
+    async def ended(self, secret: str) -> Ended | None:
+        """The session of that secret that has ended by idling, if nothing else has ended it."""
+        digest = session_digest(secret)
+
+        def look(conn: Connection) -> Ended | None:
+            now_us = self._database.now_us(conn)
+            row = conn.execute(_BY_DIGEST, {"digest": digest}).mappings().one_or_none()
+            if row is None or not is_over(began_us=row["began_us"], seen_us=row["seen_us"], now_us=now_us):
+                return None
+            return (
+                Ended(id=row["id"], person=PersonId(row["person_id"]))
+                if _has_its_token(row, now_us)
+                else None
+            )
+
+        return None if digest is None else await self._database.read(look)
+
     async def end(self, session_id: str) -> None:
         """End that session at once, everywhere."""
         gone = sa.delete(_session).where(_session.c.id == session_id)
@@ -112,8 +127,7 @@ def _find(conn: Connection, digest: bytes | None, now_us: int) -> Session | None
     row = conn.execute(_BY_DIGEST, {"digest": digest}).mappings().one_or_none()
     if row is None or is_over(began_us=row["began_us"], seen_us=row["seen_us"], now_us=now_us):
         return None
-    token_ends_us = row["token_expires_us"]
-    if row["token_revoked_us"] is not None or (token_ends_us is not None and token_ends_us <= now_us):
+    if not _has_its_token(row, now_us):
         return None
     return Session(
         id=row["id"],
@@ -122,6 +136,12 @@ def _find(conn: Connection, digest: bytes | None, now_us: int) -> Session | None
         seen_us=row["seen_us"],
         is_fresh=now_us - row["began_us"] < FRESH_S * 1_000_000,
     )
+
+
+def _has_its_token(row: sa.RowMapping, now_us: int) -> bool:
+    """Whether the token that the session was opened with holds, if it was opened with one."""
+    ends_us = row["token_expires_us"]
+    return row["token_revoked_us"] is None and (ends_us is None or ends_us > now_us)
 
 
 def _operator(conn: Connection, row: sa.RowMapping, *, person: str, session: str) -> Operator:

@@ -59,6 +59,8 @@ _TEMPLATES = {"PROJECT": "/projects/{id}", "PERSON": "/people/{id}", "ENTRY": "/
 _NO_PAGES = {
     "/": "leads on",
     "/{rest:path}": "has no page",
+    "/sign-in/token": "leads on",
+    "/sign-in/password": "leads on",
     "/sign-in/institution": "leads on",
     "/reauthentication/password": "leads on",
     "/reauthentication/token": "leads on",

@@ -27,7 +27,7 @@ from app.errors import (
 )
 from app.identity.institution import IdentityProvider
 from app.identity.roles import Act, may
-from app.identity.sessions import FRESH_S, Session, form_token, is_form_token, may_be_form_token
+from app.identity.sessions import FRESH_S, Ended, Session, form_token, is_form_token, may_be_form_token
 from app.policy.rules import NOT_FROZEN
 from app.web.api.desk import Desk, desk_of
 from app.web.api.sight import Sight
@@ -197,7 +197,7 @@ async def _let_in(visit: Visit, page: Page | OpenPage, menu: tuple[Link, ...]) -
     secret = secret_in(request, visit.ground)
     session = None if secret is None else await visit.desk.sessions.find(secret)
     if secret is None or session is None:
-        return _ask_to_sign_in(visit, page)
+        return await _ask_to_sign_in(replace(visit, given=given), page)
     _note(request, who=session.operator)
     turn = Turn(
         request=request,
@@ -265,8 +265,11 @@ def _require_known(request: Request, takes: frozenset[str]) -> None:
             raise InvalidParams(f"{name} is there more than once; give one.", rule="request")
 
 
-def _ask_to_sign_in(visit: Visit, page: Page) -> Response:
-    """The form for signing in, which then leads on; the request is logged as refused."""
+async def _ask_to_sign_in(visit: Visit, page: Page) -> Response:
+    """The form for signing in, which then leads on; the request is logged as refused.
+
+    A form of a session that has idled waits in that page, for whoever the session was of.
+    """
     request = visit.request
     if page.method == "GET" and request.headers.get("sec-fetch-site") == "cross-site":
         # From a link elsewhere (a message, say) browsers do not send a strict cookie. Seen from a page of
@@ -275,13 +278,27 @@ def _ask_to_sign_in(visit: Visit, page: Page) -> Response:
     _note(request, code="access_token_invalid", op="console/session")
     onward = _address(request) if page.method == "GET" else f"{PATH}/"
     has_ended = secret_in(request, visit.ground) is not None
-    return visit.render(
+    shown = visit.given.get("form_token")
+    # Without acts: signing out, and proofs, which hold what proves somebody.
+    has_form = page.method == "POST" and bool(page.acts) and await idled(visit, shown) is not None
+    kept = KeptForm.of(visit.given, what=page.guarded, path=_address(request)) if has_form else None
+    return replace(visit, given=Form()).render(
         "sign_in.html",
         status=401,
         onward=onward,
         has_ended=has_ended,
         has_form=has_ended and page.method == "POST",
+        kept=kept,
+        kept_token=shown,
     )
+
+
+async def idled(visit: Visit, shown: str) -> Ended | None:
+    """The session of this browser that has ended by idling, if a form with that token is of it."""
+    secret = secret_in(visit.request, visit.ground)
+    if secret is None or not is_form_token(secret, shown):
+        return None
+    return await visit.desk.sessions.ended(secret)
 
 
 def ask_to_prove(turn: Turn, kept: KeptForm) -> Response:

@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+import orjson
 from starlette.responses import RedirectResponse, Response
 
 from app.administration.joining import Joining, person_of
@@ -10,9 +11,18 @@ from app.errors import NotFound, SignInRefused
 from app.identity.institution import is_state
 from app.upstream.oidc import CALLBACK
 from app.web.console.cookies import PATH, give, give_ticket, take_ticket_back, ticket_in
-from app.web.console.doors import OpenPage, Visit, note_sign_in, provider_of
+from app.web.console.doors import SIGN_IN, OpenPage, Visit, idled, note_sign_in, provider_of
+from app.web.console.forms import KeptForm
 from app.web.console.reauthentication import go_on_after
-from app.web.console.signing import inside, open_session, require_safe_ground, show_sign_in, source_of
+from app.web.console.signing import (
+    inside,
+    kept_in,
+    open_session,
+    require_safe_ground,
+    show_sign_in,
+    show_waiting,
+    source_of,
+)
 
 _OP: Final = "console/sign-in-institution"
 _WORD: Final = re.compile(r"[a-z_]{1,40}")
@@ -26,6 +36,22 @@ async def go_to_institution(visit: Visit) -> Response:
     provider = provider_of(visit)
     secret = await visit.desk.sign_ins.begin(inside(visit.asked("onward")))
     response = RedirectResponse(await provider.address(secret), status_code=303)
+    give_ticket(response, visit.ground, secret)
+    return response
+
+
+async def go_with_a_form(visit: Visit) -> Response:
+    """The same while a form waits, for whose session has idled."""
+    kept, ended = kept_in(visit), await idled(visit, visit.given.get("kept-token"))
+    if kept is None or ended is None:
+        return RedirectResponse(SIGN_IN, status_code=303)
+    note_sign_in(visit, _OP)
+    require_safe_ground(visit)
+    provider = provider_of(visit)
+    waiting = {"form": kept.told(), "ended": ended.id, "person": ended.person}
+    secret = await visit.desk.sign_ins.begin(inside(visit.given.get("onward")), kept=orjson.dumps(waiting))
+    # Not a redirect: browsers let no form lead to another site, which the policy of these pages forbids.
+    response = visit.render("again.html", address=await provider.address(secret))
     give_ticket(response, visit.ground, secret)
     return response
 
@@ -49,7 +75,9 @@ async def come_back(visit: Visit) -> Response:
     if not 0 < len(code) <= _MOST_CODE_CHARS:
         raise _not_signed_in(visit.asked("error"))
     issuer = visit.request.query_params.get("iss")
-    since_s = None if under_way.kept is None else under_way.began_us / 1_000_000
+    waiting = None if under_way.kept is None else orjson.loads(under_way.kept)
+    is_proof = waiting is not None and "session" in waiting
+    since_s = under_way.began_us / 1_000_000 if is_proof else None
     proven = await provider.redeem(secret, code=code, issuer=issuer, since_s=since_s)
     settings = visit.desk.installation.settings
     joining = Joining(by_email=settings.oidc_join_by_email, role_of_group=settings.role_of_group)
@@ -59,8 +87,11 @@ async def come_back(visit: Visit) -> Response:
     if found is None:
         raise NotFound("You were just removed here. Ask an administrator.")
     visit.desk.throttle.succeed(source)
-    if under_way.kept is not None:
+    if is_proof:
         response = await go_on_after(visit, under_way, found[0])
+    elif waiting is not None and waiting["person"] == found[0].person:
+        form = KeptForm.of_told(waiting["form"])
+        response = await show_waiting(visit, found[0], form, ended=waiting["ended"])
     else:
         # A redirect in answer to a page of the provider's would go without the new cookie, which is for our pages alone.
         response = visit.render("again.html", address=under_way.onward)
@@ -78,5 +109,6 @@ def _not_signed_in(error: str) -> SignInRefused:
 
 PAGES: Final = (
     OpenPage(method="GET", path="/sign-in/institution", answer=go_to_institution, back=show_sign_in),
+    OpenPage(method="POST", path="/sign-in/institution", answer=go_with_a_form, back=show_sign_in),
     OpenPage(method="GET", path=CALLBACK.removeprefix(PATH), answer=come_back, back=show_sign_in),
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, ParamSpec, TypeVar
 
 from starlette.responses import RedirectResponse, Response
@@ -11,10 +12,12 @@ from app.errors import AccessTokenInvalid, InvalidParams, NotFound, NotPermitted
 from app.identity.callers import Operator
 from app.identity.keys import parse
 from app.identity.passwords import LONGEST, SHORTEST, check_password, hash_password, is_password
+from app.identity.sessions import form_token
 from app.ids import KeyId
 from app.policy.rules import NOT_FROZEN
 from app.web.console.cookies import PATH, give, take_back
-from app.web.console.doors import SIGN_IN, OpenPage, Page, Turn, Visit, note_sign_in, note_who
+from app.web.console.doors import SIGN_IN, OpenPage, Page, Turn, Visit, idled, note_sign_in, note_who
+from app.web.console.forms import KeptForm
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,7 +35,15 @@ _UNREAL: Final = "*"
 async def show_sign_in(visit: Visit) -> Response:
     """The form for signing in."""
     onward = visit.given.get("onward") or visit.asked("onward")
-    return visit.render("sign_in.html", onward=inside(onward), has_ended=False, has_form=False)
+    kept = kept_in(visit)
+    return visit.render(
+        "sign_in.html",
+        onward=inside(onward),
+        has_ended=False,
+        has_form=kept is not None,
+        kept=kept,
+        kept_token=visit.given.get("kept-token"),
+    )
 
 
 async def sign_in_with_token(visit: Visit) -> Response:
@@ -134,9 +145,35 @@ async def open_session(visit: Visit, operator: Operator, *, token: KeyId | None)
 
 
 async def _signed_in(visit: Visit, operator: Operator, *, token: KeyId | None) -> Response:
+    kept = kept_in(visit)
+    ended = None if kept is None else await idled(visit, visit.given.get("kept-token"))
+    if kept is not None and ended is not None and ended.person == operator.person:
+        return await show_waiting(visit, operator, kept, ended=ended.id, token=token)
     response = RedirectResponse(inside(visit.given.get("onward")), status_code=303)
     give(response, visit.ground, await open_session(visit, operator, token=token))
     return response
+
+
+async def show_waiting(
+    visit: Visit, operator: Operator, kept: KeptForm, *, ended: str, token: KeyId | None = None
+) -> Response:
+    """The form that waited since the session of that id idled, to be looked at and sent once more by whose it was."""
+    secret = await open_session(visit, operator, token=token)
+    await visit.desk.sessions.end(ended)
+    response = visit.render("sent_before.html", kept=kept.from_the_start(), form_token=form_token(secret))
+    give(response, visit.ground, secret)
+    return response
+
+
+def kept_in(visit: Visit) -> KeptForm | None:
+    """The form that waits for whoever signs in, if one does."""
+    kept = KeptForm.carried_by(visit.given)
+    return replace(kept, path=inside(kept.path)) if kept.path else None
+
+
+async def go_in(_visit: Visit) -> Response:
+    """The first page: the addresses that signing in sends to may stay in the browser's address bar, and hold nothing."""
+    return RedirectResponse(_HOME, status_code=303)
 
 
 def inside(onward: str) -> str:
@@ -167,6 +204,8 @@ PAGES: Final = (
     OpenPage(method="GET", path="/sign-in", answer=show_sign_in),
     OpenPage(method="POST", path="/sign-in/token", answer=sign_in_with_token, back=show_sign_in),
     OpenPage(method="POST", path="/sign-in/password", answer=sign_in_with_password, back=show_sign_in),
+    OpenPage(method="GET", path="/sign-in/token", answer=go_in),
+    OpenPage(method="GET", path="/sign-in/password", answer=go_in),
     OpenPage(method="GET", path="/password", answer=show_password),
     OpenPage(method="POST", path="/password", answer=choose_password, back=show_password),
     Page(method="POST", path="/sign-out", answer=sign_out, acts=frozenset()),

@@ -23,7 +23,7 @@ from app.storage.tables import SignInRow, table
 from tests.servers.provider import CLIENT_ID, CLIENT_SECRET, LIES, PEOPLE, RunningProvider
 from tests.web.conftest import OPERATOR, House, opened_house
 from tests.web.console.conftest import HOME, Browser, Opened, signed_in, text_of
-from tests.web.console.test_reauthentication import form_for, grown_old, post, prove
+from tests.web.console.test_reauthentication import form_for, grown_old, idled, post, prove
 
 pytestmark = pytest.mark.anyio
 
@@ -573,6 +573,28 @@ async def test_a_sign_in_from_before_is_no_proof(
     assert answer.status_code == 401
     assert not is_signed_in(answer)
     assert (await newest_sign_in(fresh_campus))["decision"]["rule"] == rule
+
+
+@pytest.mark.parametrize("who", ["ada", "bob"])
+async def test_a_form_of_a_session_that_idled_waits_for_its_sender_at_the_institution(
+    fresh_campus: House, browser: Opened, who: str
+) -> None:
+    mine = await signed_in(browser, fresh_campus, who)
+    old = form_for(await mine.get("/my-terms"), "/console/sign-out")["form_token"]
+    await idled(fresh_campus)
+    ended = await post(mine, "/console/my-keys", {"project": "elections", "form_token": old})
+    assert ended.status_code == 401
+    carried = form_for(ended, "/console/sign-in/institution")
+    answer = await post(mine, "/console/sign-in/institution", carried)
+    found = re.search(r'content="0;url=([^"]+)"', answer.text)
+    assert found is not None, answer.text
+    address = unescape(found.group(1))
+    assert "prompt" not in parse_qs(urlsplit(address).query)
+    back = await come_back(mine, await answered(address))  # as ada, whoever sent the form
+    assert is_signed_in(back)
+    assert ("Send it once more?" in text_of(back)) == (who == "ada")
+    if who == "ada":
+        assert form_for(back, "/console/my-keys")["project"] == "elections"
 
 
 async def test_somebody_else_at_the_institution_is_no_proof(fresh_campus: House, browser: Opened) -> None:

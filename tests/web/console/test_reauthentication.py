@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.administration.passwords import issue_password_code
-from app.identity.sessions import FRESH_S
+from app.identity.sessions import FRESH_S, IDLE_S, LONGEST_S
 from app.storage.tables import SessionRow, table
 from app.web.console.doors import Page
 from app.web.console.mounting import PAGES
@@ -319,6 +319,95 @@ async def test_a_form_that_meets_an_ended_session_is_told_the_truth_and_goes_on_
     assert (await mine.sign_in(fresh_house.tokens["it"])).status_code == 303
     again = await post(mine, "/console/new-person", fields)
     assert form_for(again, "/console/new-person")["email"] == "mary@example.edu"
+
+
+async def idled(house: House) -> None:
+    """No session had a request for so long."""
+    row = table(SessionRow)
+    older = sa.update(row).values(seen_us=row.c.seen_us - IDLE_S * 1_000_000)
+    await house.installation.database.write(lambda conn: conn.execute(older).rowcount)
+
+
+MARY = {"email": "mary@example.edu", "name": 'Mary "<b>&amp;" Somerville', "roles": ["lead", "compliance"]}
+
+
+@pytest.mark.parametrize("way", ["password", "token"])
+async def test_a_form_of_a_session_that_idled_waits_for_whoever_signs_in_again(
+    fresh_house: House, browser: Opened, way: str
+) -> None:
+    await give_password(fresh_house, "it")
+    mine = await signed_in(browser, fresh_house, "it")
+    old = form_for(await mine.get("/my-terms"), "/console/sign-out")["form_token"]
+    await idled(fresh_house)
+    ended = await post(mine, "/console/new-person", {**MARY, "form_token": old})
+    assert ended.status_code == 401
+    assert "It waits" in text_of(ended)
+    # Others sign in meanwhile, which drops sessions that are over.
+    await signed_in(browser, fresh_house, "bob")
+    carried = form_for(ended, f"/console/sign-in/{way}")
+    wrong = await post(
+        mine, f"/console/sign-in/{way}", {**carried, "email": "it@example.edu", "password": "no"}
+    )
+    assert wrong.status_code == 401
+    carried = form_for(wrong, f"/console/sign-in/{way}")
+    shown = {
+        "password": {"email": "it@example.edu", "password": _PASSWORD},
+        "token": {"token": fresh_house.tokens["it"]},
+    }[way]
+    back = await post(mine, f"/console/sign-in/{way}", {**carried, **shown})
+    assert (back.status_code, "Send it once more?" in text_of(back)) == (200, True)
+    assert (await fresh_house.office.state()).person("mary@example.edu") is None
+    kept = form_for(back, "/console/new-person")
+    assert {name: kept[name] for name in MARY} == MARY
+    looked = await post(mine, "/console/new-person", kept)
+    assert looked.status_code == 200, text_of(looked)
+    # It waits once: the session that idled is gone now.
+    late = await post(mine, f"/console/sign-in/{way}", {**carried, **shown})
+    assert late.status_code == 303
+
+
+@pytest.mark.parametrize(
+    "what", ["somebody else", "another browser", "no form of it", "a day later", "a dead token"]
+)
+async def test_a_form_that_waits_is_shown_to_nobody_else(
+    fresh_house: House, browser: Opened, what: str
+) -> None:
+    mine = await signed_in(browser, fresh_house, "it")
+    old = form_for(await mine.get("/my-terms"), "/console/sign-out")["form_token"]
+    await idled(fresh_house)
+    if what == "a day later":
+        await grown_old(fresh_house, LONGEST_S)
+    if what == "a dead token":
+        listed = (await fresh_house.get("it", "/api/v1/me/tokens")).json()["items"]
+        for each in listed:
+            await fresh_house.ask("it", "DELETE", f"/api/v1/me/tokens/{each['id']}")
+    token = "0" * 64 if what == "no form of it" else str(old)
+    ended = await post(mine, "/console/new-person", {**MARY, "form_token": token})
+    assert ended.status_code == 401
+    if what in {"no form of it", "a dead token"}:
+        assert "it is not kept here" in text_of(ended)
+        assert "mary@example.edu" not in ended.text
+        return
+    carried = form_for(ended, "/console/sign-in/token")
+    sender, who = (browser(fresh_house), "it") if what == "another browser" else (mine, "bob")
+    if what == "a day later":
+        await signed_in(browser, fresh_house, "bob")
+        who = "it"
+    fields = {**carried, "token": fresh_house.tokens[who]}
+    answer = await post(sender, "/console/sign-in/token", fields)
+    assert answer.status_code == 303
+    assert "mary@example.edu" not in answer.text
+
+
+async def test_signing_out_and_proofs_do_not_wait(fresh_house: House, browser: Opened) -> None:
+    mine = await signed_in(browser, fresh_house, "it")
+    old = form_for(await mine.get("/my-terms"), "/console/sign-out")["form_token"]
+    await idled(fresh_house)
+    for path in ("/console/sign-out", "/console/reauthentication/password"):
+        answer = await post(mine, path, {"password": _PASSWORD, "form_token": old})
+        assert answer.status_code == 401
+        assert _PASSWORD not in answer.text
+        assert "kept-path" not in answer.text
 
 
 async def test_of_many_limits_those_that_were_changed_are_shown(shared_house: House, browser: Opened) -> None:
