@@ -130,7 +130,7 @@ class Books(Protocol):
         """Settle the reservation to what the call really cost and gave, and log its outcome.
 
         `says` is what the answer told of the platform's own budget or of the credential, None where it told
-        nothing; `mark` is what the call adds to the tally of its question. `gone` are tags by scope (`Pages.about`): every
+        nothing; `mark` is what the call adds to the tally of its question. `gone` are tags by scope (`Pages.gone`): every
         held page that has one of them goes, with an entry of its own.
         """
         ...

@@ -158,9 +158,13 @@ class Call:
         if search is not None and search.shift:
             page = replace(page, cursor=max(0, page.cursor - search.shift))
         sent = replace(self.query, page=page)
-        # Who wants an answer to be kept must not share in a fetch that is not.
-        flight = digest("unheld", self.key.hex()) if self.is_unheld else self.key
-        return replace(self, sent=sent, flight=flight, part=None, overlap=None, search=search)
+        return replace(
+            self, sent=sent, flight=self.flight_of(self.key), part=None, overlap=None, search=search
+        )
+
+    def flight_of(self, fetched: bytes) -> bytes:
+        """Who shares in the fetch of that: whoever wants it to be kept must not do so in one that is not."""
+        return digest("unheld", fetched.hex()) if self.is_unheld else fetched
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 from app.audit.calls import Scribe, upstream_facts
 from app.audit.entries import Draft, Value
 from app.books import Books, Intent, PlatformSays, PlatformSpent, Reservation, Superseded, UnderWay
-from app.cache.listings import as_page, head_page, moment_after, part_key, part_of, seen_first
+from app.cache.listings import (
+    as_page,
+    head_page,
+    moment_after,
+    part_key,
+    part_of,
+    places_page,
+    seen_first,
+)
 from app.cache.pages import (
     HeldPage,
     Holding,
@@ -142,6 +150,7 @@ class Upstream:
         if self._clock.monotonic_s() >= send_by_s:
             return TooLate("the call waited too long for its turn")
         body = outgoing(endpoint, query, search_id=_upstream_id(call))
+        sent_us = self._now_us()
         try:
             async with asyncio.timeout(lease_s):
                 reply = await self._platform.fetch(credential, query, endpoint, body, send_by_s=send_by_s)
@@ -154,7 +163,7 @@ class Upstream:
             self._pacer.throttled(credential, retry_after_s=outcome.retry_after_s)
         else:
             self._pacer.answered(credential)
-        return outcome
+        return replace(outcome, sent_us=sent_us) if isinstance(outcome, Success) else outcome
 
     async def record(
         self,
@@ -292,7 +301,7 @@ class Upstream:
     async def _gone(self, call: Call, outcome: object) -> Mapping[str, Sequence[bytes]]:
         """Tags, by scope, of what is held and the platform has no longer, as this outcome tells."""
         names = vanished(call.request.endpoint, call.sent, outcome)
-        return await self._pages.about(names) if names else {}
+        return await self._pages.gone(names) if names else {}
 
     async def _sealed(self, call: Call, *, success: Success, pages: Sequence[HeldPage]) -> list[Holding]:
         names = names_in(call.request.endpoint, call.query.asked(), success.data) if pages else frozenset()
@@ -302,7 +311,9 @@ class Upstream:
     async def prepare(self, call: Call, lacking: Lacking) -> Call:
         """The call that brings what is lacking: a full page, with the fields that have come before."""
         endpoint, scope = call.request.endpoint, call.caller.reuse_scope
-        if call.is_unheld or call.fetches >= _MOST_FETCHES or await self._pages.blinder(scope) is None:
+        # A cursor into a part means nothing to the platform, so its part is fetched though it be kept for nobody.
+        is_alone = call.is_unheld and not call.points_inside
+        if is_alone or call.fetches >= _MOST_FETCHES or await self._pages.blinder(scope) is None:
             return call.as_asked()
         search = call.search
         if search is None and lacking.listing is not None and endpoint.has_search_id:
@@ -324,7 +335,7 @@ class Upstream:
                 replace(lacking, fields=wide),
                 shift=0 if search is None else search.shift,
             ),
-            flight=part_key(call.query, scope, lacking.listing, lacking.start),
+            flight=call.flight_of(part_key(call.query, scope, lacking.listing, lacking.start)),
             fetches=call.fetches + 1,
         )
 
@@ -363,22 +374,25 @@ class Upstream:
             return None
         if part.start == 0:
             return None if call.query.page.search_id is not None else _overlapping(call, 0)
-        if part.listing is None or await self._ids_before(call, part.listing, part.start) is None:
+        if part.listing is None or await self._seen_before(call, part.listing, part.start) is None:
             return None
         return _overlapping(call, _OVERLAPS[0])
 
-    async def _ids_before(self, call: Call, listing: str, start: int) -> frozenset[int | str] | None:
-        return await self._shelf.ids_before(sought_by(call, self._clock.now()), listing, start)
+    async def _seen_before(self, call: Call, listing: str, start: int) -> frozenset[str] | None:
+        return await self._shelf.seen_before(sought_by(call, self._clock.now()), listing, start)
 
     async def _seen_first(self, call: Call, success: Success) -> int | None:
         """How many records of the page the listing has already; None where it does not follow what came before."""
         part, list_key = call.part, call.request.endpoint.list_key
         if call.overlap is None or part is None or part.listing is None or part.start == 0:
             return 0
-        seen, items = await self._ids_before(call, part.listing, part.start), success.data.get(list_key or "")
+        seen, items = (
+            await self._seen_before(call, part.listing, part.start),
+            success.data.get(list_key or ""),
+        )
         if seen is None or not isinstance(items, list):
             return None
-        skipped = seen_first(items, seen)
+        skipped = seen_first(call.request.endpoint, items, seen)
         return None if skipped == 0 and call.sent.page.cursor > 0 else skipped
 
     async def _learn(
@@ -409,8 +423,8 @@ class Upstream:
             scope=call.caller.reuse_scope,
             endpoint=call.query.endpoint,
             search_id=None if search is None else search.id,
-            fetched_us=self._now_us(),
-            expires_us=self._expires_us(call),
+            fetched_us=success.sent_us,
+            expires_us=self._expires_us(call, success),
         )
         if not is_reusable(call.request.endpoint, call.query):
             task = task_behind(
@@ -432,10 +446,10 @@ class Upstream:
         begins = lacking.listing is None or (call.overlap is not None and lacking.start == 0)
         if begins and search is not None and call.search is not None:
             search = replace(search, id=new_search_id())
-        sought, now_us = sought_by(call, self._clock.now()), self._now_us()
+        sought = sought_by(call, self._clock.now())
         listing, start = search.id if search is not None else lacking.listing or new_entry_id(), lacking.start
         if begins and endpoint.cursor is CursorKind.TIME:
-            start = moment_after(now_us, success.cursor)
+            start = moment_after(self._now_us(), success.cursor)
             listing = str(start)
         part = part_of(
             success,
@@ -443,23 +457,27 @@ class Upstream:
             sent=call.sent,
             listing=listing,
             start=start,
-            fetched_us=now_us,
-            expires_us=self._expires_us(call),
+            fetched_us=success.sent_us,
+            expires_us=self._expires_us(call, success),
             skipped=skipped,
         )
         if listing == lacking.listing or endpoint.cursor is CursorKind.TIME:
             # Nothing is held yet of a listing that has a new id; one by time may have been begun this very second.
             part = await self._shelf.in_its_places(sought, part)
+        answer = await self._shelf.complete(sought, part)
+        if call.is_unheld:
+            return _Kept(answer=answer, search=search)
         key = part_key(call.query, scope, listing, part.start)
         held = as_page(part, key=key, scope=scope, endpoint=endpoint)
         whole = await self._shelf.whole_with(sought, part)
-        head = head_page(listing, call.query, scope, fetched_us=now_us, expires_us=part.expires_us)
+        head = head_page(listing, call.query, scope, fetched_us=part.fetched_us, expires_us=part.expires_us)
+        places = places_page(part, endpoint, call.query, scope)
         to_hold = (
             held,
             *((head,) if begins else ()),
             *((whole,) if whole else ()),
+            *((places,) if places else ()),
         )
-        answer = await self._shelf.complete(sought, part)
         at_hand = () if answer is None else (answer,)
         return _Kept(answer=answer, to_hold=to_hold, to_have_at_hand=at_hand, search=search)
 
@@ -493,11 +511,11 @@ class Upstream:
             expires_us=expires_us,
         )
 
-    def _expires_us(self, call: Call) -> int:
+    def _expires_us(self, call: Call, success: Success) -> int:
         """Until when the terms in force allow that an answer is kept; how long it is fresh is told when it is served."""
         stated = call.caller.policy.amounts.get(REFRESH_INTERVAL_DAYS.name, ())
         days = REFRESH_INTERVAL_DAYS.at(self._clock.now().date(), stated)
-        return self._now_us() + days * 86_400 * 1_000_000
+        return success.sent_us + days * 86_400 * 1_000_000
 
     def _intent_entry(self, call: Call) -> Draft:
         draft = self._scribe.intent(

@@ -420,7 +420,7 @@ class Gateway:
             if isinstance(result, Landed):
                 index = result.receipt.index
                 match result.outcome:
-                    case HeldPage() as page if call.part is None:
+                    case HeldPage() as page if call.part is None and page.fetched_us >= call.since_us:
                         return await self._deliver(call, page, hold, how="collapsed", coalesced_with=index)
                     case HeldPage() | Partial():
                         found = await self._shelf.find(sought_by(call, self._clock.now()))

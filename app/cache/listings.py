@@ -11,6 +11,7 @@ after it was fetched, and between two of these a client has cursors of Bursar's 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import cast
 
 from app import exact_json
@@ -24,6 +25,8 @@ _OFFSETS = 128
 """More than the records of a page."""
 _SECONDS, _MILLISECONDS = (1_000_000_000, 2**32), (1_000_000_000_000, 2**43)
 """Moments since 2001 as the platform spells them: up to 2106, and up to 2248."""
+_MARK_BYTES = 6
+"""Of the digest by which a record is known again: two of a hundred meet in one once in 10^10 parts."""
 _AHEAD_S = 5
 """How much later than ours the platform's clock may be."""
 
@@ -61,6 +64,18 @@ class Part:
     def is_regular(self) -> bool:
         """Whether the next part begins where the size says."""
         return self.size is None or not self.has_more or self.next_start >= self.start + self.size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Which place of a part each record has that it brought, for when its data are kept no longer.
+
+    `marks` are digests of what the records are known by, in order; None where one is gone.
+    """
+
+    marks: tuple[str | None, ...]
+    has_more: bool
+    next_start: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +193,9 @@ def _has_last_day(endpoint: Endpoint, sent: ResearchQuery, items: Sequence[objec
     return begin_s <= created_s < end_s
 
 
-def seen_first(items: Sequence[object], seen: frozenset[int | str]) -> int | None:
+def seen_first(endpoint: Endpoint, items: Sequence[object], seen: frozenset[str]) -> int | None:
     """How many records of a page come again before its first new one; None where new ones are among them too."""
-    known = [id_of(item) in seen for item in items]
+    known = [_mark(endpoint, item) in seen for item in items]
     count = known.index(False) if False in known else len(known)
     return None if any(known[count:]) else count
 
@@ -355,51 +370,97 @@ def _cut_in_time(endpoint: Endpoint, query: ResearchQuery, part: Part) -> Cut:
     return Cut(exact_json.dumps({**part.data, endpoint.list_key or "": items, **more}), len(items))
 
 
-def known_by(endpoint: Endpoint, part: Part) -> list[int | str | None]:
-    """What the records of a part are known by, in their places; None for what is gone."""
-    found = [
-        item.get("username") if isinstance(item, Mapping) and not endpoint.fields else id_of(item)
-        for item in part.items(endpoint)
-    ]
-    return [each if isinstance(each, (int, str)) else None for each in found]
+def places_in(endpoint: Endpoint, part: Part) -> Places | None:
+    """The places of a part; None where a record of it is known by nothing."""
+    marks = [None if item is None else _mark(endpoint, item) for item in part.items(endpoint)]
+    if "" in marks:
+        return None
+    return Places(marks=tuple(marks), has_more=part.has_more, next_start=part.next_start)
 
 
-def in_places_of(old: Part, new: Part, endpoint: Endpoint) -> Part:
+def places_key(query: ResearchQuery, scope: str, listing: str, start: int) -> bytes:
+    """The key under which the places of a part are kept."""
+    return digest("places", part_key(query, scope, listing, start).hex())
+
+
+def places_page(part: Part, endpoint: Endpoint, query: ResearchQuery, scope: str) -> HeldPage | None:
+    """The places of a part as they are kept beside it, without a name by which they would go with it.
+
+    None where nobody can have a cursor between its records.
+    """
+    places = places_in(endpoint, part) if part.size is not None and part.items(endpoint) else None
+    if places is None:
+        return None
+    told = {"marks": list(places.marks), "has_more": places.has_more, "next": places.next_start}
+    return HeldPage(
+        key=places_key(query, scope, part.listing, part.start),
+        scope=scope,
+        endpoint=query.endpoint,
+        data=exact_json.dumps(told),
+        records=0,
+        fetched_us=part.fetched_us,
+        expires_us=part.expires_us,
+    )
+
+
+def as_places(page: HeldPage) -> Places:
+    """The places that `places_page` made a page of."""
+    told = cast("dict[str, object]", exact_json.loads(page.data))
+    return Places(
+        marks=tuple(cast("list[str | None]", told["marks"])),
+        has_more=told["has_more"] is True,
+        next_start=cast("int", told["next"]),
+    )
+
+
+def _mark(endpoint: Endpoint, item: object) -> str:
+    """What a record is known by, too short to be read back; empty where it is known by nothing."""
+    known_by = item.get("username") if isinstance(item, Mapping) and not endpoint.fields else id_of(item)
+    if not isinstance(known_by, (int, str)):
+        return ""
+    return blake2b(str(known_by).encode(), digest_size=_MARK_BYTES).hexdigest()
+
+
+def in_places_of(old: Places, new: Part, endpoint: Endpoint) -> Part:
     """A part of a list by time that was fetched anew, with each record in the place that it had in the old one.
 
     Clients may have cursors between these. What is gone leaves its place empty; what is new belongs to those who
     begin anew, or to the next part.
     """
-    places = {each: place for place, each in enumerate(known_by(endpoint, old)) if each is not None}
-    items: list[object] = [None] * len(old.items(endpoint))
-    came = [places.get(each) if each is not None else None for each in known_by(endpoint, new)]
+    came = _old_places(old, new, endpoint)
+    items: list[object] = [None] * len(old.marks)
     for place, item in zip(came, new.items(endpoint), strict=True):
         if place is not None:
             items[place] = item
     last = max((place for place in came if place is not None), default=-1)
-    goes_on = old
+    has_more, next_start = old.has_more, old.next_start
     if new.has_more and came and came[-1] == last < len(items) - 1:
         # What has come into the list at its head has pushed the end of the old part out of the page.
-        items, goes_on = items[: last + 1], new
+        items, has_more, next_start = items[: last + 1], new.has_more, new.next_start
     data = {**new.data, endpoint.list_key or "": items}
-    return replace(new, data=data, has_more=goes_on.has_more, next_start=goes_on.next_start)
+    return replace(new, data=data, has_more=has_more, next_start=next_start)
 
 
-def with_gaps_of(old: Part, new: Part, endpoint: Endpoint) -> Part:
+def with_gaps_of(old: Places, new: Part, endpoint: Endpoint) -> Part:
     """A part of a list by places that was fetched anew, with each record in the place that it had in the old one.
 
     The platform leaves the place of a record empty that vanishes during a search. Where the new part has a record that the
     old one had not, or one that nothing is known by, it stays as it came.
     """
-    places = {each: place for place, each in enumerate(known_by(endpoint, old)) if each is not None}
-    came = [None if each is None else places.get(each) for each in known_by(endpoint, new)]
-    if None in came or old.start != new.start or old.has_more != new.has_more:
+    came = _old_places(old, new, endpoint)
+    if None in came or old.has_more != new.has_more:
         return new
-    items: list[object] = [None] * len(old.items(endpoint))
+    items: list[object] = [None] * len(old.marks)
     for place, item in zip(came, new.items(endpoint), strict=True):
         if place is not None:
             items[place] = item
     return replace(new, data={**new.data, endpoint.list_key or "": items})
+
+
+def _old_places(old: Places, new: Part, endpoint: Endpoint) -> list[int | None]:
+    """Where each record of the new part was; None for one that was not there."""
+    places = {mark: place for place, mark in enumerate(old.marks) if mark is not None}
+    return [places.get(_mark(endpoint, item)) for item in new.items(endpoint)]
 
 
 def _whole(endpoint: Endpoint, query: ResearchQuery, part: Part) -> Cut:

@@ -23,7 +23,7 @@ TASKS_LAST_S = 30 * 86_400
 class HeldPage:
     """An answer's `data` as JSON bytes, with Bursar's own search id inside where it has one; or a file.
 
-    `fetched_us` is when it left the platform; it is kept until `expires_us`, at most.
+    `fetched_us` is when the platform was asked for it, so no later than it left there; it is kept until `expires_us`, at most.
     """
 
     key: bytes
@@ -173,8 +173,11 @@ class Pages(Protocol):
         """
         ...
 
-    async def about(self, names: Collection[str]) -> Mapping[str, Sequence[bytes]]:
-        """The tags of these names in every scope that holds a page about one of them."""
+    async def gone(self, names: Collection[str]) -> Mapping[str, Sequence[bytes]]:
+        """The tags of these names, which the platform has no longer, in every scope that holds a page about one of them.
+
+        From now on no page about one is held that the platform was asked for before.
+        """
         ...
 
     def naming(self, names: Collection[str], scope: str, endpoint: str) -> AsyncIterator[HeldPage]:

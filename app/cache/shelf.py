@@ -10,8 +10,10 @@ from app.cache.containment import family_key, look_up_of, narrowed, narrowing
 from app.cache.lifetimes import Lifetimes
 from app.cache.listings import (
     Part,
+    Places,
     as_page,
     as_part,
+    as_places,
     contained_parts,
     cut,
     ends_within,
@@ -21,10 +23,11 @@ from app.cache.listings import (
     id_of,
     in_places_of,
     is_listed,
-    known_by,
     listing_key,
     part_in,
     part_key,
+    places_in,
+    places_key,
     split,
     with_gaps_of,
 )
@@ -341,21 +344,21 @@ class Shelf:
             parts.append(as_part(page))
         return parts if parts and not parts[-1].has_more else []
 
-    async def ids_before(self, sought: Sought, listing: str, start: int) -> frozenset[int | str] | None:
-        """Ids of the records that the listing has before `start`, as far as they are held.
+    async def seen_before(self, sought: Sought, listing: str, start: int) -> frozenset[str] | None:
+        """Marks of the records that the listing has before `start`, as far as its places are known.
 
-        None where nobody could go on from there under another search: the part before is no longer held, or
-        one behind is, whose places are those of the old search.
+        None where nobody could go on from there under another search: nothing is known of the part before, or
+        one behind is held, whose places are those of the old search.
         """
         size = full_size(sought.endpoint) or 1
         if await self._look(sought, listing, start + size) is not None:
             return None
-        found: set[int | str] = set()
+        found: set[str] = set()
         for place in range(start - size, max(-1, start - (_MOST_COMPARED + 1) * size), -size):
-            part = await self._look(sought, listing, place)
-            if part is None:
-                return frozenset(found) if found else None
-            found.update(each for item in part.items(sought.endpoint) if (each := id_of(item)) is not None)
+            places = await self._places(sought, listing, place)
+            if places is None:
+                break
+            found.update(mark for mark in places.marks if mark is not None)
         return frozenset(found) if found else None
 
     async def ended(self, sought: Sought, listing: str, *, now_us: int) -> HeldPage | None:
@@ -364,22 +367,21 @@ class Shelf:
             return None
         return head_page(listing, sought.query, sought.scope, fetched_us=now_us, expires_us=now_us)
 
-    async def _knows(self, sought: Sought, listing: str) -> bool:
-        """Whether the records of the part are kept, and known by something, so that it can be fetched anew in their places."""
-        part = await self._look(sought, listing, int(listing))
-        return part is not None and None not in [
-            each
-            for each, item in zip(known_by(sought.endpoint, part), part.items(sought.endpoint), strict=True)
-            if item is not None
-        ]
-
     async def in_its_places(self, sought: Sought, part: Part) -> Part:
         """A part that was fetched anew, as those can go on in it who have cursors into the one that was held."""
-        old = None if part.size is None else await self._look(sought, part.listing, part.start)
+        old = None if part.size is None else await self._places(sought, part.listing, part.start)
         if old is None:
             return part
         anew = in_places_of if _goes_by_time(sought) else with_gaps_of
         return anew(old, part, sought.endpoint)
+
+    async def _places(self, sought: Sought, listing: str, place: int) -> Places | None:
+        """The places of the part that began there, though it may be held no longer; None where nothing is known of them."""
+        part = await self._look(sought, listing, place)
+        if part is not None:
+            return places_in(sought.endpoint, part)
+        page = await self._pages.look(places_key(sought.query, sought.scope, listing, place), sought.scope)
+        return None if page is None else as_places(page)
 
     async def _look(self, sought: Sought, listing: str, place: int) -> Part | None:
         """That part of the listing, however old it is."""
@@ -415,7 +417,12 @@ class Shelf:
             if part is None:
                 part = await self._part(sought, listing, start, asked, is_look=is_look)
             is_short = part is None or not asked <= part.fields
-            if is_short and offset and _goes_by_time(sought) and not await self._knows(sought, listing):
+            if (
+                is_short
+                and offset
+                and _goes_by_time(sought)
+                and await self._places(sought, listing, start) is None
+            ):
                 return Apart()
             if part is None and is_first and not parts:
                 return Lacking(listing=None, start=0, fields=asked)

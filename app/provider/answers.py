@@ -68,6 +68,8 @@ class Success:
     """200, or the 5xx under which the platform sent a good body."""
     message: str
     log_id: str
+    sent_us: int = 0
+    """When the platform was asked, as whoever asked it says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

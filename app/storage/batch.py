@@ -34,7 +34,7 @@ from app.storage.pages import KEEP_SEARCH, hold, search_row
 from app.storage.prepared import Prepared, PreparedForIds
 from app.storage.savings import Answers
 from app.storage.tables import ReservationRow, table
-from app.storage.tagged import delete_pages, tagged
+from app.storage.tagged import Gone, delete_pages, gone_since, tagged
 from app.storage.tallies import Tallies
 
 _MOST_REAPED = 200
@@ -179,6 +179,7 @@ class _Batch:
     _holdings: list[Holding] = field(default_factory=list)
     _searches: list[dict[str, object]] = field(default_factory=list)
     _due: list[str] = field(default_factory=list)
+    _gone: Sequence[Gone] = ()
     _notices: list[Notice] = field(default_factory=list)
     _ledger: Ledger = field(init=False)
     _mirrors: Mirrors = field(init=False)
@@ -195,6 +196,7 @@ class _Batch:
         closing = [each for each in operations if isinstance(each, CloseCall)]
         self._tallies = Tallies(self.conn, self.dialect)
         self._tallies.load([each.mark for each in closing if each.mark is not None])
+        self._gone = gone_since(self.conn, [held for each in closing for held in each.holdings])
         rows = list(_RESERVATIONS.rows(self.conn, [each.reservation for each in closing]))
         if any(isinstance(each, ReapLeases) for each in operations):
             due = _DUE.rows(self.conn, {"now_us": self.head.now_us})
@@ -322,13 +324,21 @@ class _Batch:
         self._answers.count(fields)
         if self._flights is not None:
             self._flights.land(operation.reservation, receipt.index)
-        self._holdings += operation.holdings
+        self._holdings += self._still_there(operation.holdings)
         self._let_go(operation.gone, receipt)
         if operation.search is not None:
             self._searches.append(search_row(operation.search))
         if operation.mark is not None:
             self._tallies.add(operation.mark, now_us=self.head.now_us)
         return receipt
+
+    def _still_there(self, holdings: Sequence[Holding]) -> Sequence[Holding]:
+        """Those of which the platform has not said since that it has no longer what is on them."""
+        kept = [each for each in holdings if not any(one.is_on(each) for one in self._gone)]
+        if len(kept) < len(holdings):
+            # Its process may have the page at hand all the same, until it reads the directory anew.
+            self.head.change_directory()
+        return kept
 
     def _hold(self) -> None:
         if self._holdings:

@@ -16,7 +16,7 @@ from app.storage.engines import Database
 from app.storage.prepared import DIALECTS, Prepared, upsert
 from app.storage.shared_reads import SharedReads
 from app.storage.tables import CredentialRow, HeldPageRow, PageTagsRow, ProjectRow, SearchRow, table
-from app.storage.tagged import TAG_BYTES, scopes_with_tags, tagged
+from app.storage.tagged import TAG_BYTES, note_gone, tagged
 
 _PER_PAGE_BYTES = 640
 """What a page costs in memory beside its data: 620 to 635 bytes measured (`docs/performance.md`)."""
@@ -179,12 +179,12 @@ class SqlPages:
             tags=b"".join(sorted(_tags_of(names, blinder(data_key)))) if names else b"",
         )
 
-    async def about(self, names: Collection[str]) -> Mapping[str, Sequence[bytes]]:
-        """The tags of these names in every scope that holds a page about one of them."""
-        tags = {
-            scope: (await self.tags_of(scope, [names]))[0]
-            for scope in await self._database.read(scopes_with_tags)
-        }
+    async def gone(self, names: Collection[str]) -> Mapping[str, Sequence[bytes]]:
+        """Tags of what the platform has no longer, which is noted before what is held of it is looked for; see `Pages`."""
+        scopes = await self._database.read(_scopes)
+        tags = {scope: some for scope in scopes if (some := (await self.tags_of(scope, [names]))[0])}
+        told_us = int(self._clock.now().timestamp() * 1_000_000)
+        await self._database.write(lambda conn: note_gone(conn, tags, told_us=told_us))
         return await self._database.read(
             lambda conn: {scope: some for scope, some in tags.items() if tagged(conn, scope, [some])}
         )
@@ -307,6 +307,15 @@ class SqlPages:
             data_key = unwrap(self._master, wrapped, data_key_aad(kind, object_id))
             self._data_keys[scope] = data_key
         return data_key
+
+
+def _scopes(conn: Connection) -> Sequence[str]:
+    """Every scope for which something is or may be on its way to be held."""
+    projects, credentials = sa.select(_project.c.id), sa.select(_credential.c.id)
+    return [
+        *(f"project:{each}" for each in conn.execute(projects).scalars()),
+        *(f"credential:{each}" for each in conn.execute(credentials).scalars()),
+    ]
 
 
 def _tags_of(names: Collection[str], blind: Callable[[str], bytes]) -> list[bytes]:

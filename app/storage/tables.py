@@ -604,6 +604,16 @@ class PageTagsRow(SQLModel, table=True):
     tags: bytes = _bytes()
 
 
+class GoneRow(SQLModel, table=True):
+    """What the platform lately said that it has no longer: keyed hashes of a scope, one after the other."""
+
+    __tablename__ = "lately_gone"
+    id: str = Field(primary_key=True, max_length=32)
+    scope: str = Field(max_length=64)
+    tags: bytes = _bytes()
+    told_us: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
+
+
 class ProvenFieldRow(SQLModel, table=True):
     """A field that a credential was given at an endpoint the last time, or for which a call was refused."""
 

@@ -5,24 +5,65 @@ a scope: a row more is all that holding a page costs, and looking is rare. Two n
 in 2^48; a page that goes for it is fetched again.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.storage.tables import HeldPageRow, PageTagsRow, table
+from app.cache.pages import Holding
+from app.ids import new_entry_id
+from app.storage.prepared import Prepared
+from app.storage.tables import GoneRow, HeldPageRow, PageTagsRow, table
 
 TAG_BYTES: Final = 6
 _MOST_IN_SQL: Final = 8
 """Tags that the database looks for itself; more of them are found faster in what it has."""
 _AT_ONCE: Final = 500
-_held, _tags = table(HeldPageRow), table(PageTagsRow)
+_ON_ITS_WAY_US: Final = 3_600_000_000
+"""For how long a call can have been under way, at the very most."""
+_CLOCKS_DIFFER_US: Final = 5_000_000
+"""How much later the clock of the process may be that has asked than that of the one which was told."""
+_held, _tags, _gone = table(HeldPageRow), table(PageTagsRow), table(GoneRow)
+_GONE = Prepared(
+    sa.select(_gone.c.scope, _gone.c.tags, _gone.c.told_us).where(_gone.c.told_us >= sa.bindparam("since_us"))
+)
 
 
-def scopes_with_tags(conn: Connection) -> Sequence[str]:
-    """The scopes of which tagged pages are held."""
-    return conn.execute(sa.select(_tags.c.scope).distinct().order_by(_tags.c.scope)).scalars().all()
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What the platform said at `told_us` that it has no longer, as pages of a scope are tagged with it."""
+
+    scope: str
+    tags: frozenset[bytes]
+    told_us: int
+
+    def is_on(self, holding: Holding) -> bool:
+        """Whether the platform was asked for that page before it said so, and has brought some of it."""
+        is_older = holding.fetched_us - _CLOCKS_DIFFER_US <= self.told_us
+        return is_older and self.scope == holding.scope and not self.tags.isdisjoint(_each(holding.tags))
+
+
+def note_gone(conn: Connection, tags: Mapping[str, Collection[bytes]], *, told_us: int) -> None:
+    """Keep from being held what the platform was asked for before `told_us` and has one of these tags, by scope."""
+    conn.execute(sa.delete(_gone).where(_gone.c.told_us < told_us - _ON_ITS_WAY_US))
+    rows = [
+        {"id": new_entry_id(), "scope": scope, "tags": b"".join(some), "told_us": told_us}
+        for scope, some in tags.items()
+    ]
+    if rows:
+        conn.execute(sa.insert(_gone), rows)
+
+
+def gone_since(conn: Connection, holdings: Sequence[Holding]) -> Sequence[Gone]:
+    """What was noted since the platform was asked for the first of these pages, in their scopes."""
+    if not holdings:
+        return ()
+    since_us = min(each.fetched_us for each in holdings) - _CLOCKS_DIFFER_US
+    scopes = {each.scope for each in holdings}
+    rows = _GONE.rows(conn, {"since_us": since_us})
+    return [Gone(scope, frozenset(_each(tags)), told_us) for scope, tags, told_us in rows if scope in scopes]
 
 
 def tagged(conn: Connection, scope: str, groups: Sequence[Collection[bytes]]) -> list[bytes]:

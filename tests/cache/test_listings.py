@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.cache.listings import Part, in_places_of, is_own, moment_after, split
+from app.cache.listings import Part, in_places_of, is_own, moment_after, places_in, split
 from app.provider.endpoints import ENDPOINTS
 
 FOLLOWERS = ENDPOINTS["user/followers"]
@@ -38,7 +38,9 @@ def part(names: str, *, next_start: int = 50, has_more: bool = True) -> Part:
     ],
 )
 def test_records_keep_their_places(old: str, new: Part, placed: str, goes_on: int) -> None:
-    found = in_places_of(part(old), new, FOLLOWERS)
+    places = places_in(FOLLOWERS, part(old))
+    assert places is not None
+    found = in_places_of(places, new, FOLLOWERS)
     items: Any = found.items(FOLLOWERS)
     assert "".join("-" if item is None else item["username"] for item in items) == placed
     assert (found.next_start, found.has_more) == (goes_on, True)

@@ -1,0 +1,228 @@
+"""A page is let go in the middle of somebody's crawl, or while it is on its way: nothing is missed, and nothing comes back."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.administration.changes import local_operator
+from app.administration.purging import Purge, purge
+from app.cache.steering import UNSTEERED, read_cache_control
+from app.calls import Delivered, TurnedDown
+from app.simulator.dataset import username
+from app.storage.purging import SqlHeld
+from app.storage.registry import SqlRegistry
+from tests.servers.library import Library, Platform, opened_library
+
+pytestmark = pytest.mark.anyio
+
+FIELDS = ("id", "username", "create_time")
+QUESTION: Mapping[str, Any] = {
+    "query": {"and": [{"field_name": "region_code", "operation": "IN", "field_values": ["US", "DE"]}]},
+    "start_date": "20261001",
+    "end_date": "20261005",
+    "max_count": 30,
+}
+NO_STORE = read_cache_control(b"no-store, no-cache")
+NO_CACHE = read_cache_control(b"no-cache")
+
+
+@pytest.fixture
+async def library(tmp_path: Path, database_url: str) -> AsyncIterator[Library]:
+    async with opened_library(
+        tmp_path,
+        projects={"elections": ["ada", "ben"], "climate": ["cleo"]},
+        platform=Platform(videos=40_000),
+        database_url=database_url,
+    ) as opened:
+        yield opened
+
+
+async def given(
+    library: Library, endpoint: str, body: Mapping[str, Any], who: str = "ada", **more: Any
+) -> tuple[Delivered, Any]:
+    fields = FIELDS if endpoint == "video/query" else ()
+    answer = await library.ask(who, endpoint, fields, body, **more)
+    assert isinstance(answer, Delivered), answer
+    return answer, json.loads(answer.data)
+
+
+async def go_on(library: Library, endpoint: str, asked: dict[str, Any], last: Mapping[str, Any]) -> list[Any]:
+    """The records behind that page."""
+    found = list[Any]()
+    while last["has_more"]:
+        asked |= {name: last[name] for name in ("cursor", "search_id") if name in last}
+        _, last = await given(library, endpoint, asked)
+        found += last["videos" if endpoint == "video/query" else "user_followers"]
+    return found
+
+
+def by_id(*ids: int) -> dict[str, Any]:
+    condition = {"field_name": "video_id", "operation": "IN", "field_values": [str(each) for each in ids]}
+    return {"query": {"and": [condition]}, "start_date": "20260925", "end_date": "20261020"}
+
+
+async def everything(library: Library) -> list[int]:
+    found, asked = list[int](), {**QUESTION, "max_count": 100}
+    while True:
+        data = (await library.platform.ask("video/query", FIELDS, asked)).json()["data"]
+        found += [each["id"] for each in data["videos"]]
+        if not data["has_more"]:
+            return found
+        asked |= {name: data[name] for name in ("cursor", "search_id")}
+
+
+async def reported(library: Library, video: int) -> None:
+    await given(library, "video/query", by_id(video), who="ben", steering=NO_CACHE)
+
+
+async def purged(library: Library, video: int) -> None:
+    here = library.installation
+    held = SqlHeld(database=here.database, boot=here.boot, pages=here.pages)
+    registry = SqlRegistry(database=here.database, boot=here.boot)
+    gone = await purge(registry, held, local_operator(7), Purge(record=str(video)))
+    assert gone.pages > 0
+
+
+@pytest.mark.parametrize("lose", [reported, purged])
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_crawl_goes_on_behind_a_page_that_was_let_go(
+    library: Library, lose: Callable[[Library, int], Any], *, restarts: bool
+) -> None:
+    everyone, asked = await everything(library), dict(QUESTION)
+    assert len(everyone) > 250
+    _, page = await given(library, "video/query", asked)
+    asked |= {name: page[name] for name in ("cursor", "search_id")}
+    _, page = await given(library, "video/query", asked)
+    # Of the page of a hundred some are behind this client, some ahead; the last is on another.
+    vanished = [everyone[3], everyone[10], everyone[70], everyone[95], everyone[110]]
+    library.platform.delete(videos=vanished)
+    await lose(library, everyone[3])
+    if restarts:
+        await library.restart()
+    spent = library.platform.requests()
+    found = [each["id"] for each in await go_on(library, "video/query", asked, page)]
+    assert found == [each for each in everyone[60:] if each not in vanished]
+    assert library.platform.requests() - spent == -(-len(everyone) // 100)
+
+
+async def test_a_search_that_is_over_is_joined_behind_a_page_that_was_let_go(library: Library) -> None:
+    everyone, asked = await everything(library), {**QUESTION, "max_count": 100}
+    _, page = await given(library, "video/query", asked)
+    library.platform.delete(videos=[everyone[3]])
+    await reported(library, everyone[3])
+    library.platform.state.searches.forget()
+    found = [each["id"] for each in await go_on(library, "video/query", asked, page)]
+    assert found == everyone[100:]
+
+
+def followed(library: Library) -> tuple[dict[str, Any], int]:
+    accounts = library.platform.state.accounts
+    number = next(n for n in range(1, 500) if 250 < len(accounts.followers(n)) < 700)
+    return {"username": username(number), "max_count": 30}, number
+
+
+async def test_a_list_by_time_goes_on_behind_a_page_that_was_let_go(library: Library) -> None:
+    asked, _ = followed(library)
+    direct = (await library.platform.ask("user/followers", (), {**asked, "max_count": 100})).json()["data"]
+    names = [each["username"] for each in direct["user_followers"]]
+    _, page = await given(library, "user/followers", asked)
+    library.platform.state.delete(videos=(), comments=(), users=[names[3], names[40]])
+    refused = await library.ask("ben", "user/info", ("display_name",), {"username": names[3]})
+    assert isinstance(refused, TurnedDown)
+    spent = library.platform.requests()
+    found = [each["username"] for each in await go_on(library, "user/followers", asked, page)]
+    assert found[:69] == [*names[30:40], *names[41:]]
+    assert len(set(found)) == len(found)
+    assert library.platform.requests() > spent
+
+
+@pytest.mark.parametrize("steering", [NO_STORE, NO_CACHE, UNSTEERED])
+async def test_a_list_by_time_goes_on_for_who_wants_nothing_kept(library: Library, steering: Any) -> None:
+    asked, _ = followed(library)
+    direct = (await library.platform.ask("user/followers", (), {**asked, "max_count": 100})).json()["data"]
+    _, page = await given(library, "user/followers", asked)
+    answer, page = await given(library, "user/followers", {**asked, "cursor": page["cursor"]}, steering=steering)
+    assert page["user_followers"] == direct["user_followers"][30:60]
+    assert answer.cost.requests == (0 if steering is UNSTEERED else 1)
+    assert answer.is_kept == (steering is not NO_STORE)
+
+
+class Gate:
+    """The platform's next answer is on its way for as long as somebody likes."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._fetch = platform.fetch
+        self.has_answered, self.may_land = asyncio.Event(), asyncio.Event()
+        self.is_shut = True
+
+    async def fetch(self, credential: Any, query: Any, endpoint: Any, body: Any, *, send_by_s: float) -> Any:
+        holds_up, self.is_shut = self.is_shut, False
+        reply = await self._fetch(credential, query, endpoint, body, send_by_s=send_by_s)
+        if holds_up:
+            self.has_answered.set()
+            await self.may_land.wait()
+        return reply
+
+
+@pytest.mark.parametrize("who", ["ada", "cleo"])
+async def test_what_was_on_its_way_when_a_video_was_reported_gone_is_not_held_with_it(
+    library: Library, who: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everyone = await everything(library)
+    gate = Gate(library.platform)
+    monkeypatch.setattr(library.platform, "fetch", gate.fetch)
+    asked = {**QUESTION, "max_count": 100}
+    on_its_way = asyncio.create_task(given(library, "video/query", asked, who=who))
+    await gate.has_answered.wait()
+    library.platform.delete(videos=[everyone[5]])
+    await reported(library, everyone[5])
+    gate.may_land.set()
+    _, page = await on_its_way
+    assert everyone[5] in ids(page["videos"])
+    answer, page = await given(library, "video/query", asked, who=who)
+    assert (answer.how, answer.cost.requests) == ("miss", 1)
+    assert ids(page["videos"]) == [each for each in everyone[:101] if each != everyone[5]][:100]
+    # And what was asked for later is held, as ever.
+    answer, _ = await given(library, "video/query", asked, who=who)
+    assert answer.how == "hit"
+
+
+async def test_who_wants_nothing_older_does_not_join_a_call_that_was_sent_before(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(library.platform)
+    monkeypatch.setattr(library.platform, "fetch", gate.fetch)
+    first = asyncio.create_task(given(library, "video/query", QUESTION))
+    await gate.has_answered.wait()
+    await asyncio.sleep(0.01)
+    anew = [
+        asyncio.create_task(given(library, "video/query", QUESTION, steering=NO_CACHE, who=who))
+        for who in ("ada", "ben")
+    ]
+    await asyncio.sleep(0.05)
+    gate.may_land.set()
+    await asyncio.gather(first, *anew)
+    assert len(library.platform.sent) == 2
+
+
+def ids(videos: Sequence[Mapping[str, Any]]) -> list[int]:
+    return [each["id"] for each in videos]
+
+
+async def test_an_answers_age_counts_from_when_the_platform_was_asked(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(library.platform)
+    monkeypatch.setattr(library.platform, "fetch", gate.fetch)
+    asking = asyncio.create_task(given(library, "video/query", QUESTION))
+    await gate.has_answered.wait()
+    await asyncio.sleep(1.1)
+    gate.may_land.set()
+    first, _ = await asking
+    second, _ = await given(library, "video/query", QUESTION)
+    assert (first.how, second.how) == ("miss", "hit")
+    assert 1 <= first.age_s <= second.age_s
