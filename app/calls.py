@@ -145,14 +145,29 @@ class Call:
         return self.steering.is_unheld or (self.lifetime.is_none and not self.caller.reuse.serves_stale)
 
     @property
+    def leaves(self) -> bool:
+        """Whether it begins a search to go on from its place in a listing that was made of held ones."""
+        search, part = self.search, self.part
+        return search is not None and search.is_made and part is not None and search.id == part.listing
+
+    @property
     def points_inside(self) -> bool:
         """Whether its cursor is one that only Bursar can read."""
         return is_own(self.request.endpoint, self.query.page.cursor)
+
+    @property
+    def is_understood(self) -> bool:
+        """Whether the platform can be asked for its page as its client does: it knows the place, and the search."""
+        search, named = self.search, self.query.page.search_id
+        knows_search = named is None or (search is not None and search.id == named and not search.is_made)
+        return knows_search and not self.points_inside
 
     def as_asked(self) -> "Call":
         """The call as its client made it, to be sent as it is; raises InvalidParams where the platform could not read it."""
         if self.points_inside:
             raise InvalidParams("Invalid count or cursor", rule="request")
+        if not self.is_understood:
+            raise SearchOver(self.query.page.search_id or "")
         search = self.search if self.query.page.search_id is not None else None
         page = self.query.page
         if search is not None and search.shift:

@@ -14,8 +14,12 @@ from app.audit.entries import Draft, Value
 from app.books import Books, Intent, PlatformSays, PlatformSpent, Reservation, Superseded, UnderWay
 from app.cache.listings import (
     as_page,
+    before_first,
+    full_size,
     head_page,
     moment_after,
+    onward_key,
+    onward_page,
     part_key,
     part_of,
     places_page,
@@ -40,6 +44,7 @@ from app.calls import (
     Landed,
     NoRoom,
     Partial,
+    SearchOver,
     Unjoined,
     asked_for,
     owners_of,
@@ -273,7 +278,7 @@ class Upstream:
     ) -> Landed:
         draft = self._outcome_entry(call, opened, outcome, partial=True)
         mark = mark_of(topic, call.request.endpoint, call.sent, None, calls=charge.requests)
-        again = _further_back(call)
+        again = None if call.overlap is None else _further_back(call)
         over = await self._over(call) if again is None else None
         receipt = await self._books.close_call(
             opened,
@@ -309,22 +314,25 @@ class Upstream:
         return [each for each in sealed if each is not None]
 
     async def prepare(self, call: Call, lacking: Lacking) -> Call:
-        """The call that brings what is lacking: a full page, with the fields that have come before."""
+        """The call that brings what is lacking: a full page, with the fields that have come before.
+
+        Raises SearchOver where nobody could say what follows on the place of its client.
+        """
         endpoint, scope = call.request.endpoint, call.caller.reuse_scope
-        # A cursor into a part means nothing to the platform, so its part is fetched though it be kept for nobody.
-        is_alone = call.is_unheld and not call.points_inside
+        search = await self._search_with(call, lacking)
+        # A page that the platform does not know is cut out of one that is fetched, though that be kept for nobody.
+        is_alone = call.is_unheld and call.is_understood
         if is_alone or call.fetches >= _MOST_FETCHES or await self._pages.blinder(scope) is None:
             return call.as_asked()
-        search = call.search
         if search is None and lacking.listing is not None and endpoint.has_search_id:
-            search = await self._pages.search(lacking.listing, scope)
-            if search is None or not search.reaches(lacking.start):
-                search, lacking = None, replace(lacking, listing=None)
+            lacking = replace(lacking, listing=None)
         wide = lacking.fields
         if self._shelf.uses(Step.FIELDS, call.caller.reuse.without) and endpoint.fields:
             proven = await self._fields.of(call.caller.credential, endpoint.name)
             telling = _TELLING & endpoint.fields
             wide |= _approved(call, proven.good | telling) - proven.refused
+        if search is not None and search.is_made:
+            return await self._leaving(call, replace(lacking, fields=wide))
         return replace(
             call,
             search=search,
@@ -338,6 +346,36 @@ class Upstream:
             flight=call.flight_of(part_key(call.query, scope, lacking.listing, lacking.start)),
             fetches=call.fetches + 1,
         )
+
+    async def _search_with(self, call: Call, lacking: Lacking) -> SearchState | None:
+        """The search that has the part; None where one has to begin. Raises SearchOver where its client is past that."""
+        search = call.search
+        if lacking.listing is not None and call.request.endpoint.has_search_id:
+            is_own = search is not None and search.id == lacking.listing
+            search = search if is_own else await self._pages.search(lacking.listing, call.caller.reuse_scope)
+        if search is not None and search.reaches(lacking.start):
+            return search
+        if call.search is None:
+            return None
+        if search is None or not search.is_made:
+            raise SearchOver(call.search.id)
+        return search
+
+    async def _leaving(self, call: Call, lacking: Lacking) -> Call:
+        """The call that begins a search for somebody whose listing was made of held ones and does not go on.
+
+        It is joined to what they had as one that takes the place of another, and counts in full pages from
+        behind their place: what is left of the made listing is nothing to it.
+        """
+        place, listing = call.query.page.cursor, lacking.listing or ""
+        if place and await self._seen_before(call, listing, place) is None:
+            raise SearchOver(listing)
+        size = full_size(call.request.endpoint) or 1
+        part = replace(lacking, start=-(-place // size) * size)
+        sent = sent_for(call.request.endpoint, call.query, part)
+        flight = call.flight_of(onward_key(call.query, call.caller.reuse_scope, listing, place))
+        call = replace(call, part=part, sent=sent, flight=flight, fetches=call.fetches + 1)
+        return _overlapping(call, _OVERLAPS[0])
 
     async def wait(self, call: Call) -> None:
         """Give the platform time to know a search that it has just begun."""
@@ -374,25 +412,37 @@ class Upstream:
             return None
         if part.start == 0:
             return None if call.query.page.search_id is not None else _overlapping(call, 0)
-        if part.listing is None or await self._seen_before(call, part.listing, part.start) is None:
+        if part.listing is None or not await self._may_go_on(call, part.listing, part.start):
             return None
         return _overlapping(call, _OVERLAPS[0])
 
-    async def _seen_before(self, call: Call, listing: str, start: int) -> frozenset[str] | None:
-        return await self._shelf.seen_before(sought_by(call, self._clock.now()), listing, start)
+    async def _may_go_on(self, call: Call, listing: str, start: int) -> bool:
+        """Whether the part may come from another search: not where the one behind is held, in the places of the old one."""
+        sought = sought_by(call, self._clock.now())
+        is_behind = await self._shelf.is_held(sought, listing, start + (call.sent.page.size or 1))
+        return not is_behind and await self._seen_before(call, listing, start) is not None
+
+    async def _seen_before(self, call: Call, listing: str, place: int) -> frozenset[str] | None:
+        return await self._shelf.seen_before(sought_by(call, self._clock.now()), listing, place)
 
     async def _seen_first(self, call: Call, success: Success) -> int | None:
         """How many records of the page the listing has already; None where it does not follow what came before."""
-        part, list_key = call.part, call.request.endpoint.list_key
-        if call.overlap is None or part is None or part.listing is None or part.start == 0:
+        part, endpoint = call.part, call.request.endpoint
+        if part is None or part.listing is None or part.start == 0:
             return 0
-        seen, items = (
-            await self._seen_before(call, part.listing, part.start),
-            success.data.get(list_key or ""),
-        )
+        items = success.data.get(endpoint.list_key or "")
+        if call.overlap is None:
+            if call.search is None or not call.search.has_seam_at(part.start):
+                return 0
+            old = await self._shelf.places(sought_by(call, self._clock.now()), part.listing, part.start)
+            return None if old is None or not isinstance(items, list) else before_first(endpoint, items, old)
+        place = call.query.page.cursor if call.leaves else part.start
+        if not call.leaves and not await self._may_go_on(call, part.listing, place):
+            return None
+        seen = await self._seen_before(call, part.listing, place)
         if seen is None or not isinstance(items, list):
             return None
-        skipped = seen_first(call.request.endpoint, items, seen)
+        skipped = seen_first(endpoint, items, seen)
         return None if skipped == 0 and call.sent.page.cursor > 0 else skipped
 
     async def _learn(
@@ -448,6 +498,8 @@ class Upstream:
             search = replace(search, id=new_search_id())
         sought = sought_by(call, self._clock.now())
         listing, start = search.id if search is not None else lacking.listing or new_entry_id(), lacking.start
+        if call.leaves:
+            listing, sought = listing if search is not None else new_search_id(), sought.at(start)
         if begins and endpoint.cursor is CursorKind.TIME:
             start = moment_after(self._now_us(), success.cursor)
             listing = str(start)
@@ -477,6 +529,7 @@ class Upstream:
             *((head,) if begins else ()),
             *((whole,) if whole else ()),
             *((places,) if places else ()),
+            *((onward_page(part, call.query, scope, lacking.listing or ""),) if call.leaves else ()),
         )
         at_hand = () if answer is None else (answer,)
         return _Kept(answer=answer, to_hold=to_hold, to_have_at_hand=at_hand, search=search)
@@ -486,7 +539,7 @@ class Upstream:
         expires_us = self._now_us() + self._bounds.search_ttl_s * 1_000_000
         search = search_behind(
             success,
-            known=call.search,
+            known=None if call.leaves else call.search,
             endpoint=call.request.endpoint,
             query=call.query,
             scope=call.caller.reuse_scope,
@@ -580,7 +633,8 @@ def _overlapping(call: Call, overlap: int) -> Call:
     """The call under a search that begins anew, from so many records before its part on."""
     start = 0 if call.part is None else call.part.start
     shift = 0 if call.search is None else call.search.shift
-    page = replace(call.sent.page, cursor=max(0, start - shift - overlap))
+    place = call.query.page.cursor if call.leaves else start - shift
+    page = replace(call.sent.page, cursor=max(0, place - overlap))
     return replace(call, sent=replace(call.sent, page=page), overlap=overlap, waits=0)
 
 

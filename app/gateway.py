@@ -147,9 +147,6 @@ class Gateway:
                 if await self._contains(call):
                     return await self._reuse_or_fetch(replace(call, fetches=call.fetches + 1))
                 call = await self._to_fetch(call)
-                if call.search is not None and not call.search.reaches(lacking.start):
-                    # It was answered out of another search, or up to there by one that is over.
-                    raise SearchOver(call.search.id)
                 return _warned(await self._fetch(await self._upstream.prepare(call, lacking)), call.permit)
             case Apart() | Ready():
                 call = await self._to_fetch(call)
@@ -174,7 +171,7 @@ class Gateway:
     ) -> Landed | NoRoom | PlatformSpent | Superseded | UnderWay:
         """One call to the platform; and another where that one was too late, too wide or of an old search."""
         landed = await self._attempt(call)
-        if isinstance(landed, NoRoom) and call.part is not None and not call.points_inside:
+        if isinstance(landed, NoRoom) and call.part is not None and call.is_understood:
             # What is left may hold the page asked for all the same.
             return await self._attempt(call.as_asked())
         cost = FREE

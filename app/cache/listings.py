@@ -9,7 +9,7 @@ A list by time has moments for places. Its parts begin where the platform's curs
 after it was fetched, and between two of these a client has cursors of Bursar's own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import cast
@@ -193,11 +193,35 @@ def _has_last_day(endpoint: Endpoint, sent: ResearchQuery, items: Sequence[objec
     return begin_s <= created_s < end_s
 
 
-def seen_first(endpoint: Endpoint, items: Sequence[object], seen: frozenset[str]) -> int | None:
+def seen_first(endpoint: Endpoint, items: Sequence[object], seen: Collection[str]) -> int | None:
     """How many records of a page come again before its first new one; None where new ones are among them too."""
     known = [_mark(endpoint, item) in seen for item in items]
     count = known.index(False) if False in known else len(known)
     return None if any(known[count:]) else count
+
+
+def before_first(endpoint: Endpoint, items: Sequence[object], part: Places) -> int:
+    """How many records of a page come before the first one of the part that it brings anew."""
+    known = [_mark(endpoint, item) in part.marks for item in items]
+    return known.index(True) if True in known else len(known)
+
+
+def onward_key(query: ResearchQuery, scope: str, listing: str, place: int) -> bytes:
+    """The key under which it is kept where a listing goes on from that place, which was made of held ones."""
+    return digest("onward", scope, query.question_digest.hex(), listing, str(place))
+
+
+def onward_page(part: Part, query: ResearchQuery, scope: str, listing: str) -> HeldPage:
+    """That whoever is in `listing`, where `query` asks, goes on in the part's own, at its beginning."""
+    return HeldPage(
+        key=onward_key(query, scope, listing, query.page.cursor),
+        scope=scope,
+        endpoint=query.endpoint,
+        data=exact_json.dumps({"listing": part.listing, "start": part.start}),
+        records=0,
+        fetched_us=part.fetched_us,
+        expires_us=part.expires_us,
+    )
 
 
 def id_of(item: object) -> int | str | None:

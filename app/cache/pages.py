@@ -110,9 +110,18 @@ class SearchState:
     seam: int = 0
     shift: int = 0
 
+    @property
+    def is_made(self) -> bool:
+        """Whether the platform has no search behind it: it was made of what is held, or is a single page of the platform's."""
+        return self.upstream_id == ""
+
     def reaches(self, place: int) -> bool:
         """Whether the platform can be asked for what the client counts as this place."""
-        return self.upstream_id != "" and place >= self.seam
+        return not self.is_made and place >= self.seam
+
+    def has_seam_at(self, place: int) -> bool:
+        """Whether the page from there on begins with records that stand before it."""
+        return self.shift != 0 and place == self.seam
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from typing import cast
 
 from app import exact_json
 from app.cache.containment import family_key, look_up_of, narrowed, narrowing
@@ -24,10 +25,12 @@ from app.cache.listings import (
     in_places_of,
     is_listed,
     listing_key,
+    onward_key,
     part_in,
     part_key,
     places_in,
     places_key,
+    places_page,
     split,
     with_gaps_of,
 )
@@ -87,6 +90,11 @@ class Sought:
     may_use: Callable[[HeldPage], bool]
     without: frozenset[str] = frozenset()
     """Steps that its project leaves out."""
+
+    def at(self, place: int) -> "Sought":
+        """The same from another place on."""
+        page = replace(self.query.page, cursor=place)
+        return replace(self, query=replace(self.query, page=page))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +176,11 @@ class Shelf:
         if page is not None and sought.may_use(page):
             return Ready(page, Detail.EXACT)
         found = await self._gather(sought, listing, None, is_look=is_look)
+        if isinstance(found, Lacking) and sought.search is not None and sought.search.is_made:
+            onward = await self._onward(sought, sought.search, is_look=is_look)
+            if onward is not None:
+                sought, listing = onward
+                found = await self._gather(sought, listing, None, is_look=is_look)
         if not isinstance(found, list):
             return found
         page = made_of(sought, found)
@@ -179,6 +192,17 @@ class Shelf:
         """The answer once this part has come; None where it lacks more."""
         found = await self._gather(sought, part.listing, part)
         return made_of(sought, found) if isinstance(found, list) else None
+
+    async def _onward(
+        self, sought: Sought, search: SearchState, *, is_look: bool
+    ) -> tuple[Sought, str] | None:
+        """Where somebody goes on whose listing was made of held ones, once a search has begun for them."""
+        key = onward_key(sought.query, sought.scope, search.id, sought.query.page.cursor)
+        page = await self._page(key, sought, is_look=is_look)
+        if page is None:
+            return None
+        told = cast("dict[str, object]", exact_json.loads(page.data))
+        return sought.at(cast("int", told["start"])), cast("str", told["listing"])
 
     def uses(self, step: Step, without: Collection[str]) -> bool:
         """Whether the step is taken for a project that leaves those out."""
@@ -286,6 +310,8 @@ class Shelf:
             )
             for part in parts
         ]
+        places = [places_page(part, sought.endpoint, query, scope) for part in parts]
+        pages += [(page, frozenset()) for page in places if page is not None]
         search = SearchState(
             id=listing,
             scope=scope,
@@ -344,22 +370,24 @@ class Shelf:
             parts.append(as_part(page))
         return parts if parts and not parts[-1].has_more else []
 
-    async def seen_before(self, sought: Sought, listing: str, start: int) -> frozenset[str] | None:
-        """Marks of the records that the listing has before `start`, as far as its places are known.
+    async def seen_before(self, sought: Sought, listing: str, place: int) -> frozenset[str] | None:
+        """Marks of the records that the listing has before that place, as far as its places are known.
 
-        None where nobody could go on from there under another search: nothing is known of the part before, or
-        one behind is held, whose places are those of the old search.
+        None where nothing is known of those just before.
         """
         size = full_size(sought.endpoint) or 1
-        if await self._look(sought, listing, start + size) is not None:
-            return None
         found: set[str] = set()
-        for place in range(start - size, max(-1, start - (_MOST_COMPARED + 1) * size), -size):
-            places = await self._places(sought, listing, place)
+        last = (place - 1) // size * size
+        for start in range(last, max(-1, last - _MOST_COMPARED * size), -size):
+            places = await self.places(sought, listing, start)
             if places is None:
                 break
-            found.update(mark for mark in places.marks if mark is not None)
+            found.update(mark for mark in places.marks[: place - start] if mark is not None)
         return frozenset(found) if found else None
+
+    async def is_held(self, sought: Sought, listing: str, start: int) -> bool:
+        """Whether that part of the listing is held, however old it is."""
+        return await self._look(sought, listing, start) is not None
 
     async def ended(self, sought: Sought, listing: str, *, now_us: int) -> HeldPage | None:
         """What makes a listing that cannot be continued no longer the current one of its question; None if it is not."""
@@ -369,13 +397,13 @@ class Shelf:
 
     async def in_its_places(self, sought: Sought, part: Part) -> Part:
         """A part that was fetched anew, as those can go on in it who have cursors into the one that was held."""
-        old = None if part.size is None else await self._places(sought, part.listing, part.start)
+        old = None if part.size is None else await self.places(sought, part.listing, part.start)
         if old is None:
             return part
         anew = in_places_of if _goes_by_time(sought) else with_gaps_of
         return anew(old, part, sought.endpoint)
 
-    async def _places(self, sought: Sought, listing: str, place: int) -> Places | None:
+    async def places(self, sought: Sought, listing: str, place: int) -> Places | None:
         """The places of the part that began there, though it may be held no longer; None where nothing is known of them."""
         part = await self._look(sought, listing, place)
         if part is not None:
@@ -421,7 +449,7 @@ class Shelf:
                 is_short
                 and offset
                 and _goes_by_time(sought)
-                and await self._places(sought, listing, start) is None
+                and await self.places(sought, listing, start) is None
             ):
                 return Apart()
             if part is None and is_first and not parts:

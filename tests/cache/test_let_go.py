@@ -65,8 +65,9 @@ def by_id(*ids: int) -> dict[str, Any]:
     return {"query": {"and": [condition]}, "start_date": "20260925", "end_date": "20261020"}
 
 
-async def everything(library: Library) -> list[int]:
-    found, asked = list[int](), {**QUESTION, "max_count": 100}
+async def everything(library: Library, question: Mapping[str, Any] = QUESTION) -> list[int]:
+    """The ids that the platform gives to who asks it directly."""
+    found, asked = list[int](), {**question, "max_count": 100}
     while True:
         data = (await library.platform.ask("video/query", FIELDS, asked)).json()["data"]
         found += [each["id"] for each in data["videos"]]
@@ -80,10 +81,14 @@ async def reported(library: Library, video: int) -> None:
 
 
 async def purged(library: Library, video: int) -> None:
+    await do_purge(library, record=str(video))
+
+
+async def do_purge(library: Library, **wanted: str) -> None:
     here = library.installation
     held = SqlHeld(database=here.database, boot=here.boot, pages=here.pages)
     registry = SqlRegistry(database=here.database, boot=here.boot)
-    gone = await purge(registry, held, local_operator(7), Purge(record=str(video)))
+    gone = await purge(registry, held, local_operator(7), Purge(**wanted))
     assert gone.pages > 0
 
 
@@ -145,7 +150,9 @@ async def test_a_list_by_time_goes_on_for_who_wants_nothing_kept(library: Librar
     asked, _ = followed(library)
     direct = (await library.platform.ask("user/followers", (), {**asked, "max_count": 100})).json()["data"]
     _, page = await given(library, "user/followers", asked)
-    answer, page = await given(library, "user/followers", {**asked, "cursor": page["cursor"]}, steering=steering)
+    answer, page = await given(
+        library, "user/followers", {**asked, "cursor": page["cursor"]}, steering=steering
+    )
     assert page["user_followers"] == direct["user_followers"][30:60]
     assert answer.cost.requests == (0 if steering is UNSTEERED else 1)
     assert answer.is_kept == (steering is not NO_STORE)
@@ -211,6 +218,112 @@ async def test_who_wants_nothing_older_does_not_join_a_call_that_was_sent_before
 
 def ids(videos: Sequence[Mapping[str, Any]]) -> list[int]:
     return [each["id"] for each in videos]
+
+
+NARROW: Mapping[str, Any] = {**QUESTION, "start_date": "20261002"}
+
+
+async def whole(library: Library, question: Mapping[str, Any]) -> list[int]:
+    """The ids of a search that is held to its end."""
+    _, page = await given(library, "video/query", {**question, "max_count": 100})
+    rest = await go_on(library, "video/query", {**question, "max_count": 100}, page)
+    return [*ids(page["videos"]), *ids(rest)]
+
+
+async def crawl(
+    library: Library, asked: dict[str, Any], last: Mapping[str, Any], **more: Any
+) -> tuple[list[int], list[str]]:
+    """The ids behind that page, and how each page was come by."""
+    found, ways = list[int](), list[str]()
+    while last["has_more"]:
+        asked |= {name: last[name] for name in ("cursor", "search_id")}
+        answer, last = await given(library, "video/query", asked, **more)
+        found += ids(last["videos"])
+        ways.append(answer.how)
+    return found, ways
+
+
+@pytest.mark.parametrize("size", [20, 45, 100])
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_search_out_of_a_wider_one_goes_on_when_that_was_let_go(
+    library: Library, size: int, *, restarts: bool
+) -> None:
+    assert len(await whole(library, QUESTION)) > 250
+    expected = await everything(library, NARROW)
+    asked = {**NARROW, "max_count": size}
+    answer, page = await given(library, "video/query", asked)
+    assert answer.detail == "contained"
+    asked |= {name: page[name] for name in ("cursor", "search_id")}
+    _, page = await given(library, "video/query", asked)
+    # Of the page that the client is in, of what it has had, and of what it will not have any more.
+    vanished = [expected[2], expected[2 * size - 2], expected[2 * size + 5], expected[-3]]
+    library.platform.delete(videos=vanished)
+    for each in vanished[:3]:
+        await reported(library, each)
+    if restarts:
+        await library.restart()
+    found, ways = await crawl(library, asked, page)
+    assert found == [each for each in expected[2 * size :] if each not in vanished]
+    assert ways[0] == "miss"
+
+
+@pytest.mark.parametrize("size", [20, 45, 100])
+async def test_a_search_out_of_a_wider_one_goes_on_for_who_wants_something_fresher(
+    library: Library, size: int
+) -> None:
+    await whole(library, QUESTION)
+    expected = await everything(library, NARROW)
+    asked = {**NARROW, "max_count": size}
+    _, page = await given(library, "video/query", asked)
+    # Everything anew, so also the page at which the two searches were joined.
+    found, ways = await crawl(library, asked, page, steering=NO_CACHE)
+    assert found == expected[size:]
+    assert not {"hit"} & set(ways)
+
+
+async def test_those_who_leave_a_made_search_at_one_place_share_the_new_one(library: Library) -> None:
+    await whole(library, QUESTION)
+    expected = await everything(library, NARROW)
+    asked = {**NARROW, "max_count": 45}
+    _, page = await given(library, "video/query", asked)
+    library.platform.delete(videos=[expected[2]])
+    await reported(library, expected[2])
+    asked |= {name: page[name] for name in ("cursor", "search_id")}
+    spent = library.platform.requests()
+    answers = await asyncio.gather(
+        *(given(library, "video/query", asked, who=who) for who in ("ada", "ben") for _ in range(5))
+    )
+    answers.append(await given(library, "video/query", asked, who="ben"))
+    assert [ids(page["videos"]) for _, page in answers] == [expected[45:90]] * 11
+    assert len({page["search_id"] for _, page in answers}) == 1
+    assert library.platform.requests() == spent + 1
+
+
+async def test_a_search_of_which_nobody_knows_what_its_client_had_is_over(library: Library) -> None:
+    await whole(library, QUESTION)
+    _, page = await given(library, "video/query", NARROW)
+    await do_purge(library, endpoint="video/query")
+    asked = {**NARROW, **{name: page[name] for name in ("cursor", "search_id")}}
+    spent = library.platform.requests()
+    refused = await library.ask("ada", "video/query", FIELDS, asked)
+    assert isinstance(refused, TurnedDown)
+    assert refused.error.message == f"Search Id {page['search_id']} is invalid or expired"
+    assert library.platform.requests() == spent
+
+
+async def test_a_page_at_which_two_searches_were_joined_is_fetched_anew_without_those_before(
+    library: Library,
+) -> None:
+    expected, asked = await everything(library), {**QUESTION, "max_count": 100}
+    _, page = await given(library, "video/query", asked)
+    library.platform.state.searches.forget()
+    asked |= {name: page[name] for name in ("cursor", "search_id")}
+    _, joined = await given(library, "video/query", asked)
+    assert ids(joined["videos"]) == expected[100:190]
+    _, anew = await given(library, "video/query", asked, steering=NO_CACHE)
+    assert ids(anew["videos"]) == expected[100:190]
+    found, _ = await crawl(library, asked, anew)
+    assert found == expected[190:]
 
 
 async def test_an_answers_age_counts_from_when_the_platform_was_asked(
