@@ -23,8 +23,6 @@ _MOST_IN_SQL: Final = 8
 _AT_ONCE: Final = 500
 _ON_ITS_WAY_US: Final = 3_600_000_000
 """For how long a call can have been under way, at the very most."""
-_CLOCKS_DIFFER_US: Final = 5_000_000
-"""How much later the clock of the process may be that has asked than that of the one which was told."""
 _held, _tags, _gone = table(HeldPageRow), table(PageTagsRow), table(GoneRow)
 _GONE = Prepared(
     sa.select(_gone.c.scope, _gone.c.tags, _gone.c.told_us).where(_gone.c.told_us >= sa.bindparam("since_us"))
@@ -41,7 +39,7 @@ class Gone:
 
     def is_on(self, holding: Holding) -> bool:
         """Whether the platform was asked for that page before it said so, and has brought some of it."""
-        is_older = holding.fetched_us - _CLOCKS_DIFFER_US <= self.told_us
+        is_older = holding.fetched_us <= self.told_us
         return is_older and self.scope == holding.scope and not self.tags.isdisjoint(_each(holding.tags))
 
 
@@ -60,7 +58,7 @@ def gone_since(conn: Connection, holdings: Sequence[Holding]) -> Sequence[Gone]:
     """What was noted since the platform was asked for the first of these pages, in their scopes."""
     if not holdings:
         return ()
-    since_us = min(each.fetched_us for each in holdings) - _CLOCKS_DIFFER_US
+    since_us = min(each.fetched_us for each in holdings)
     scopes = {each.scope for each in holdings}
     rows = _GONE.rows(conn, {"since_us": since_us})
     return [Gone(scope, frozenset(_each(tags)), told_us) for scope, tags, told_us in rows if scope in scopes]

@@ -1,7 +1,7 @@
 """Whatever was asked before, by whom, in whatever pages and fields: the records are those of a direct crawl.
 
-Also when pages go for want of room, the platform forgets its searches or fails, all in the middle of crawls, and when the
-installation is restarted between them. Redis is not asked for anything that is held, so its loss is other tests' business.
+Also when pages go for want of room, or as if one of their records were gone, when the platform forgets its searches or
+fails, and when somebody wants an answer anew, all in the middle of crawls, and when the installation is restarted between them. Redis is not asked for anything that is held, so its loss is other tests' business.
 """
 
 import asyncio
@@ -20,17 +20,18 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from app.cache.steering import read_cache_control
 from app.calls import Delivered
 from app.provider.endpoint import CursorKind
 from app.provider.endpoints import ENDPOINTS
 from app.simulator.dataset import MUSIC_IDS, username
 from app.simulator.faults import fault_from
-from app.storage.tables import HeldPageRow, table
+from app.storage.tables import HeldPageRow, PageTagsRow, table
 from tests.servers.library import Library, Platform, opened_library
 
 PEOPLE = {"elections": ["ada", "ben"], "climate": ["cleo"]}
 _NUMBERS = itertools.count(1)
-_held = table(HeldPageRow)
+_held, _tags = table(HeldPageRow), table(PageTagsRow)
 VIDEO_FIELDS = (
     "music_id",
     "id",
@@ -74,7 +75,7 @@ class Job:
     """What happens before each of its pages."""
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
     library: Library
     loop: asyncio.AbstractEventLoop
@@ -162,7 +163,12 @@ def _groups(jobs: st.SearchStrategy[Job], restarts: st.SearchStrategy[bool]) -> 
 
 together = _groups(_jobs(st.just([])), st.just(value=False))
 upset = _groups(
-    _jobs(st.lists(st.sampled_from([None, None, None, "evicted", "forgotten", "failing"]), max_size=4)),
+    _jobs(
+        st.lists(
+            st.sampled_from([None, None, None, "evicted", "let go", "anew", "forgotten", "failing"]),
+            max_size=4,
+        )
+    ),
     st.integers(0, 31).map(lambda number: number == 17),
 )
 _OVER = re.compile(r"Search Id .*is invalid or expired|Invalid count or cursor")
@@ -189,10 +195,11 @@ async def _through(world: World, job: Job, example: int) -> list[list[str]]:
     more = {} if job.question in LOOK_UPS else {"example": example}
 
     async def asked(body: Mapping[str, Any]) -> Mapping[str, Any] | str:
-        await _upset(world, next(to_come, None), question.endpoint)
+        what = next(to_come, None)
+        await _upset(world, what, question.endpoint)
         answer: Mapping[str, Any] | str = _FAILED
         for _ in range(_TRIES):
-            answer = await _asked(world, job, question, {**body, **more})
+            answer = await _asked(world, job, question, {**body, **more}, is_anew=what == "anew")
             if answer != _FAILED:
                 break
         return answer
@@ -215,6 +222,12 @@ async def _upset(world: World, what: str | None, endpoint: str) -> None:
             await installation.database.write(lambda conn: conn.execute(older).rowcount)
             await installation.room.sweep()
             installation.pages.forget()
+        case "let go":
+            with_records = sa.select(_tags.c.key)
+            await installation.database.write(
+                lambda conn: conn.execute(sa.delete(_held).where(_held.c.key.in_(with_records)))
+            )
+            installation.pages.forget()
         case "forgotten":
             state.searches.forget()
         case "failing":
@@ -224,9 +237,10 @@ async def _upset(world: World, what: str | None, endpoint: str) -> None:
 
 
 async def _asked(
-    world: World, job: Job, question: Question, body: Mapping[str, Any]
+    world: World, job: Job, question: Question, body: Mapping[str, Any], *, is_anew: bool
 ) -> Mapping[str, Any] | str:
-    answer = await world.library.ask(job.who, question.endpoint, _fields(job, question), body)
+    more = {"steering": read_cache_control(b"no-cache")} if is_anew else {}
+    answer = await world.library.ask(job.who, question.endpoint, _fields(job, question), body, **more)
     if isinstance(answer, Delivered):
         data: dict[str, Any] = json.loads(answer.data)
         return data
@@ -298,6 +312,13 @@ def _goes_by_time(question: Question) -> bool:
 
 def _hold(world: World, groups: list[tuple[bool, list[Job]]]) -> None:
     example = next(_NUMBERS)
+
+    met = {what for _, group in groups for job in group for what in job.upsets}
+    if "forgotten" in met and met & {"evicted", "anew"}:
+        # Who names no search, and of whose nothing is held or wanted, is taken for somebody who begins in the middle.
+        groups = [
+            (restarts, [replace(job, keeps_search_id=True) for job in group]) for restarts, group in groups
+        ]
 
     async def held() -> None:
         world.is_upset = False

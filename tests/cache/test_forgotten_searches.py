@@ -13,11 +13,13 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from app.cache.steering import UNSTEERED, read_cache_control
 from app.calls import Delivered, TurnedDown
 from tests.servers.library import Library, Platform, opened_library
 
 _NUMBERS = itertools.count(1)
 _CONDITION = {"field_name": "region_code", "operation": "IN", "field_values": ["US", "DE", "FR"]}
+_ANEW = read_cache_control(b"no-cache")
 _QUESTION: Mapping[str, Any] = {
     "query": {"and": [_CONDITION]},
     "start_date": "20261001",
@@ -27,14 +29,20 @@ _QUESTION: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Trouble:
-    """What happens before a page: some of the records vanish, as shares of all of them, and searches are forgotten."""
+    """What happens before a page: some of the records vanish, as shares of all of them, and searches are forgotten.
+
+    `is_reported` says whether one that vanished is looked up, so that no page with it is held any longer, `is_anew`
+    whether the client wants the page anew.
+    """
 
     begin: float
     share: float
     is_forgotten: bool
+    is_reported: bool
+    is_anew: bool
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
     library: Library
     loop: asyncio.AbstractEventLoop
@@ -63,6 +71,8 @@ troubles = st.one_of(
         begin=st.floats(0, 1),
         share=st.one_of(st.just(0.0), st.floats(0, 0.05), st.floats(0, 0.5)),
         is_forgotten=st.booleans(),
+        is_reported=st.booleans(),
+        is_anew=st.booleans(),
     ),
 )
 
@@ -77,10 +87,14 @@ async def _crawl(
         trouble = next(to_come, None)
         if trouble is not None:
             begin = int(trouble.begin * len(everything))
-            library.platform.delete(everything[begin : begin + int(trouble.share * len(everything))])
+            vanished = everything[begin : begin + int(trouble.share * len(everything))]
+            library.platform.delete(vanished)
+            if trouble.is_reported and vanished:
+                await _look_up(library, vanished[0])
             if trouble.is_forgotten:
                 library.platform.state.searches.forget()
-        answer = await library.ask("ada", "video/query", ["id"], body)
+        steering = _ANEW if trouble is not None and trouble.is_anew else UNSTEERED
+        answer = await library.ask("ada", "video/query", ["id"], body, steering=steering)
         if isinstance(answer, TurnedDown):
             assert answer.error.message == f"Search Id {body['search_id']} is invalid or expired"
             found, body, again = [], {**question, "max_count": size}, again + 1
@@ -93,9 +107,18 @@ async def _crawl(
         body |= {"cursor": data["cursor"], "search_id": data["search_id"]}
 
 
-async def _directly(library: Library) -> list[int]:
+async def _look_up(library: Library, video: int) -> None:
+    condition = {"field_name": "video_id", "operation": "EQ", "field_values": [str(video)]}
+    days = {"start_date": "20260925", "end_date": "20261020"}
+    body = {"query": {"and": [condition]}, **days}
+    answer = await library.ask("ada", "video/query", ["id"], body, steering=_ANEW)
+    assert isinstance(answer, Delivered)
+    assert answer.records == 0
+
+
+async def _directly(library: Library, **narrower: Any) -> list[int]:
     """All ids that the platform has for the question."""
-    body, found = {**_QUESTION, "max_count": 100}, list[int]()
+    body, found = {**_QUESTION, **narrower, "max_count": 100}, list[int]()
     while True:
         data = (await library.platform.ask("video/query", ["id"], body)).json()["data"]
         found += [video["id"] for video in data["videos"]]
@@ -104,17 +127,21 @@ async def _directly(library: Library) -> list[int]:
         body |= {"cursor": data["cursor"], "search_id": data["search_id"]}
 
 
-def _hold(world: World, size: int, happens: list[Trouble | None]) -> None:
+def _hold(world: World, size: int, happens: list[Trouble | None], *, is_made: bool) -> None:
     async def held() -> None:
         library = world.library
         library.platform.restore()
-        everything = await _directly(library)
         question = {**_QUESTION, "example": next(_NUMBERS)}
-        found, again = await _crawl(library, question, size, happens)
+        narrower = {"start_date": "20261002"} if is_made else {}
+        if is_made:
+            # A search that is held in full, out of which the one of this crawl is answered.
+            await _crawl(library, question, 100, ())
+        everything = await _directly(library, **narrower)
+        found, again = await _crawl(library, {**question, **narrower}, size, happens)
         event(f"begun again: {again}")
         assert again <= len(happens)
         assert [each for each in everything if each in set(found)] == found
-        left = set(await _directly(library))
+        left = set(await _directly(library, **narrower))
         assert left <= set(found)
 
     world.loop.run_until_complete(held())
@@ -123,17 +150,19 @@ def _hold(world: World, size: int, happens: list[Trouble | None]) -> None:
 _SIZES = st.sampled_from([100, 70, 30])
 
 
-@given(size=_SIZES, happens=st.lists(troubles, max_size=16))
+@given(size=_SIZES, happens=st.lists(troubles, max_size=16), is_made=st.booleans())
 @settings(max_examples=25, suppress_health_check=list(HealthCheck), deadline=None)
-def test_a_crawl_misses_nothing_that_is_there(world: World, size: int, happens: list[Trouble | None]) -> None:
-    _hold(world, size, happens)
+def test_a_crawl_misses_nothing_that_is_there(
+    world: World, size: int, happens: list[Trouble | None], *, is_made: bool
+) -> None:
+    _hold(world, size, happens, is_made=is_made)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(4 * 3_600)
-@given(size=_SIZES, happens=st.lists(troubles, max_size=16))
+@given(size=_SIZES, happens=st.lists(troubles, max_size=16), is_made=st.booleans())
 @settings(max_examples=2_000, suppress_health_check=list(HealthCheck), deadline=None)
 def test_a_crawl_misses_nothing_that_is_there_in_thousands_of_troubles(
-    world: World, size: int, happens: list[Trouble | None]
+    world: World, size: int, happens: list[Trouble | None], *, is_made: bool
 ) -> None:
-    _hold(world, size, happens)
+    _hold(world, size, happens, is_made=is_made)
