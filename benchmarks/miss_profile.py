@@ -47,7 +47,7 @@ _STEPS: dict[str, tuple[Any, str]] = {
     "  the answer, and what is held of it": (Upstream, "_kept"),
     "  names, tags and seals": (Upstream, "_sealed"),
     "    whom and what it is about": (fetching, "names_in"),
-    "    compress, tag and seal, of two pages each": (SqlPages, "seal"),
+    "    compress, tag and seal a page": (SqlPages, "seal"),
     "  close the call, durable": (SqlBooks, "close_call"),
 }
 _KINDS = {
