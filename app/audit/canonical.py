@@ -79,10 +79,8 @@ def _written_at_once(entry: Mapping[str, Value]) -> bytes | None:
 
 
 def _is_plain(value: Any, depth: int) -> bool:
-    """Whether it is made of JSON's own kinds alone, with ASCII keys, and nests no deeper than it may."""
+    """Whether it is a list or mapping of JSON's own kinds alone, with ASCII keys, and nests no deeper than it may."""
     kind = type(value)
-    if kind in _PLAIN:
-        return True
     if depth >= _MAX_DEPTH:
         return False
     inner: Iterable[Any] = value
