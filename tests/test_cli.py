@@ -468,9 +468,9 @@ def test_each_kind_of_error_has_its_exit_code(error: Any, code: int) -> None:
 
 COMMANDS = """
 demo serve simulator init migrate apply doctor usage estimate | token issue | token list | token revoke | key issue | key list | key rotate | key revoke
-| credential add | credential list | credential rotate | project list | project show | project set | person list | person add | limit list
+| credential add | credential list | credential rotate | project list | project show | project set | person list | person add | person set | limit list
 | credential show | credential set | credential remove | project add | project remove | person show | person remove | key show
-| limit history | member list | member add | member remove | terms show | terms add | terms set | terms remove | limit set | limit remove | terms list | terms record | terms accept | rule list | rule set | rule value
+| limit history | member list | member add | member set | member remove | terms show | terms add | terms set | terms remove | limit set | limit remove | terms list | terms record | terms accept | rule list | rule set | rule value
 | proposal list | proposal confirm | proposal refuse | audit receipt | audit consistency
 | audit search | audit show
 | audit about | audit erase | audit prune | audit retention
@@ -586,7 +586,7 @@ def test_members_join_get_other_days_and_leave(shell: Shell) -> None:
     joined = shell.json("member", "add", "elections", "Bo@example.edu", "--until", "2027-01-31")
     assert joined == {"project": "elections", "person": "bo@example.edu", "changed": True}
     shell.json("limit", "set", "member:elections/bo@example.edu", "requests/day", "7")
-    shell.json("member", "add", "elections", "bo@example.edu", "--from", "2026-02-01")
+    shell.json("member", "set", "elections", "bo@example.edu", "--from", "2026-02-01", "--until", "")
     listed = shell.json("member", "list", "elections")["members"]
     assert {"email": "bo@example.edu", "from": "2026-02-01", "until": None} in listed
     scopes = {each["scope"]: each["amount"] for each in shell.json("limit", "list")["limits"]}
@@ -618,6 +618,49 @@ def test_members_join_get_other_days_and_leave(shell: Shell) -> None:
     for wrong in (("nowhere", "ada@example.edu"), ("elections", "nobody@example.edu")):
         assert shell.run("member", "add", *wrong)[0] == 2
     assert shell.run("member", "list", "nowhere")[0] == 2
+
+
+def test_who_is_a_member_already_is_not_added_again_and_keeps_the_day_that_is_not_named(shell: Shell) -> None:
+    shell.applied()
+    shell.json("person", "add", "bo@example.edu", "--name", "Bo")
+    shell.json("member", "add", "elections", "bo@example.edu", "--until", "2027-01-31")
+    code, _, err = shell.run("member", "add", "elections", "bo@example.edu")
+    assert (code, "change that instead" in err) == (2, True)
+    shell.json("member", "set", "elections", "bo@example.edu", "--from", "2026-02-01")
+    listed = shell.json("member", "list", "elections")["members"]
+    assert {"email": "bo@example.edu", "from": "2026-02-01", "until": "2027-01-31"} in listed
+    assert shell.json("member", "set", "elections", "bo@example.edu")["changed"] is False
+    assert shell.run("member", "set", "elections", "bo@example.edu", "--until", "soon")[0] == 2
+    assert shell.run("member", "set", "elections", "it@example.edu", "--until", "")[0] == 2
+
+
+def test_who_is_there_is_not_added_again_and_keeps_what_is_not_set(shell: Shell) -> None:
+    shell.applied()
+    code, out, err = shell.run("person", "add", "It@example.edu", "--name", "Service Desk")
+    assert (code, out, "There is a person it@example.edu already" in err) == (2, "", True)
+    assert shell.json("person", "show", "it@example.edu")["roles"] == ["admin"]
+    changed = shell.json("person", "set", "It@example.edu", "--name", "Service Desk")
+    assert changed == {"person": "it@example.edu", "changed": True}
+    shown = shell.json("person", "show", "it@example.edu")
+    assert (shown["name"], shown["roles"]) == ("Service Desk", ["admin"])
+    assert shell.json("person", "set", "it@example.edu")["changed"] is False
+    shell.json("person", "set", "ada@example.edu", "--role", "researcher", "--role", "lead")
+    shown = shell.json("person", "show", "ada@example.edu")
+    assert (shown["name"], shown["roles"]) == ("Ada Byron", ["lead", "researcher"])
+    shell.json("person", "set", "ada@example.edu", "--role", "")
+    assert shell.json("person", "show", "ada@example.edu")["roles"] == []
+    assert shell.run("person", "set", "ada@example.edu", "--role", "king")[0] == 2
+    assert shell.run("person", "set", "nobody@example.edu", "--name", "Nobody")[0] == 2
+
+
+def test_the_last_administrator_stays_one(shell: Shell) -> None:
+    shell.applied()
+    shell.json("person", "remove", "admin@localhost")
+    code, _, err = shell.run("person", "set", "it@example.edu", "--role", "lead")
+    assert (code, "last administrator" in err) == (2, True)
+    assert shell.json("person", "show", "it@example.edu")["roles"] == ["admin"]
+    shell.json("person", "set", "ada@example.edu", "--role", "admin")
+    assert shell.json("person", "set", "it@example.edu", "--role", "lead")["changed"] is True
 
 
 def test_a_person_is_shown_and_removed_with_their_keys(shell: Shell) -> None:

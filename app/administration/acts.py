@@ -113,39 +113,6 @@ async def ensure_admin(registry: Registry, mint: Mint, actor: Actor, *, email: s
     return await registry.change(actor, decide)
 
 
-async def add_person(
-    registry: Registry, mint: Mint, actor: Actor, *, email: str, name: str, roles: frozenset[str]
-) -> bool:
-    """Have a person of that address with that name and those roles; whether anything changed.
-
-    Raises InvalidParams for an address or a role that is none, NotPermitted.
-    """
-    actor.require(Act.MANAGE_DIRECTORY)
-    address = _address(email)
-    unknown = sorted(roles - set(Role))
-    if unknown:
-        raise InvalidParams(f"{unknown[0]} is no role; roles are {', '.join(Role)}.")
-    if not name.strip() or not name.isprintable():
-        raise InvalidParams("A name is printable and not empty.")
-
-    def decide(state: State) -> tuple[Plan, bool]:
-        old = next((each for each in state.people if each.email == address), None)
-        require_new("email", address, old)
-        new = Person(
-            id=old.id if old else mint.object_id(),
-            email=address,
-            name=name.strip(),
-            roles=tuple(sorted(roles)),
-            created_us=old.created_us if old else state.now_us,
-        )
-        was_retired = old is not None and old.retired_us is not None
-        before = person_face(old) if old else None
-        changes = differences("person", address, new.id, before, person_face(new), was_retired=was_retired)
-        return Plan(changes=changes, puts=(new,)), bool(changes)
-
-    return await registry.change(actor, decide)
-
-
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsSet:
     """What setting limits came to: true where anything changed; `waiting` is for a second person to confirm."""

@@ -1,11 +1,12 @@
 """Ending one person, project, credential or version of the terms, without a state file."""
 
 from app.administration.changes import Actor, Change, Draw, Plan
+from app.administration.lockout import require_other_administrator
 from app.administration.registry import Registry
 from app.administration.retiring import retire_credential, retire_person, retire_project, retire_terms
 from app.administration.state import Credential, Person, Project, State, TermsVersion
 from app.errors import Conflict, NotFound
-from app.identity.roles import Act, Role
+from app.identity.roles import Act
 
 
 async def retire(
@@ -74,9 +75,7 @@ def _require_others(state: State, actor: Actor, person: Person) -> None:
     led = [each.name for each in state.projects if each.lead_id == person.id and each.retired_us is None]
     if led:
         raise Conflict(f"{person.email} leads {', '.join(sorted(led))}; give that to somebody else first.")
-    admins = [each for each in state.people if Role.ADMIN in each.roles and each.retired_us is None]
-    if admins == [person]:
-        raise Conflict("This is the last administrator; make somebody else one first.")
+    require_other_administrator(state, person)
 
 
 def _require_unused(state: State, credential: Credential) -> None:

@@ -28,6 +28,12 @@ def new_person(content: Mapping[str, Any]) -> Wish:
     return wish
 
 
+def listed_people(contents: Sequence[Mapping[str, Any]]) -> Wish:
+    """People as a list has them, those who are there already changed to that."""
+    wanted = wanted_of({"people": list(contents)})
+    return lambda _state: wanted
+
+
 def changed_person(person_id: str, changes: Mapping[str, Any]) -> Wish:
     """A person with another name or other roles. Raises NotFound."""
 
@@ -61,6 +67,18 @@ def changed_project(project_id: str, changes: Mapping[str, Any]) -> Wish:
     def wish(state: State) -> Wanted:
         now = project_as_it_is(state, the_project(state, project_id))
         return wanted_of({"projects": [{**now, **changes}]})
+
+    return wish
+
+
+def new_member(project_id: str, person_id: str, days: Mapping[str, Any]) -> Wish:
+    """A project with that person in it, who is not yet. Raises Conflict where they are, and NotFound."""
+
+    def wish(state: State) -> Wanted:
+        project, person = the_project(state, project_id), the_person(state, person_id)
+        if state.membership(project, person) is not None:
+            raise Conflict(f"{person.email} is a member of {project.name} already; change that instead.")
+        return with_member(project_id, person_id, days)(state)
 
     return wish
 

@@ -9,12 +9,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.changing import Amounts, DryRun, amounts_in, end_one, limit_key, shown, shown_one, text_of
+from app.cli.changing import (
+    Amounts,
+    DryRun,
+    amounts_in,
+    carry_out,
+    end_one,
+    limit_key,
+    say_changed,
+    shown,
+    shown_one,
+    text_of,
+)
 from app.cli.proposals import waits
 from app.cli.speaking import AsJson, office, operator, run, say, say_json, table
 
 if TYPE_CHECKING:
     from app.administration.passwords import PasswordCode
+    from app.administration.state import State
+    from app.administration.wanted import Wanted
 
 credentials = typer.Typer(help="Upstream credentials.", no_args_is_help=True)
 people = typer.Typer(help="People and their roles.", no_args_is_help=True)
@@ -228,20 +241,42 @@ def add_person(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a person, or change their name and roles."""
-    from app.administration.acts import add_person as add  # noqa: PLC0415
+    """Add a person. Somebody who is there already is changed with `bursar person set`."""
+    from app.administration.wishes import new_person  # noqa: PLC0415
 
-    async def work() -> bool:
-        async with office() as here:
-            return await add(
-                here.registry, here.mint, operator(), email=email, name=name, roles=frozenset(role or ())
-            )
+    carry_out(new_person({"email": email, "name": name, "roles": role or []}))
+    address = email.strip().lower()
+    say_changed({"person": address}, has_changed=True, as_json=as_json, done=f"{address} is there.")
 
-    has_changed = run(work())
-    if as_json:
-        say_json({"person": email.strip().lower(), "changed": has_changed})
-    else:
-        say("Done." if has_changed else "Nothing to change.")
+
+@people.command("set")
+def set_person(
+    email: Email,
+    *,
+    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="The roles they have from now on, all of them; repeatable; none where empty."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set what is named of a person, from the next request on; what is not named stays."""
+    from app.administration.finding import find_person  # noqa: PLC0415
+    from app.administration.lockout import require_other_administrator  # noqa: PLC0415
+    from app.administration.wishes import changed_person  # noqa: PLC0415
+    from app.identity.roles import Role  # noqa: PLC0415
+
+    changes: dict[str, Any] = {} if name is None else {"name": name}
+    if role is not None:
+        changes["roles"] = [each for each in role if each]
+
+    def wish(state: "State") -> "Wanted":
+        person = find_person(state, email)
+        if Role.ADMIN not in changes.get("roles", person.roles):
+            require_other_administrator(state, person)
+        return changed_person(person.id, changes)(state)
+
+    say_changed({"person": email.strip().lower()}, has_changed=carry_out(wish), as_json=as_json)
 
 
 @people.command("show")

@@ -49,13 +49,43 @@ def add_member(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Have a person be a member on these days. Whoever was one keeps their keys and limits."""
+    """Have a person be a member on these days. The days of a member are changed with `bursar member set`."""
     from app.administration.finding import find_person, find_project  # noqa: PLC0415
-    from app.administration.wishes import with_member  # noqa: PLC0415
+    from app.administration.wishes import new_member  # noqa: PLC0415
 
     def wish(state: "State") -> "Wanted":
         days: dict[str, Any] = {"from": day_of(from_day), "until": day_of(until_day)}
-        return with_member(find_project(state, project).id, find_person(state, email).id, days)(state)
+        return new_member(find_project(state, project).id, find_person(state, email).id, days)(state)
+
+    _say(project, email, has_changed=carry_out(wish), as_json=as_json)
+
+
+@members.command("set")
+def set_member(
+    project: Project,
+    email: Person,
+    *,
+    from_day: Annotated[
+        str | None,
+        typer.Option("--from", metavar="DATE", help="Another first day; any before where empty."),
+    ] = None,
+    until_day: Annotated[
+        str | None, typer.Option("--until", metavar="DATE", help="Another last day; no end where empty.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set the days of a member; a day that is not named stays, and so do their keys and limits."""
+    from app.administration.finding import find_person, find_project  # noqa: PLC0415
+    from app.administration.wishes import the_membership, with_member  # noqa: PLC0415
+
+    given = {"from": from_day, "until": until_day}
+    changes = {name: _day(day, name) for name, day in given.items() if day is not None}
+
+    def wish(state: "State") -> "Wanted":
+        project_id, person_id = find_project(state, project).id, find_person(state, email).id
+        now = the_membership(state, project_id, person_id)
+        days = {"from": now.from_day, "until": now.until_day, **changes}
+        return with_member(project_id, person_id, days)(state)
 
     _say(project, email, has_changed=carry_out(wish), as_json=as_json)
 
@@ -74,6 +104,13 @@ def remove_member(project: Project, email: Person, dry_run: DryRun = False, as_j
         say_ended(about, changes_of(wish, is_dry_run=True), is_dry_run=True, as_json=as_json)
         return
     _say(project, email, has_changed=carry_out(wish), as_json=as_json)
+
+
+def _day(given: str, name: str) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(given) if given else None
+    except ValueError as error:
+        raise typer.BadParameter(f"{given!r} is no day such as 2026-02-01", param_hint=f"--{name}") from error
 
 
 def _say(project: str, email: str, *, has_changed: bool, as_json: bool) -> None:

@@ -3,7 +3,6 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from app.administration.acts import add_person
 from app.administration.asking import (
     MOST_OPEN,
     RequestState,
@@ -24,6 +23,7 @@ from app.identity.bearers import Bearers
 from app.identity.keys import AccessTokens
 from app.quota.arithmetic import parse_limit_key
 from app.storage.directory import SqlDirectory
+from tests.administration.adding import add_person
 from tests.administration.conftest import Office
 from tests.administration.test_apply import entries
 

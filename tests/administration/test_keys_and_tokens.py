@@ -3,7 +3,7 @@ import hashlib
 
 import pytest
 
-from app.administration.acts import accept_terms, add_person, record_acceptance
+from app.administration.acts import accept_terms, record_acceptance
 from app.administration.changes import Actor
 from app.administration.keys import issue_key, issue_token, revoke_key, rotate_key, shown_keys
 from app.administration.tokens import end_token, shown_tokens
@@ -13,6 +13,7 @@ from app.identity.attempts import Attempts
 from app.identity.bearers import Bearers
 from app.identity.keys import AccessTokens, parse
 from app.storage.directory import SqlDirectory
+from tests.administration.adding import add_person
 from tests.administration.conftest import Office
 
 pytestmark = pytest.mark.anyio

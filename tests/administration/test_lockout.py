@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 
-from app.administration.acts import add_person
 from app.administration.changes import Actor, Plan
 from app.administration.state import State
 from app.errors import Conflict
 from app.identity.roles import Role
+from tests.administration.adding import add_person
 from tests.administration.conftest import OPERATOR, Office
 
 pytestmark = pytest.mark.anyio

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from app.administration.acts import add_credential, add_person, apply_state
+from app.administration.acts import add_credential, apply_state
 from app.administration.changes import Change, Plan
 from app.administration.drafting import wanted_of
 from app.administration.state import State
 from app.administration.wishes import changed_person
 from app.errors import InvalidParams
+from tests.administration.adding import add_person
 from tests.administration.conftest import Office
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,6 @@ import pytest
 import sqlalchemy as sa
 
 from app.administration import telling
-from app.administration.acts import add_person
 from app.administration.asking import ask_for_more, grant_request, refuse_request, withdraw_request
 from app.administration.changes import Actor
 from app.administration.freezing import Freezable, freeze, unfreeze
@@ -32,6 +31,7 @@ from app.storage.deadlines import Deadlines
 from app.storage.ledger import Crossing
 from app.storage.notices import threshold
 from app.storage.tables import NoticeRow, table
+from tests.administration.adding import add_person
 from tests.administration.conftest import Office
 from tests.signing import boot
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from app.administration.acts import add_person, apply_state, set_limits
+from app.administration.acts import apply_state, set_limits
 from app.administration.changes import Actor
 from app.administration.drafting import wanted_of
 from app.administration.joining import PROVIDER, link_identity
@@ -18,6 +18,7 @@ from app.errors import NotPermitted
 from app.identity.roles import Role
 from app.quota.arithmetic import parse_limit_key
 from app.storage.registry import SqlRegistry
+from tests.administration.adding import add_person
 from tests.administration.conftest import OPERATOR, Office
 from tests.signing import boot
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import pytest
 import sqlalchemy as sa
 
-from app.administration.acts import add_person
 from app.administration.changes import local_operator
 from app.administration.minting import Mint
 from app.administration.notices import (
@@ -28,6 +27,7 @@ from app.storage.notices import tell
 from app.storage.notifying import Notifier
 from app.storage.registry import SqlRegistry
 from app.storage.tables import DeliveryRow, NoticeRow, table
+from tests.administration.adding import add_person
 from tests.signing import boot
 
 pytestmark = pytest.mark.anyio

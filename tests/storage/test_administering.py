@@ -5,10 +5,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.administration.acts import add_person
 from app.administration.changes import local_operator
 from app.settings import load_settings
 from app.storage.administering import initialise, open_administration
+from tests.administration.adding import add_person
 
 pytestmark = pytest.mark.anyio
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from app.administration.acts import add_person
+from tests.administration.adding import add_person
 from tests.web.conftest import OPERATOR, House
 
 pytestmark = pytest.mark.anyio

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app.administration.acts import add_person
 from app.administration.keys import issue_token
 from app.ids import CredentialId
+from tests.administration.adding import add_person
 from tests.web.conftest import OPERATOR, House, opened_house
 
 pytestmark = pytest.mark.anyio

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.administration.acts import add_person
 from app.administration.keys import issue_token
+from tests.administration.adding import add_person
 from tests.web.conftest import OPERATOR, House, opened_house
 
 pytestmark = pytest.mark.anyio

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from app.administration.acts import add_person
 from app.administration.keys import issue_token
 from app.administration.state import State
+from tests.administration.adding import add_person
 from tests.web.conftest import OPERATOR, House, opened_house
 from tests.web.console.conftest import Browser, Opened, signed_in, text_of
 
