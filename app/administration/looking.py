@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from app.administration.state import State
-from app.audit.calls import versioned
 from app.audit.filters import Filter, moment_us
 from app.errors import NotFound
 
@@ -78,7 +77,7 @@ def filter_of(state: State, sought: Sought) -> Filter:
         credential=_id_of(credentials, sought.credential, "credential"),
         op=sought.endpoint,
         verdict=sought.verdict,
-        rule=None if sought.rule is None else versioned(sought.rule),
+        rule=sought.rule,
         code=sought.code,
         cache=sought.cache,
         upstream_log_id=sought.log_id,

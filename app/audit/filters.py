@@ -30,7 +30,7 @@ class Filter:
     """Entries that meet all that is set here; ids and codes as entries have them.
 
     Times are microseconds since 1970 UTC, `until_us` itself outside. Amounts are what was charged, both ends
-    included. `about` has for each identifier the tags that it may stand under, of which one has to be there.
+    included. `rule` without a version means every version of it. `about` has for each identifier the tags that it may stand under, of which one has to be there.
     """
 
     type: str | None = None

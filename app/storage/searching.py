@@ -6,7 +6,7 @@ indexes first, since the log's time never goes back.
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 import sqlalchemy as sa
@@ -20,6 +20,8 @@ _entry, _fact, _about, _head = (table(row) for row in (EntryRow, FactRow, AboutR
 
 _ABOUT_ANYWHERE: Final = (_about, table(FurtherAboutRow))
 _TAGS_AT_ONCE: Final = 500
+_VERSIONS: Final = range(1, 33)
+"""Which of a rule are looked for where none is named; a rule's version rises when what it decides changes."""
 _NARROWEST_FIRST: Final = (
     "upstream_log_id",
     "code",
@@ -100,6 +102,17 @@ def find_places(conn: Connection, wanted: Filter, *, before: int | None, limit: 
     first, end = _span(conn, wanted, before)
     if first >= end:
         return []
+    if wanted.rule is not None and "/" not in wanted.rule:
+        # Each version is a range of its own in the index.
+        parts = [
+            _places_between(conn, replace(wanted, rule=rule), first, end, limit=limit)
+            for rule in _versions_of(conn, wanted.rule)
+        ]
+        return list(heapq.merge(*parts, reverse=True))[:limit]
+    return _places_between(conn, wanted, first, end, limit=limit)
+
+
+def _places_between(conn: Connection, wanted: Filter, first: int, end: int, *, limit: int) -> list[int]:
     bounded = _Bounded(wanted, first, end, dialect=conn.dialect.name)
     if wanted.about:
         # One tag for each person and month; what they find is little, so that sorting it costs nothing.
@@ -116,6 +129,17 @@ def find_places(conn: Connection, wanted: Filter, *, before: int | None, limit: 
         merged = dict.fromkeys(heapq.merge(*parts, reverse=True))
         return list(merged)[:limit]
     return list(conn.execute(bounded.of_facts().limit(limit)).scalars())
+
+
+def _versions_of(conn: Connection, rule: str) -> Sequence[str]:
+    """The rule's id with each version that an entry of the log names."""
+    probes = [
+        sa.select(sa.literal(each).label("rule")).where(
+            sa.exists(sa.select(sa.literal_column("1")).where(_fact.c.rule == each))
+        )
+        for each in (f"{rule}/{version}" for version in _VERSIONS)
+    ]
+    return list(conn.execute(sa.union_all(*probes)).scalars())
 
 
 def index_at(conn: Connection, ts_us: int, size: int, *, low: int = 0) -> int:

@@ -31,6 +31,10 @@ FILTERS = (
     Filter(op="video/query", verdict="allowed"),
     Filter(verdict="refused"),
     Filter(verdict="refused", rule="quota/1"),
+    Filter(rule="quota"),
+    Filter(rule="quota", verdict="refused", type="intent"),
+    Filter(rule="quota", about=(("t1", "t2"),)),
+    Filter(rule="unknown"),
     Filter(code="timeout"),
     Filter(cache="hit", person="p0"),
     Filter(upstream_log_id="log 7"),
@@ -57,7 +61,7 @@ def some(rng: random.Random) -> Draft:
         "op": rng.choice(["video/query", "user/info"]),
         "decision": {
             "verdict": rng.choice(["allowed", "allowed", "refused"]),
-            "rule": rng.choice(["quota/1", "x/1"]),
+            "rule": rng.choice(["quota/1", "quota/2", "quotas/1", "x/1"]),
         },
         "about": [f"t{rng.randrange(4)}" for _ in range(rng.randrange(3))],
     }
@@ -88,7 +92,10 @@ def meets(entry: dict[str, Any], wanted: Filter) -> bool:
     facts = {**facts_of(entry)._asdict(), "type": entry["type"]}
     for name, value in wanted.said().items():
         bound, _, amount = name.partition("_")
-        if name in facts and facts[name] != value:
+        if name == "rule" and "/" not in value:
+            if (facts[name] or "").partition("/")[0] != value:
+                return False
+        elif name in facts and facts[name] != value:
             return False
         if bound in {"least", "most"}:
             found = facts[amount]
