@@ -43,7 +43,7 @@ _PAGES = {
             "/requests",
             "/rules",
             "/held",
-            "/audit",
+            "/audit/verification",
         ),
         *("/new-project", "/new-person", "PROJECT", "PROJECT/form", "PERSON"),
     ),

@@ -17,6 +17,7 @@ from app.administration.keys import IssuedKey, issue_key, issue_token
 from app.administration.minting import Mint
 from app.administration.wanted import read_state_file
 from app.bootstrap import Installation
+from app.identity.roles import Role
 from app.sealing import MasterKey
 from app.settings import Settings
 from app.storage.engines import open_database
@@ -24,6 +25,7 @@ from app.storage.log import Boot
 from app.storage.registry import SqlRegistry
 from app.storage.schema import migrate
 from app.web.factory import create_app
+from tests.administration.adding import add_person
 
 OPERATOR: Actor = local_operator(1000)
 STATE = """
@@ -87,6 +89,14 @@ class House:
         bearer = self.keys[who[4:]].api_key if who.startswith("key:") else self.tokens.get(who)
         headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
         return await self.client.request(method, path, headers=headers, **options)
+
+    async def officer(self, name: str) -> None:
+        """Have another compliance officer of that first name, who holds a token."""
+        email = f"{name}@example.edu"
+        await add_person(
+            self.office, self.mint, OPERATOR, email=email, name=name, roles=frozenset({Role.COMPLIANCE})
+        )
+        self.tokens[name] = (await issue_token(self.office, self.mint, OPERATOR, email=email)).token
 
     async def get(self, who: str, path: str, **options: Any) -> httpx.Response:
         return await self.ask(who, "GET", path, **options)

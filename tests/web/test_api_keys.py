@@ -22,7 +22,7 @@ async def test_an_issued_key_works_at_once_and_its_secret_is_told_once(house: Ho
     key = answer.json()
     assert await works(house, key["api_key"])
     assert key["client_key"] == f"bsr_live_{key['id']}"
-    told = [await house.get("it", path) for path in ("/api/v1/keys", "/api/v1/audit/entries?limit=200")]
+    told = [await house.get("dpo", path) for path in ("/api/v1/keys", "/api/v1/audit/entries?limit=200")]
     for each in told:
         assert key["id"] in each.text
         assert key["api_key"] not in each.text

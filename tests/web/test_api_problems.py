@@ -91,7 +91,7 @@ async def test_every_route_refuses_parameters_that_it_does_not_know(shared_house
 @pytest.mark.parametrize("path", LISTS)
 async def test_a_parameter_given_twice_or_out_of_range_is_refused(shared_house: House, path: str) -> None:
     for query in ("limit=1&limit=2", "limit=0", "limit=201", "limit=x", "limit="):
-        sound(await shared_house.get("it", f"/api/v1{path}?{query}"), 400, "invalid_params")
+        sound(await shared_house.get("dpo", f"/api/v1{path}?{query}"), 400, "invalid_params")
 
 
 @pytest.mark.parametrize("kind", BODIES)
@@ -188,7 +188,7 @@ async def test_every_request_is_logged_with_who_asked_and_for_what(shared_house:
 
 async def test_reading_the_log_is_in_the_log(shared_house: House) -> None:
     await shared_house.get("dpo", "/api/v1/audit/entries?limit=3")
-    newest = (await shared_house.get("it", "/api/v1/audit/entries?limit=1")).json()["items"][0]["entry"]
+    newest = (await shared_house.get("dpo", "/api/v1/audit/entries?limit=1")).json()["items"][0]["entry"]
     assert (newest["type"], newest["actor"]["roles"]) == ("audit_read", ["compliance"])
     assert newest["reads"] == {"before": None, "limit": 3}
 
@@ -197,7 +197,7 @@ async def walked(house: House, path: str, key: str) -> list[Any]:
     found: list[Any] = []
     following: str | None = path
     while following is not None:
-        answer = await house.get("it", following)
+        answer = await house.get("dpo", following)
         assert answer.status_code == 200, answer.text
         assert len(answer.json()["items"]) <= 2
         found += [each[key] for each in answer.json()["items"]]

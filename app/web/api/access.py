@@ -45,8 +45,9 @@ _KEYS: Final = Access(acts=frozenset({Act.MANAGE_OWN_KEYS, Act.MANAGE_KEYS}))
 _DECIDE: Final = Access(acts=frozenset({Act.DECIDE_PROPOSALS, Act.KEEP_LOG}))
 """Which of the two it takes depends on what is proposed."""
 _KEEP: Final = Access(acts=frozenset({Act.KEEP_LOG}))
+READ_LOG: Final = frozenset({Act.READ_LOG})
 LOG_ACTS: Final = frozenset({Act.READ_LOG, Act.VERIFY_LOG})
-"""Whoever may verify the log has to be able to read it."""
+"""What says how the log stands, and counts what it holds, without an entry of anybody."""
 
 ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
     {
@@ -132,15 +133,15 @@ ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
         "unfreeze": Access(acts=frozenset({Act.FREEZE})),
         "get_cache": Access(acts=frozenset({Act.PURGE_HELD})),
         "purge_cache": Access(acts=frozenset({Act.PURGE_HELD})),
-        "list_entries": Access(acts=LOG_ACTS),
+        "list_entries": Access(acts=READ_LOG),
         "get_entry": _SELF,
-        "open_question": Access(acts=frozenset({Act.READ_LOG})),
+        "open_question": Access(acts=READ_LOG),
         "export_log": Access(acts=frozenset({Act.EXPORT_LOG})),
         "get_verification": _VERIFY,
         "start_verification": _VERIFY,
-        "list_searches": Access(acts=LOG_ACTS),
-        "save_search": Access(acts=LOG_ACTS),
-        "forget_search": Access(acts=LOG_ACTS),
+        "list_searches": Access(acts=READ_LOG),
+        "save_search": Access(acts=READ_LOG),
+        "forget_search": Access(acts=READ_LOG),
         "get_receipt": _WITH_KEY,
         "get_proof": _WITH_KEY,
         "check_presented_receipt": Access(acts=frozenset({Act.VERIFY_LOG}), body=_RECEIPT_BODY),

@@ -11,8 +11,8 @@ from app import exact_json
 from app.administration.looking import Sought, filter_with_tags
 from app.audit.entries import Value
 from app.errors import NotFound
+from app.identity.roles import Act
 from app.storage.searching import FoundEntry, find_entries, find_entry
-from app.web.api.access import LOG_ACTS
 from app.web.api.desk import AtDesk, Who
 from app.web.api.documented import refusals
 from app.web.api.guard import GuardedRoute
@@ -41,7 +41,10 @@ def sought(
     credential: Annotated[str | None, Query(max_length=100, description="Name or id.")] = None,
     endpoint: Annotated[str | None, Query(max_length=100, description="Such as `video/query`.")] = None,
     verdict: Annotated[Literal["allowed", "refused"] | None, Query(description="What was decided.")] = None,
-    rule: Annotated[str | None, Query(max_length=100, description="Such as `date-span/1`.")] = None,
+    rule: Annotated[
+        str | None,
+        Query(max_length=100, description="Such as `date-span`, or `date-span/1` for that version alone."),
+    ] = None,
     code: Annotated[
         str | None, Query(max_length=320, description="Of the refusal or answer, such as `invalid_params`.")
     ] = None,
@@ -100,7 +103,7 @@ async def get_entry(request: Request, desk: AtDesk, who: Who, entry: EntryIdInPa
     found = await desk.installation.database.read(lambda conn: find_entry(conn, entry))
     shape = None if found is None else entry_shape(found)
     is_in_sight = shape is not None and (
-        who.may(*LOG_ACTS) or shape.entry.get("actor", {}).get("principal") == who.person
+        who.may(Act.READ_LOG) or shape.entry.get("actor", {}).get("principal") == who.person
     )
     if shape is None or not is_in_sight:
         raise NotFound("There is no such entry that you could see.", rule="sight")

@@ -53,6 +53,8 @@ class Link:
     path: str
     label: str
     acts: frozenset[Act]
+    unless: Act | None = None
+    """Whoever may do that has another line, which leads there as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +117,11 @@ class Turn(Visit):
 
     def render(self, template: str, *, status: int = 200, **values: Any) -> Response:
         """A page for them."""
-        mine = tuple(each for each in self.menu if self.may(*each.acts))
+        mine = tuple(
+            each
+            for each in self.menu
+            if self.may(*each.acts) and (each.unless is None or not self.may(each.unless))
+        )
         shown = {**_always(self), "who": self.session.operator, "menu": mine, "may": self.may, "Act": Act}
         shown |= {"form_token": form_token(self.secret), **values}
         return HTMLResponse(rendering.page(template, shown), status_code=status)

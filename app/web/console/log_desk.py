@@ -8,7 +8,7 @@ from app.administration.reading import reading
 from app.errors import NotFound
 from app.identity.roles import Act
 from app.storage.presented import MOST_CHARS, Presented, check_receipt
-from app.web.api.access import LOG_ACTS
+from app.web.api.access import LOG_ACTS, READ_LOG
 from app.web.api.searches import kept
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn
@@ -70,8 +70,8 @@ async def verify_now(turn: Turn) -> Response:
 
 
 PAGES: Final = (
-    Page(method="POST", path="/audit/searches", answer=save_search, acts=LOG_ACTS, back=show_log),
-    Page(method="POST", path="/audit/searches/{id}/end", answer=forget_search, acts=LOG_ACTS, back=show_log),
+    Page(method="POST", path="/audit/searches", answer=save_search, acts=READ_LOG, back=show_log),
+    Page(method="POST", path="/audit/searches/{id}/end", answer=forget_search, acts=READ_LOG, back=show_log),
     Page(method="GET", path="/audit/verification", answer=show_verification, acts=LOG_ACTS),
     Page(method="POST", path="/audit/verification", answer=verify_now, acts=_VERIFY, back=show_verification),
     Page(method="POST", path="/audit/receipts", answer=check_presented, acts=_VERIFY, back=show_verification),

@@ -20,7 +20,7 @@ from app.storage.exporting import said
 from app.storage.proving import newest_note, read_receipt
 from app.storage.searching import FoundEntry, find_entries, find_entry
 from app.storage.spending import find_calls
-from app.web.api.access import LOG_ACTS
+from app.web.api.access import LOG_ACTS, READ_LOG
 from app.web.api.exports import exported
 from app.web.api.searches import FILTERS
 from app.web.console.cookies import PATH
@@ -157,7 +157,7 @@ async def get_receipt(turn: Turn) -> Response:
     entry = _entry_id(turn.in_path("id"))
     turn.reads_log(receipt=entry)
     found = await turn.desk.installation.database.read(lambda conn: read_receipt(conn, entry))
-    if found is None or not _is_in_sight(turn, found.entry, Act.READ_LOG):
+    if found is None or not _is_in_sight(turn, found.entry):
         raise NotFound("There is no such entry that you could see.", rule="sight")
     name = f'attachment; filename="{found.id}.tlog-proof"'
     return Response(found.proof, media_type="text/plain", headers={"content-disposition": name})
@@ -177,7 +177,7 @@ async def _entry_page(turn: Turn, question: str | None) -> Response:
         turn.reads_log(id=entry)
     found = await turn.desk.installation.database.read(lambda conn: find_entry(conn, entry))
     told = None if found is None else Told(found, Names(await turn.desk.registry.state()))
-    if told is None or not _is_in_sight(turn, told.entry, *LOG_ACTS):
+    if told is None or not _is_in_sight(turn, told.entry):
         raise NotFound("There is no such entry that you could see.", rule="sight")
     return turn.render(
         "entry.html",
@@ -185,14 +185,13 @@ async def _entry_page(turn: Turn, question: str | None) -> Response:
         raw=_pretty(told.entry) if told.entry else "",
         question=question,
         is_sealed="sealed" in told.entry,
-        gets_receipt=_is_in_sight(turn, told.entry, Act.READ_LOG),
     )
 
 
-def _is_in_sight(turn: Turn, entry: Any, *acts: Act) -> bool:
+def _is_in_sight(turn: Turn, entry: Any) -> bool:
     """Whether they read the log, or did themselves what the entry tells."""
     actor = entry.get("actor", {})
-    return turn.may(*acts) or actor.get("principal") == turn.who.person
+    return turn.may(Act.READ_LOG) or actor.get("principal") == turn.who.person
 
 
 async def _checkpoint(turn: Turn) -> dict[str, Any] | None:
@@ -268,7 +267,7 @@ PAGES: Final = (
         method="POST",
         path="/entries/{id}/question",
         answer=open_question,
-        acts=frozenset({Act.READ_LOG}),
+        acts=READ_LOG,
         back=show_entry,
     ),
     Page(method="GET", path="/entries/{id}/receipt", answer=get_receipt, acts=SELF),
@@ -276,7 +275,7 @@ PAGES: Final = (
         method="GET",
         path="/audit",
         answer=show_log,
-        acts=LOG_ACTS,
+        acts=READ_LOG,
         back=show_log,
         takes=_SEARCH | {"entry", "before"},
     ),

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app.errors import NotFound
 from app.identity.roles import Act
-from app.web.api.access import LOG_ACTS
+from app.web.api.access import LOG_ACTS, READ_LOG
 from app.web.console import (
     compliance,
     held,
@@ -41,7 +41,13 @@ MENU: Final = (
     Link(path=f"{PATH}/requests", label="Requests", acts=_ALL),
     Link(path=f"{PATH}/rules", label="Terms and rules", acts=_ALL),
     Link(path=f"{PATH}/held", label="Held answers", acts=held.HELD),
-    Link(path=f"{PATH}/audit", label="Audit", acts=LOG_ACTS),
+    Link(path=f"{PATH}/audit", label="Audit", acts=READ_LOG),
+    Link(
+        path=f"{PATH}/audit/verification",
+        label="Verification",
+        acts=frozenset({Act.VERIFY_LOG}),
+        unless=Act.READ_LOG,
+    ),
     Link(path=f"{PATH}/compliance", label="Compliance", acts=LOG_ACTS),
     Link(path=f"{PATH}/me", label="Me", acts=_SELF),
     Link(path=f"{PATH}/calls", label="My calls", acts=_RESEARCH),

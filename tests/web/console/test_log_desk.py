@@ -20,7 +20,8 @@ async def saved_by(mine: Browser, name: str, query: str = QUERY) -> int:
 async def test_a_search_is_kept_under_a_name_for_whoever_saved_it(
     fresh_house: House, browser: Opened
 ) -> None:
-    dpo, it = await signed_in(browser, fresh_house, "dpo"), await signed_in(browser, fresh_house, "it")
+    await fresh_house.officer("rosa")
+    dpo, rosa = await signed_in(browser, fresh_house, "dpo"), await signed_in(browser, fresh_house, "rosa")
     page = await dpo.get(f"/audit?{QUERY.removesuffix('&evil=1')}")
     assert "Save this search" in text_of(page)
     assert await saved_by(dpo, "Bob's <refusals>") == 303
@@ -34,8 +35,8 @@ async def test_a_search_is_kept_under_a_name_for_whoever_saved_it(
         lambda conn: conn.execute(sa.select(table(SavedSearchRow))).mappings().all()
     )
     assert [row["query"] for row in rows] == ["person=bob%40example.edu&verdict=refused"]
-    assert "Bob's" not in text_of(await it.get("/audit"))
-    assert (await it.send(f"/audit/searches/{rows[0]['id']}/end")).status_code == 404
+    assert "Bob's" not in text_of(await rosa.get("/audit"))
+    assert (await rosa.send(f"/audit/searches/{rows[0]['id']}/end")).status_code == 404
     # The same name again is the same search, changed.
     assert await saved_by(dpo, "Bob's <refusals>", "project=health") == 303
     assert "audit?project=health" in (await dpo.get("/audit")).text
@@ -71,6 +72,8 @@ async def test_the_log_is_verified_now_and_the_page_says_what_came_of_it(
     assert (await it.send("/audit/verification")).status_code == 409
     await house.installation.verifier.finished()
     shown = await it.get("/audit/verification")
+    assert 'href="/console/audit/verification"' in shown.text
+    assert 'href="/console/audit"' not in shown.text
     assert "The log holds." in text_of(shown)
     assert "by dpo@example.edu" in text_of(shown)
     assert "refresh" not in shown.text
