@@ -6,6 +6,7 @@ these two in a thread, a few at a time.
 
 import re
 from functools import cache
+from itertools import pairwise
 from typing import Final
 
 from argon2 import PasswordHasher
@@ -58,17 +59,29 @@ _COMMON: Final = frozenset(
     }
 )
 """Words that guesses begin with, in letters alone."""
+_ROWS: Final = (
+    *("abcdefghijklmnopqrstuvwxyz", "01234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm"),
+    *("qwertzuiop", "yxcvbnm", "azertyuiop", "qsdfghjklm", "wxcvbn"),
+)
+"""The alphabet, the digits and the rows of keyboards, along which fingers run either way."""
+_NEIGHBOURS: Final = frozenset(
+    pair for row in _ROWS for one, other in pairwise(row) for pair in ((one, other), (other, one))
+)
 _LOOKALIKES: Final = str.maketrans("0134578@$!", "oleastbasi")
 _DIGITS_AND_SIGNS: Final = re.compile(r"[^a-z]+")
+_REPEATED: Final = re.compile(r"(.+?)\1+", re.DOTALL)
 _HASHER: Final = PasswordHasher()
 
 
 def check_password(password: str, *, email: str) -> str:
     """The password, if it may be one: long, not monotonous, no common word with digits, and not made of the address.
 
+    Neither a run of neighbours (`abcdefghijkl`, `qwertz123456`) nor one short piece over and over is one.
+
     Raises InvalidParams, which never repeats it.
     """
-    name = email.partition("@")[0].lower()
+    address = email.lower()
+    name, _, domain = address.partition("@")
     lowered = password.lower()
     if not SHORTEST <= len(password) <= LONGEST:
         raise InvalidParams(
@@ -81,9 +94,30 @@ def check_password(password: str, *, email: str) -> str:
             "This is among the first that are guessed: a common word with digits or signs, or digits alone. "
             "A few words that have nothing to do with each other are easy to keep."
         )
-    if "bursar" in lowered or (len(name) >= _LEAST_OF_NAME and name in lowered):
+    if _is_monotonous(lowered):
+        raise InvalidParams(
+            "A password is no run of letters or digits that follow each other, and no short piece over and over. "
+            "A few words that have nothing to do with each other are easy to keep."
+        )
+    words = {"bursar", *(each for each in (name, domain) if len(each) >= _LEAST_OF_NAME)}
+    if any(each in lowered for each in words) or _plain(address) in _plain(lowered):
         raise InvalidParams("A password does not hold your address or the name of this service.")
     return password
+
+
+def _is_monotonous(lowered: str) -> bool:
+    """Whether hardly a character is other than what the one before leads to, or a short piece is all there is.
+
+    Found: `abcdefghijkl`, `cdefgh654321`, `benfieldbenfield`. Not: `summer rain on tin`.
+    """
+    surprises = 1 + sum(one != other and (one, other) not in _NEIGHBOURS for one, other in pairwise(lowered))
+    piece = _REPEATED.fullmatch(lowered)
+    return surprises < _LEAST_DIFFERENT or (piece is not None and len(piece[1]) < SHORTEST)
+
+
+def _plain(text: str) -> str:
+    """Its letters and digits, so that signs left out or put between hide nothing."""
+    return "".join(each for each in text if each.isalnum())
 
 
 def _is_common(lowered: str) -> bool:

@@ -92,8 +92,8 @@ def meets(entry: dict[str, Any], wanted: Filter) -> bool:
     facts = {**facts_of(entry)._asdict(), "type": entry["type"]}
     for name, value in wanted.said().items():
         bound, _, amount = name.partition("_")
-        if name == "rule" and "/" not in value:
-            if (facts[name] or "").partition("/")[0] != value:
+        if name == "rule" and "/" not in str(value):
+            if str(facts[name]).partition("/")[0] != value:
                 return False
         elif name in facts and facts[name] != value:
             return False
