@@ -253,7 +253,7 @@ class _Batch:
         self._answers.flush(self.conn, _moment(self.head.now_us).date())
         if self._flights is not None:
             self._flights.flush(self.dialect)
-        self._notices += [threshold(each) for each in self._ledger.crossings]
+        self._notices += [threshold(each) for each in dict.fromkeys(self._ledger.crossings)]
         tell(self.conn, self.dialect, self._notices, now_us=self.head.now_us)
         if self._settled:
             _FORGET_RESERVATIONS.run(self.conn, self._settled)

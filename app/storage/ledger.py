@@ -178,6 +178,12 @@ class Ledger:
         kept = self._kept(limits, project)
         verdict = decide(limits, before, wants, days=self._days, kept=kept)
         if isinstance(verdict, Exhausted):
+            # Nothing crosses the mark of a limit that was lowered to what is taken, so whom it refuses first tells.
+            self.crossings += [
+                Crossing(limit, 100, use.taken, self._window_of(limit))
+                for limit, use in before.items()
+                if use.taken >= max(1, limit.amount)
+            ]
             return verdict
         for want in wants:
             for day in self._days:

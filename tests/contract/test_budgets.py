@@ -235,6 +235,28 @@ async def test_each_threshold_is_noted_once(books: SqlBooks, database: Database)
     assert len(await rows(database, NoticeRow)) == 3
 
 
+async def test_a_limit_lowered_to_what_is_taken_is_told_once_at_the_first_refusal(
+    books: SqlBooks, database: Database
+) -> None:
+    await write(database, limit("project", "greedy", 100))
+    for _ in range(3):
+        await answer(books, await ask(books, "greedy"), None)
+    assert await rows(database, NoticeRow) == []
+    await write(database, sa.update(table(LimitRow)).values(amount=2))
+    for _ in range(3):
+        await answer_nothing(books)
+    (noted,) = [row["about"] for row in await rows(database, NoticeRow)]
+    assert (noted["percent"], noted["taken"], noted["amount"], noted["scope"]["id"]) == (100, 3, 2, "greedy")
+
+
+async def test_a_limit_of_nothing_that_refuses_is_not_told_as_taken(
+    books: SqlBooks, database: Database
+) -> None:
+    await write(database, limit("project", "greedy", 0))
+    await answer_nothing(books)
+    assert await rows(database, NoticeRow) == []
+
+
 async def answer_nothing(books: SqlBooks) -> None:
     assert isinstance(await ask(books, "greedy"), Exhausted)
 
