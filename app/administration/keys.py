@@ -1,14 +1,14 @@
 """Keys and tokens: issued, rotated with an overlap, revoked. A secret is shown once and kept as a digest."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from app.administration.changes import Actor, Change, Draw, Plan
 from app.administration.durations import end_of
 from app.administration.finding import find_person, find_project
+from app.administration.lines import Wrong, refused
 from app.administration.minting import Mint
 from app.administration.registry import Registry
 from app.administration.retiring import revoke
@@ -92,16 +92,31 @@ async def issue_key(
 
 
 async def issue_keys(
-    registry: Registry, mint: Mint, actor: Actor, wanted: Sequence[WantedKey], *, is_dry_run: bool = False
+    registry: Registry,
+    mint: Mint,
+    actor: Actor,
+    wanted: Sequence[WantedKey],
+    *,
+    wrong: Sequence[Wrong] = (),
+    is_dry_run: bool = False,
 ) -> Sequence[IssuedKey]:
-    """New keys in that order, all or none; with `is_dry_run` they are made for nothing. Raises as `issue_key` does."""
+    """New keys in that order, all or none; with `is_dry_run` they are made for nothing.
+
+    Raises as `issue_key` does: of a list for every line at once, those that are `wrong` already included.
+    """
 
     def decide(state: State) -> tuple[Plan, Sequence[IssuedKey]]:
-        draw, issued = Draw(), []
+        draw, issued, refusals = Draw(), [], list(wrong)
         for each in wanted:
-            with _blaming(each.line):
+            try:
                 person, place = _member(state, each.project, each.email)
                 expires_us = _end_us(state, each.expires)
+            except (NotFound, InvalidParams) as error:
+                if each.line is None:
+                    raise
+                told = type(error)(f"Line {each.line}: {error.message}", rule=error.rule)
+                refusals.append(Wrong(line=each.line, refusal=told))
+                continue
             _require_over_keys(actor, person)
             key_id = mint.key_id()
             secret, api_key = mint.secret(key_id), mint.secret(key_id)
@@ -124,6 +139,8 @@ async def issue_keys(
                     expires_at=_moment(key.expires_us),
                 )
             )
+        if refusals:
+            raise refused(refusals)
         return draw.plan(), issued
 
     return decide(await registry.state())[1] if is_dry_run else await registry.change(actor, decide)
@@ -252,17 +269,6 @@ def shown_key(state: State, mint: Mint, *, key: str) -> ShownKey:
     """What may be shown of one key, by its id or its client_key. Raises NotFound."""
     known, _, _ = _known_key(state, key)
     return next(each for each in shown_keys(state, mint) if each.key_id == known.id)
-
-
-@contextmanager
-def _blaming(line: int | None) -> Iterator[None]:
-    """Have a refusal begin with the line of the list that it is about."""
-    try:
-        yield
-    except (NotFound, InvalidParams) as error:
-        if line is None:
-            raise
-        raise type(error)(f"Line {line}: {error.message}", rule=error.rule) from error
 
 
 def _status(key: Key, now_us: int) -> str:

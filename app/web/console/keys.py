@@ -76,9 +76,10 @@ async def end_any_key(turn: Turn) -> Response:
 async def import_keys(turn: Turn) -> Response:
     """Keys for many people from a list, looked at before they are made; their secrets are on this page alone."""
     desk, actor = turn.desk, turn.who.actor
-    wanted = keys_in(turn.given.text("csv", "The list", most=200_000))
+    listed = keys_in(turn.given.text("csv", "The list", most=200_000))
+    wanted, wrong = listed.keys, listed.wrong
     if not is_saving(turn):
-        await issue_keys(desk.registry, desk.mint, actor, wanted, is_dry_run=True)
+        await issue_keys(desk.registry, desk.mint, actor, wanted, wrong=wrong, is_dry_run=True)
         state = await desk.registry.state()
         return preview(
             turn,
@@ -97,7 +98,7 @@ async def import_keys(turn: Turn) -> Response:
                 rule="if-match",
             )
 
-    issued = await issue_keys(Conditional(desk.registry, check), desk.mint, actor, wanted)
+    issued = await issue_keys(Conditional(desk.registry, check), desk.mint, actor, wanted, wrong=wrong)
     desk.forget()
     return await _keys_page(turn, made=list(zip(wanted, issued, strict=True)))
 

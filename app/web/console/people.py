@@ -5,7 +5,7 @@ from typing import Final
 from starlette.responses import Response
 
 from app.administration.conditional import version_of
-from app.administration.drafting import person_as_it_is, wanted_of
+from app.administration.drafting import person_as_it_is
 from app.administration.ending import retire, what_ends
 from app.administration.joining import link_identity, unlink_identities
 from app.administration.keys import shown_keys
@@ -13,12 +13,12 @@ from app.administration.lists import people_in
 from app.administration.passwords import PasswordCode, issue_password_code
 from app.administration.state import Person, State
 from app.administration.tokens import end_token, shown_tokens
-from app.administration.wishes import changed_person, new_person, the_person
-from app.errors import Conflict, InvalidParams, NotFound
+from app.administration.wishes import changed_person, listed_people, new_person, the_person
+from app.errors import NotFound
 from app.identity.roles import Act, Role
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn
-from app.web.console.previewing import save, shown
+from app.web.console.previewing import save, save_listed, shown
 from app.web.console.projects import ALL, DIRECTORY
 
 _KEYS: Final = frozenset({Act.MANAGE_KEYS})
@@ -97,11 +97,8 @@ async def add_person(turn: Turn) -> Response:
 async def import_people(turn: Turn) -> Response:
     """Many people from a list; those who are there already are changed to what it says."""
     people = people_in(turn.given.text("csv", "The list", most=200_000))
-    wanted = wanted_of({"people": people.contents})
-    try:
-        return await save(turn, wanted, title=f"Add or change {len(people.contents)} people", back=_LIST)
-    except (Conflict, InvalidParams) as error:
-        raise people.blamed(error) from error
+    title = f"Add or change {len(people.contents)} people"
+    return await save_listed(turn, people, listed_people, title=title, back=_LIST)
 
 
 async def offer_code(turn: Turn) -> Response:

@@ -12,9 +12,11 @@ from starlette.responses import Response
 from app.administration.acts import Wish, apply_state
 from app.administration.changes import Change
 from app.administration.conditional import Conditional, version_of
+from app.administration.lines import refused
+from app.administration.lists import Listed
 from app.administration.state import State
 from app.administration.wanted import Wanted
-from app.errors import ChangedMeanwhile
+from app.errors import ChangedMeanwhile, Conflict, InvalidParams
 from app.web.console.doors import Turn, note_refusal
 
 STEP: Final = "step"
@@ -89,6 +91,25 @@ async def save(
     if found.waiting:
         return turn.go(back, "waiting")
     return turn.go(back, "saved" if found.plan.changes else "unchanged")
+
+
+async def save_listed(
+    turn: Turn,
+    listed: Listed,
+    wish: Callable[[Sequence[Mapping[str, Any]]], Wish],
+    *,
+    title: str,
+    back: str,
+) -> Response:
+    """As `save`, what a list asks for; raises for every line of it that is wrong, at once."""
+    desk = turn.desk
+    try:
+        if not listed.wrong:
+            return await save(turn, wish(listed.contents), title=title, back=back)
+    except (Conflict, InvalidParams) as error:
+        wrong = listed.wrong_in(await desk.registry.state(), desk.mint, wish)
+        raise (refused(wrong) if wrong else listed.blamed(error)) from error
+    raise refused(listed.wrong_in(await desk.registry.state(), desk.mint, wish))
 
 
 async def _differing(

@@ -15,14 +15,14 @@ from app.administration.state import Project, State
 from app.administration.usage import usage
 from app.administration.wanted import Wanted
 from app.administration.wishes import new_project, new_projects, the_project
-from app.errors import Conflict, InvalidParams, NotFound
+from app.errors import InvalidParams, NotFound
 from app.identity.roles import Act
 from app.provider.endpoints import ENDPOINTS
 from app.web.console.bounds import bounds_read, bounds_written
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn
 from app.web.console.meters import by_scope, meters
-from app.web.console.previewing import save, shown
+from app.web.console.previewing import save, save_listed, shown
 
 ALL: Final = frozenset({Act.SEE_ALL})
 DIRECTORY: Final = frozenset({Act.MANAGE_DIRECTORY})
@@ -111,15 +111,8 @@ async def add_project(turn: Turn) -> Response:
 async def import_projects(turn: Turn) -> Response:
     """Many new projects from a list."""
     projects = projects_in(turn.given.text("csv", "The list", most=200_000))
-    try:
-        return await save(
-            turn,
-            new_projects(projects.contents),
-            title=f"Add {len(projects.contents)} projects",
-            back=_LIST,
-        )
-    except (Conflict, InvalidParams) as error:
-        raise projects.blamed(error) from error
+    title = f"Add {len(projects.contents)} projects"
+    return await save_listed(turn, projects, new_projects, title=title, back=_LIST)
 
 
 async def change_project(turn: Turn) -> Response:

@@ -82,6 +82,19 @@ async def test_a_list_of_keys_that_is_wrong_says_where(
     assert len((await shared_house.office.state()).keys) == before
 
 
+async def test_every_line_that_is_wrong_is_told_at_once(shared_house: House, browser: Opened) -> None:
+    it = await signed_in(browser, shared_house, "it")
+    lines = (
+        "elections",
+        "nowhere,ada@example.edu",
+        "health,grace@example.edu",
+        "elections,ada@example.edu,2020-01-01",
+    )
+    answer = await it.send("/new-keys", csv="\n".join(lines))
+    assert answer.status_code == 400
+    assert re.findall(r"<li>(Line \d)", answer.text) == ["Line 1", "Line 2", "Line 4"]
+
+
 @pytest.mark.parametrize("name", ["it", "ada"])
 async def test_a_form_for_one_key_that_is_sent_twice_makes_one(
     fresh_house: House, browser: Opened, name: str
