@@ -822,6 +822,7 @@ def test_a_rule_is_shown_and_set_and_a_value_is_stated(shell: Shell) -> None:
         "rule": "date-span",
         "mode": "shadow",
         "changed": True,
+        "waiting": [],
     }
     stated = ("refresh_interval_days", "30", "--from", "2026-01-22", "--source", "III.3.e")
     assert shell.json("rule", "value", *stated)["changed"] is True
@@ -865,5 +866,15 @@ def test_under_two_person_control_a_raise_waits_and_its_author_cannot_confirm_it
     assert (code, [each["id"] for each in told]) == (2, waiting_ids)
     assert all(each["proposal"] is None and "yourself" in each["problem"] for each in told)
     assert shell.json("proposal", "refuse", waiting["id"])["outcome"] == "refused"
+    weaker = shell.json("rule", "set", "refresh-interval", "shadow")
+    assert (weaker["changed"], weaker["waiting"][0]["what"]) == (False, "rule.mode")
+    said = shell.run("rule", "value", "refresh_interval_days", "30", "--source", "III.3.e")[1]
+    assert "refresh_interval_days from " in said
+    assert ": 15 -> 30 waits for another administrator (bursar proposal confirm " in said
+    assert shell.json("rule", "value", "refresh_interval_days", "10", "--source", "x")["changed"] is True
+    assert "the terms" in shell.run("proposal", "list")[1]
+    for each in shell.json("proposal", "list")["proposals"]:
+        if each["what"].startswith("rule."):
+            shell.json("proposal", "refuse", each["id"])
     outcomes = [each["outcome"] for each in shell.json("proposal", "list")["proposals"]]
-    assert outcomes == ["open", "refused"]
+    assert outcomes == ["open", "refused", "refused", "refused"]

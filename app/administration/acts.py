@@ -22,6 +22,7 @@ from app.administration.facing import acceptance_face, credential_face, differen
 from app.administration.finding import find_credential, find_person, find_project
 from app.administration.floors import after, check_floors
 from app.administration.lockout import require_own_administration
+from app.administration.loosening import hold_back_rules
 from app.administration.minting import Mint
 from app.administration.naming import require_new
 from app.administration.registry import Registry
@@ -76,7 +77,8 @@ async def apply_state(
         require_two_accounts(state, found.plan, actor)
         plan = with_fresh_means(state, found.plan, actor)
         held = hold_back(state, plan, actor, new_id=mint.object_id)
-        return dataclasses.replace(found, plan=held.plan, waiting=held.waiting)
+        of_rules = hold_back_rules(state, held.plan, actor, new_id=mint.object_id)
+        return dataclasses.replace(found, plan=of_rules.plan, waiting=(*held.waiting, *of_rules.waiting))
 
     def decide(state: State) -> tuple[Plan, Difference]:
         found = compare(state)

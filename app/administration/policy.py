@@ -1,16 +1,14 @@
-"""Modes of rules and stated values: compared with a state file, set one by one, and shown."""
+"""Modes of rules and stated values: compared with a state file, planned one by one, and shown."""
 
 import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from app.administration.changes import Actor, Change, Draw, Plan
+from app.administration.changes import Change, Draw, Plan
 from app.administration.desired import require_stated, rule_id
-from app.administration.registry import Registry
 from app.administration.state import RuleMode, State, StatedValue
 from app.administration.wanted import Wanted
 from app.errors import ChangedMeanwhile, InvalidParams
-from app.identity.roles import Act
 from app.policy.engine import Mode, mode_of
 from app.policy.rules import ALL_RULES, ALWAYS_ENFORCED
 from app.policy.values import VALUES
@@ -57,20 +55,6 @@ def stated_values(draw: Draw, state: State, wanted: Wanted, *, prune: bool) -> S
     return []
 
 
-async def set_mode(registry: Registry, actor: Actor, *, rule: str, mode: str) -> bool:
-    """Have a rule enforce, warn or shadow; whether that changed anything.
-
-    `rule` may leave the version out. Raises InvalidParams for an unknown rule or mode, NotPermitted.
-    """
-    actor.require(Act.MANAGE_RULES)
-
-    def decide(state: State) -> tuple[Plan, bool]:
-        plan = plan_of_mode(state, rule=rule, mode=mode)
-        return plan, bool(plan.changes)
-
-    return await registry.change(actor, decide)
-
-
 def require_mode(state: State, *, rule: str, seen: str) -> None:
     """Return if a rule has the mode that was seen; raises ChangedMeanwhile, and InvalidParams for an unknown rule."""
     now = mode_of(_known(rule), state.policy)
@@ -91,27 +75,17 @@ def plan_of_mode(state: State, *, rule: str, mode: str) -> Plan:
     return draw.plan()
 
 
-async def state_value(
-    registry: Registry, actor: Actor, *, name: str, amount: int, from_day: dt.date, source: str
-) -> bool:
-    """State what the institution's terms say of a value from a day on; whether that changed anything.
-
-    Raises InvalidParams for a value that cannot be stated or an amount that is none, NotPermitted.
-    """
-    actor.require(Act.MANAGE_RULES)
+def plan_of_value(state: State, *, name: str, amount: int, from_day: dt.date, source: str) -> Plan:
+    """What stating a value would change; empty where it is that already. Raises InvalidParams."""
     try:
         require_stated(name)
     except ValueError as error:
         raise InvalidParams(f"{error}.") from error
     if not 1 <= amount <= 3_660 or not source.strip():
         raise InvalidParams("An amount is a whole number from 1 to 3660, and has a source.")
-
-    def decide(state: State) -> tuple[Plan, bool]:
-        draw = Draw()
-        _draw_value(draw, state, name=name, amount=amount, from_day=from_day, source=source.strip())
-        return draw.plan(), bool(draw.changes)
-
-    return await registry.change(actor, decide)
+    draw = Draw()
+    _draw_value(draw, state, name=name, amount=amount, from_day=from_day, source=source.strip())
+    return draw.plan()
 
 
 def shown_rules(state: State) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from app.administration.changes import Actor, Change, Dropped, Plan
 from app.administration.difference import limit_change
 from app.administration.facing import credential_face, differences
 from app.administration.floors import after, check_floors
+from app.administration.loosening import OF_RULES, about_rules, loosened, proposal_of_rules
 from app.administration.registry import Registry
 from app.administration.second_person import (
     CONFIRMED,
@@ -55,12 +56,19 @@ async def confirm(registry: Registry, actor: Actor, *, proposal_id: str) -> Prop
         done = replace(proposal, outcome=CONFIRMED, decided_by=whoever(actor), decided_us=state.now_us)
         if proposal.what in UPKEEP:
             return carried_out(state, actor, proposal), done
+        if proposal.what in OF_RULES:
+            plan = loosened(state, proposal)
+            changes = (*plan.changes, proposal_of_rules(done, CONFIRMED))
+            return replace(plan, changes=changes, puts=(*plan.puts, done)), done
         credential = _credential(state, proposal)
         plan = (
             _roster(proposal, credential) if proposal.what == ROSTER else _limit(state, proposal, credential)
         )
-        changes = [*plan.changes, proposal_change(proposal, credential.name, CONFIRMED)]
-        return Plan(changes=changes, puts=(*plan.puts, done), dropped=plan.dropped), done
+        return Plan(
+            changes=(*plan.changes, proposal_change(proposal, credential.name, CONFIRMED)),
+            puts=(*plan.puts, done),
+            dropped=plan.dropped,
+        ), done
 
     return await registry.change(actor, decide)
 
@@ -97,6 +105,9 @@ async def refuse(registry: Registry, actor: Actor, *, proposal_id: str) -> Propo
         done = replace(proposal, outcome=REFUSED, decided_by=whoever(actor), decided_us=state.now_us)
         if proposal.what in UPKEEP:
             return Plan(changes=(proposal_entry(proposal, REFUSED),), puts=(done,), invalidates=False), done
+        if proposal.what in OF_RULES:
+            entry = proposal_of_rules(proposal, REFUSED)
+            return Plan(changes=(entry,), puts=(done,), invalidates=False), done
         change = proposal_change(proposal, _credential(state, proposal).name, REFUSED)
         return Plan(changes=(change,), puts=(done,)), done
 
@@ -113,7 +124,7 @@ def shown_proposals(state: State, only: Sequence[Proposal] | None = None) -> lis
             "id": each.id,
             "credential": names.get(each.credential_id, each.credential_id),
             "what": each.what,
-            "about": about(state, each),
+            "about": about(state, each) or about_rules(each),
             "before": each.before,
             "after": each.after,
             "outcome": each.outcome,

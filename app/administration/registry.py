@@ -31,8 +31,8 @@ class LogSize:
 class Registry(Protocol):
     """The directory, for people who change it. Everything here raises StoreUnavailable or NotReady.
 
-    Where it `needs_second_person`, a plan that raises a credential's limit or roster without a confirmation
-    is refused; whoever plans holds it back as a proposal (`second_person`). So is one by which somebody signed in makes
+    Where it `needs_second_person`, a plan that raises a credential's limit or roster, or weakens a rule of the terms,
+    without a confirmation is refused; whoever plans holds it back as a proposal (`second_person`, `loosening`). So is one by which somebody signed in makes
     the account of a second person (`two_people`).
     """
 

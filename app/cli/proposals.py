@@ -28,7 +28,7 @@ def list_proposals(as_json: AsJson = False) -> None:
     rows = [
         (
             each["id"],
-            each["credential"] or "the log",
+            _object(each),
             each["what"],
             _change(each),
             each["outcome"],
@@ -69,11 +69,8 @@ def refuse(proposal: ProposalId, as_json: AsJson = False) -> None:
 
 def waits(proposal: dict[str, Any]) -> str:
     """What to tell whoever asked for it."""
-    after = "no limit" if proposal["after"] is None else proposal["after"]
-    return (
-        f"credential {proposal['credential']} {proposal['what']}: {proposal['before']} -> {after} waits for "
-        f"another administrator (bursar proposal confirm {proposal['id']})"
-    )
+    where = f"credential {proposal['credential']} {proposal['what']}: " if proposal["credential"] else ""
+    return f"{where}{_change(proposal)} waits for another administrator (bursar proposal confirm {proposal['id']})"
 
 
 async def _confirmed(proposal_ids: list[str]) -> list[dict[str, Any]]:
@@ -98,7 +95,14 @@ def _outcome(confirmation: dict[str, Any]) -> str:
     if confirmation["problem"]:
         return f"Proposal {confirmation['id']} is not confirmed: {confirmation['problem']}"
     done = confirmation["proposal"]
-    return f"Proposal {done['id']} is confirmed: {done['credential'] or 'the log'} {done['what']}, {_change(done)}."
+    return f"Proposal {done['id']} is confirmed: {_object(done)} {done['what']}, {_change(done)}."
+
+
+def _object(proposal: dict[str, Any]) -> str:
+    """What it is about: a credential, the terms or the log."""
+    from app.administration.loosening import OF_RULES  # noqa: PLC0415
+
+    return proposal["credential"] or ("the terms" if proposal["what"] in OF_RULES else "the log")
 
 
 def _change(proposal: dict[str, Any]) -> str:

@@ -1,11 +1,16 @@
 """rule."""
 
 import datetime as dt
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli.proposals import waits
 from app.cli.speaking import AsJson, day_of, office, operator, run, say, say_json, table
+
+if TYPE_CHECKING:
+    from app.administration.loosening import RulesSet
+    from app.storage.administering import Administration
 
 rules = typer.Typer(help="Rules of the terms, their modes, and dated values.", no_args_is_help=True)
 
@@ -44,18 +49,17 @@ def set_rule(
     mode: Annotated[str, typer.Argument(help="enforce, warn or shadow.")],
     as_json: AsJson = False,
 ) -> None:
-    """Have a rule refuse (enforce), tell the caller (warn), or only be logged (shadow)."""
-    from app.administration.policy import set_mode  # noqa: PLC0415
+    """Have a rule refuse (enforce), tell the caller (warn), or only be logged (shadow).
 
-    async def work() -> bool:
+    Under two-person control a weaker mode waits for a second administrator.
+    """
+    from app.administration.ruling import set_mode  # noqa: PLC0415
+
+    async def work() -> tuple[bool, list[dict[str, Any]]]:
         async with office() as here:
-            return await set_mode(here.registry, operator(), rule=rule, mode=mode)
+            return await _done(here, await set_mode(here.registry, operator(), rule=rule, mode=mode))
 
-    has_changed = run(work())
-    if as_json:
-        say_json({"rule": rule, "mode": mode, "changed": has_changed})
-    else:
-        say("Done." if has_changed else "Nothing to change.")
+    _report({"rule": rule, "mode": mode}, *run(work()), as_json=as_json)
 
 
 @rules.command("value")
@@ -70,18 +74,32 @@ def state_value(
     as_json: AsJson = False,
 ) -> None:
     """State what the institution's own terms say of a dated value, from a day on."""
-    from app.administration.policy import state_value as state_it  # noqa: PLC0415
+    from app.administration.ruling import state_value as state_it  # noqa: PLC0415
 
-    async def work() -> bool:
+    async def work() -> tuple[bool, list[dict[str, Any]]]:
         async with office() as here:
             day = day_of(from_day) or (await here.registry.state()).now.date()
-            return await state_it(
+            done = await state_it(
                 here.registry, operator(), name=name, amount=amount, from_day=day, source=source
             )
+            return await _done(here, done)
 
-    has_changed = run(work())
+    _report({"value": name, "amount": amount}, *run(work()), as_json=as_json)
+
+
+async def _done(here: "Administration", done: "RulesSet") -> tuple[bool, list[dict[str, Any]]]:
+    """Whether anything changed, and what waits, as it is shown."""
+    from app.administration.proposals import shown_proposals  # noqa: PLC0415
+
+    waiting = shown_proposals(await here.registry.state(), done.waiting) if done.waiting else []
+    return done.has_changed, waiting
+
+
+def _report(what: dict[str, Any], has_changed: bool, waiting: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
-        say_json({"value": name, "amount": amount, "changed": has_changed})
+        say_json({**what, "changed": has_changed, "waiting": waiting})
+    elif waiting:
+        say(*(waits(each) for each in waiting))
     else:
         say("Done." if has_changed else "Nothing to change.")
 

@@ -41,7 +41,7 @@ PROGRAM_RULES: Final[Mapping[str, str]] = MappingProxyType(
         "one-account/1": "An account of the platform, a client key at a host, is one credential: its quota is counted once.",
         "if-match/1": "What is changed on condition is still what its editor has seen.",
         "only-if-cached/1": "A caller that takes only what is held is not answered from the platform.",
-        "two-person/1": "What raises a credential's limit or roster is confirmed by a second administrator.",
+        "two-person/1": "What raises a credential's limit or roster, or weakens a rule, is confirmed by a second administrator.",
         "sight/1": "An object that may not be seen does not exist for whoever asks.",
         "own-request/1": "Nobody decides on their own request for more quota.",
         "local-operator/1": "Whoever runs commands on the machine that holds the master key administers it.",

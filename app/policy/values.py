@@ -31,11 +31,17 @@ class PolicyValue:
     sources: tuple[Said, ...]
     is_stated: bool = True
     """Whether an administrator may state another amount."""
+    is_weaker_when_less: bool = False
+    """Whether a smaller amount asks less of people; otherwise a larger one does."""
 
     def at(self, day: dt.date, stated: Sequence[tuple[dt.date, int]] = ()) -> int:
         """The amount on `day`: the latest stated that has begun, or the default."""
         begun = [each for each in stated if each[0] <= day] if self.is_stated else []
         return max(begun)[1] if begun else self.default
+
+    def is_weaker(self, amount: int, *, than: int) -> bool:
+        """Whether that amount asks less than the other."""
+        return amount < than if self.is_weaker_when_less else amount > than
 
 
 REFRESH_INTERVAL_DAYS: Final = PolicyValue(
@@ -62,6 +68,7 @@ PUBLICATION_NOTICE_DAYS: Final = PolicyValue(
     what="The platform is sent a copy this long before a publication.",
     obligation="R18",
     default=30,
+    is_weaker_when_less=True,
     sources=(
         Said(
             from_day=dt.date(2023, 2, 1),

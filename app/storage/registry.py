@@ -11,6 +11,7 @@ from sqlmodel import SQLModel
 
 from app.administration.changes import Actor, Plan
 from app.administration.lockout import require_own_administration
+from app.administration.loosening import require_second_for_rules
 from app.administration.registry import EARLIER, CounterSlot, LogSize
 from app.administration.savings import Given
 from app.administration.second_person import require_second_person
@@ -140,6 +141,7 @@ class SqlRegistry:
             require_own_administration(state, plan, actor)
             if self.needs_second_person:
                 require_second_person(state, plan)
+                require_second_for_rules(state, plan)
                 require_two_accounts(state, plan, actor)
                 plan = with_fresh_means(state, plan, actor)
             require_two(state, plan)

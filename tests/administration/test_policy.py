@@ -7,8 +7,9 @@ from app.administration.acts import record_acceptance
 from app.administration.changes import Actor
 from app.administration.doctor import examine
 from app.administration.keys import issue_key
-from app.administration.policy import set_mode, shown_values, state_value
+from app.administration.policy import shown_values
 from app.administration.registry import LogSize
+from app.administration.ruling import set_mode, state_value
 from app.administration.shown import shown_terms
 from app.errors import InvalidParams, NotPermitted
 from app.storage.directory import SqlDirectory

@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from app.administration.doctor import examine
-from app.administration.policy import set_mode, state_value
 from app.administration.registry import LogSize
+from app.administration.ruling import set_mode, state_value
 from app.storage.log import check_log
 from app.storage.retention import Retention
 from app.storage.tables import (

@@ -1,13 +1,14 @@
 """Rules, their modes and the terms' grace period, over the API."""
 
 import datetime as dt
+from pathlib import Path
 
 import pytest
 import yaml
 
 from app.administration.acts import apply_state
 from app.administration.wanted import read_state_file
-from tests.web.conftest import OPERATOR, STATE, House
+from tests.web.conftest import OPERATOR, STATE, House, opened_house
 
 pytestmark = pytest.mark.anyio
 
@@ -51,6 +52,27 @@ async def test_a_mode_is_set_by_an_administrator_logged_and_in_force_at_once(hou
         "shadow",
     )
     assert entry["decision"] == {"verdict": "allowed", "rule": "roles/1"}
+
+
+async def test_under_two_person_control_what_weakens_the_terms_waits(
+    tmp_path: Path, migrated_url: str
+) -> None:
+    async with opened_house(tmp_path, migrated_url, two_person_control=True) as house:
+        answer = await house.ask("it", "PUT", "/api/v1/rules/refresh-interval", json={"mode": "shadow"})
+        assert (answer.status_code, answer.json()["mode"]) == (200, "enforce")
+        (waiting,) = answer.json()["waiting"]
+        assert (waiting["what"], waiting["about"]) == ("rule.mode", "refresh-interval/1: enforce -> shadow")
+        read = await house.get("it", "/api/v1/rules/refresh-interval")
+        assert (read.headers["etag"], read.json()["mode"]) == (answer.headers["etag"], "enforce")
+        path = "/api/v1/rules/values/refresh_interval_days/2026-01-22"
+        answer = await house.ask("it", "PUT", path, json={"amount": 30, "source": "III.3.e"})
+        assert (answer.status_code, answer.json()["amount"]) == (200, 15)
+        (waiting,) = answer.json()["waiting"]
+        assert waiting["about"] == "refresh_interval_days from 2026-01-22: 15 -> 30"
+        own = await house.ask("it", "POST", f"/api/v1/proposals/{waiting['id']}/confirmation")
+        assert own.status_code == 403
+        answer = await house.ask("it", "PUT", path, json={"amount": 10, "source": "III.3.e"})
+        assert (answer.json()["amount"], answer.json()["waiting"]) == (10, [])
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,9 @@ class LimitWanted(BaseModel):
 class ProposalShape(BaseModel):
     """A raise that waits for a second administrator, or did; `after` is None where a limit shall end.
 
-    Also what is to be done to the log (`audit.erase`, `audit.prune`, `audit.retention`), `about` saying of what.
+    Also what is to be done to the log (`audit.erase`, `audit.prune`, `audit.retention`), and what would weaken the terms:
+    a rule's mode (`rule.mode`, the amounts being 0 enforce, 1 warn, 2 shadow) or a number (`rule.value`). `about` says of
+    what, and `credential` is empty.
     """
 
     model_config = example(

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from app.web.api.limit_shapes import ProposalShape
 from app.web.api.shapes import example
 
 
@@ -23,6 +24,20 @@ class RuleShape(BaseModel):
     clause: str
     source: str
     dated: dt.date
+
+
+class RuleSetShape(RuleShape):
+    """A rule as it is now, and what waits for a second administrator instead."""
+
+    model_config = example(
+        rule="named-collaborator/1",
+        mode="enforce",
+        clause="Collaborators are named and reviewed one by one; leavers are removed.",
+        source="Research API FAQ, 2026-09-01",
+        dated="2026-09-01",
+        waiting=[],
+    )
+    waiting: list[ProposalShape]
 
 
 class StatedShape(BaseModel):
@@ -51,6 +66,21 @@ class ValueShape(BaseModel):
     default: int
     stated: list[StatedShape]
     sources: list[StatedShape]
+
+
+class ValueSetShape(ValueShape):
+    """A number of the terms as it is now, and what waits for a second administrator instead."""
+
+    model_config = example(
+        name="refresh_interval_days",
+        what="Days after which held data is fetched anew or deleted.",
+        amount=10,
+        default=15,
+        stated=[{"from": "2026-03-01", "amount": 10, "source": "Agreement of 2026-01-12, section 4"}],
+        sources=[{"from": "2024-10-25", "amount": 15, "source": "Terms of Service, 2024-10-25"}],
+        waiting=[],
+    )
+    waiting: list[ProposalShape]
 
 
 class Rules(BaseModel):

@@ -15,6 +15,7 @@ from app.administration.desired import LimitKey
 from app.administration.difference import limit_key
 from app.administration.durations import end_of
 from app.administration.limits_past import LIMIT_SET, LimitChange, LimitChanges
+from app.administration.loosening import MODE, OF_RULES, VALUE
 from app.administration.proposals import shown_proposals
 from app.administration.raising import end_raise, grant_raise, shown_raises
 from app.administration.second_person import OPEN, ROSTER, whoever
@@ -367,16 +368,33 @@ def _proposed(turn: Turn, state: State, proposal: Proposal) -> dict[str, Any]:
     before, after = f"{proposal.before:,}", "no limit" if proposal.after is None else f"{proposal.after:,}"
     if proposal.what in {ERASE, PRUNE}:
         before, after = "", shown["about"]
+    if proposal.what in OF_RULES:
+        before, _, after = shown["about"].rpartition(": ")[2].partition(" -> ")
     is_of_log = proposal.what in UPKEEP
     return {
         **shown,
-        "object": "The log" if is_of_log else scope_said(f"credential:{shown['credential']}"),
-        "what": _PROPOSED.get(proposal.what) or key_said(proposal.what),
+        "object": _object(proposal, shown),
+        "what": _said(proposal),
         "before": before,
         "after": after,
         "may_decide": turn.may(Act.KEEP_LOG if is_of_log else Act.DECIDE_PROPOSALS),
         "is_own": proposal.proposed_by == whoever(turn.who.actor),
     }
+
+
+def _object(proposal: Proposal, shown: Mapping[str, Any]) -> str:
+    if proposal.what in OF_RULES:
+        return "The terms"
+    return "The log" if proposal.what in UPKEEP else scope_said(f"credential:{shown['credential']}")
+
+
+def _said(proposal: Proposal) -> str:
+    told = proposal.permission
+    if proposal.what == MODE:
+        return str(told["rule"])
+    if proposal.what == VALUE:
+        return f"{told['name']} from {told['from']}"
+    return _PROPOSED.get(proposal.what) or key_said(proposal.what)
 
 
 def _ending(raised: Mapping[str, Any]) -> dict[str, Any]:

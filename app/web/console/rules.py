@@ -7,7 +7,8 @@ from starlette.responses import Response
 from app.administration.conditional import Conditional
 from app.administration.drafting import terms_wanted, waiting_for
 from app.administration.ending import retire
-from app.administration.policy import plan_of_mode, require_mode, set_mode, shown_rules, shown_values
+from app.administration.policy import plan_of_mode, require_mode, shown_rules, shown_values
+from app.administration.ruling import set_mode
 from app.administration.state import State
 from app.identity.roles import Act
 from app.policy.engine import Mode
@@ -90,6 +91,8 @@ async def change_mode(turn: Turn) -> Response:
         changes = plan_of_mode(state, rule=rule, mode=mode).changes
         is_weaker = bool(changes) and mode != Mode.ENFORCE
         warnings = [f"A call that does not keep to it is not refused any more: {rule} {MODES[Mode(mode)]}."]
+        if turn.desk.registry.needs_second_person:
+            warnings.append("A weaker mode waits until a second administrator has confirmed it.")
         return preview(
             turn,
             back=_HERE,
@@ -97,9 +100,11 @@ async def change_mode(turn: Turn) -> Response:
             changes=shown(changes),
             warnings=warnings if is_weaker else (),
         )
-    has_changed = await set_mode(Conditional(turn.desk.registry, check), turn.who.actor, rule=rule, mode=mode)
+    done = await set_mode(Conditional(turn.desk.registry, check), turn.who.actor, rule=rule, mode=mode)
     turn.desk.forget()
-    return turn.go(_HERE, "saved" if has_changed else "unchanged")
+    if done.waiting:
+        return turn.go(_HERE, "waiting")
+    return turn.go(_HERE, "saved" if done else "unchanged")
 
 
 PAGES: Final = (

@@ -274,6 +274,27 @@ async def test_a_list_that_is_wrong_says_where(
         assert re.split("[,;]", lines, maxsplit=1)[0] in text_of(answer)
 
 
+async def test_every_line_that_is_wrong_is_told_at_once(shared_house: House, browser: Opened) -> None:
+    it = await signed_in(browser, shared_house, "it")
+    answer = await it.send(
+        "/new-people", csv="a@example.edu\nb/c@example.edu,B\nd@example.edu,D,king\ne@example.edu,E"
+    )
+    assert answer.status_code == 400
+    told = re.findall(r"<li>(Line \d)", answer.text)
+    assert told == ["Line 1", "Line 2", "Line 3"]
+    lines = (
+        "health,main,R-1,2026-01-01,2036-12-31,,ada@example.edu,all",
+        "seas,nowhere,R-1,2026-01-01,2036-12-31,,ada@example.edu,all",
+        "seas2,main,R-1,2026-01-01,2036-12-31,,who@example.edu,all",
+        "seas3,main,R-1,2026-01-01,2036-12-31,,ada@example.edu,all",
+        "seas4,main,R-1,2026-01-01",
+    )
+    answer = await it.send("/new-projects", csv="\n".join(lines))
+    assert answer.status_code == 400
+    assert re.findall(r"<li>(Line \d)", answer.text) == ["Line 1", "Line 2", "Line 3", "Line 5"]
+    assert (await shared_house.get("it", "/api/v1/projects/seas3")).status_code == 404
+
+
 PROJECTS = """name,credential,reference,from,until,lead,members,endpoints
 climate,main,R-2026-031,2026-01-01,2036-12-31,Grace@example.edu,bob@example.edu,video/query user/info
 "rivers, lakes",main,"=R-2026-032",2026-01-01,2036-12-31,,ada@example.edu bob@example.edu,all
@@ -602,5 +623,10 @@ async def test_several_proposals_are_looked_at_and_confirmed_at_once(
         assert "Confirmed: 0 of 2." in words
         assert "The log, months for which content is kept: You proposed this yourself." in words
         assert "a day: This proposal is confirmed already." in words
+        weaker = {"rule": "refresh-interval/1", "mode": "shadow", "step": "save"}
+        answer = await it.send("/rules", **weaker)
+        assert (answer.status_code, "waiting" in answer.headers["location"]) == (303, True)
+        assert (await house.office.state()).policy.modes == {}
+        assert "The terms refresh-interval/1 enforce shadow" in text_of(await second.get("/quotas"))
         none = await second.send("/proposals/confirmation")
         assert (none.status_code, "Tick what you want to confirm" in text_of(none)) == (400, True)
