@@ -676,6 +676,12 @@ def test_a_person_is_shown_and_removed_with_their_keys(shell: Shell) -> None:
     assert shell.json("person", "remove", "Bo@example.edu")["removed"] is True
     assert shell.json("key", "show", key["key_id"])["status"] == "revoked"
     assert shell.run("person", "show", "bo@example.edu")[0] == 2
+    shell.json("person", "add", "bo@example.edu", "--name", "Bo", "--returning")
+    assert shell.entries()[-1]["op"] == "person.restored"
+    shell.json("person", "remove", "bo@example.edu")
+    shell.json("person", "add", "bo@example.edu", "--name", "Bonnie")
+    assert shell.entries()[-1]["op"] == "person.added"
+    assert shell.run("person", "add", "new@example.edu", "--name", "New", "--returning")[0] == 2
     size = len(shell.entries())
     for dry in ((), ("--dry-run",)):
         code, out, err = shell.run("person", "remove", "ada@example.edu", *dry)

@@ -24,7 +24,7 @@ from app.administration.floors import after, check_floors
 from app.administration.lockout import require_own_administration
 from app.administration.loosening import hold_back_rules
 from app.administration.minting import Mint
-from app.administration.naming import require_new
+from app.administration.naming import former, require_new
 from app.administration.registry import Registry
 from app.administration.second_person import HeldBack, hold_back
 from app.administration.state import Acceptance, Person, Proposal, State, slot_of
@@ -97,9 +97,11 @@ async def ensure_admin(registry: Registry, mint: Mint, actor: Actor, *, email: s
         if address is None and admins:
             return Plan(), admins[0].email
         wanted = address or DEFAULT_ADMIN
-        old = next((each for each in state.people if each.email == wanted), None)
-        require_new("email", wanted, old)
-        roles = {*(old.roles if old and old.retired_us is None else ()), str(Role.ADMIN)}
+        known = next((each for each in state.people if each.email == wanted), None)
+        require_new("email", wanted, known)
+        left = () if known is None or known.retired_us is None else (former(known),)
+        old = None if left else known
+        roles = {*(old.roles if old else ()), str(Role.ADMIN)}
         new = Person(
             id=old.id if old else mint.object_id(),
             email=wanted,
@@ -107,10 +109,9 @@ async def ensure_admin(registry: Registry, mint: Mint, actor: Actor, *, email: s
             roles=tuple(sorted(roles)),
             created_us=old.created_us if old else state.now_us,
         )
-        was_retired = old is not None and old.retired_us is not None
         before = person_face(old) if old else None
-        changes = differences("person", wanted, new.id, before, person_face(new), was_retired=was_retired)
-        return Plan(changes=changes, puts=(new,)), wanted
+        changes = differences("person", wanted, new.id, before, person_face(new))
+        return Plan(changes=changes, puts=(*left, new)), wanted
 
     return await registry.change(actor, decide)
 

@@ -192,6 +192,8 @@ class DesiredPerson(_Model):
     name: Name
     roles: tuple[Role, ...] = ()
     accepted: tuple[DesiredAcceptance, ...] = ()
+    returning: bool = False
+    """Whether they are who had this address before they were retired, rather than somebody else."""
 
 
 class Approval(_Model):

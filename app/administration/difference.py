@@ -1,7 +1,8 @@
 """What has to change so that the directory is what a state file asks for.
 
-Given state, file and mint this is a computation: it asks neither database nor clock. Retired objects that
-the file names again come back as the same rows, since the log points at them.
+Given state, file and mint this is a computation: it asks neither database nor clock. Retired objects that the file names
+again come back as the same rows, since the log points at them; with limits that the file names, and no others. People alone
+do not: an address may be given to somebody else, so whoever comes back has to be called that.
 """
 
 import datetime as dt
@@ -20,11 +21,12 @@ from app.administration.facing import (
     membership_face,
     person_face,
     project_face,
+    retirement,
     terms_face,
 )
 from app.administration.floors import after, check_floors
 from app.administration.minting import Mint
-from app.administration.naming import require_new, require_visible
+from app.administration.naming import former, require_new, require_visible
 from app.administration.policy import rule_modes, stated_values
 from app.administration.retiring import (
     retire_credential,
@@ -217,6 +219,13 @@ class _Comparison:
         """Bring one person, and what they accepted, to what is wanted."""
         old = self.people.get(wanted.email)
         require_new("people", wanted.email, old)
+        if wanted.returning and old is None:
+            raise malformed(f"people ({wanted.email}).returning", "nobody of this address was here before")
+        if old is not None and old.retired_us is not None and not wanted.returning:
+            left = former(old)
+            self.people[left.email] = left
+            self.draw.puts.append(left)
+            old = None
         new = Person(
             id=old.id if old else self.mint.object_id(),
             email=wanted.email,
@@ -298,9 +307,12 @@ class _Comparison:
         before = project_face(old, names) if old else None
         after = project_face(new, names)
         self._put(new, differences("project", new.name, new.id, before, after, was_retired=was_retired))
-        self._limits(ScopeKind.PROJECT, new.id, f"project:{new.name}", wanted.limits)
-        self._limits(EACH_MEMBER, new.id, f"each_member:{new.name}", wanted.member_limits)
-        self._limits(FLOOR, new.id, f"floor:{new.name}", wanted.floors)
+        for kind, limits in (
+            (ScopeKind.PROJECT, wanted.limits),
+            (EACH_MEMBER, wanted.member_limits),
+            (FLOOR, wanted.floors),
+        ):
+            self._limits(kind, new.id, f"{kind}:{new.name}", limits, is_back=was_retired)
         for member in wanted.members:
             self._member(new, member, f"{place}.members ({member.email})")
         self._members_left(new, {self.people[member.email].id for member in wanted.members})
@@ -324,7 +336,7 @@ class _Comparison:
         before = membership_face(old) if old else None
         changes = differences("member", label, new.id, before, membership_face(new), was_retired=was_retired)
         self._put(new, [_naming(change, project, person) for change in changes])
-        self._limits(ScopeKind.MEMBER, new.id, f"member:{label}", wanted.limits)
+        self._limits(ScopeKind.MEMBER, new.id, f"member:{label}", wanted.limits, is_back=was_retired)
 
     def _members_left(self, project: Project, named: set[str]) -> None:
         emails = {each.id: each.email for each in self.people.values()}
@@ -338,7 +350,16 @@ class _Comparison:
             else:
                 self.left.append(("member", label))
 
-    def _limits(self, kind: str, scope_id: str, label: str, wanted: Mapping[LimitKey, int]) -> None:
+    def _limits(
+        self,
+        kind: str,
+        scope_id: str,
+        label: str,
+        wanted: Mapping[LimitKey, int],
+        *,
+        is_back: bool = False,
+    ) -> None:
+        """Bring limits to what is wanted; of what comes back, limits and raises of before do not."""
         present = {slot_of(each): each for each in self.state.limits if slot_of(each)[:2] == (kind, scope_id)}
         for (dimension, window), amount in wanted.items():
             limit = StoredLimit(
@@ -348,12 +369,21 @@ class _Comparison:
             if old != limit:
                 self.draw.puts.append(limit)
                 self.draw.changes.append(limit_change(label, limit, old.amount if old else None, amount))
+        if is_back:
+            self._end_raises(kind, scope_id)
         for limit in present.values():
-            if self.prune:
+            if self.prune or is_back:
                 self.draw.dropped.append(limit)
                 self.draw.changes.append(limit_change(label, limit, limit.amount, None))
             else:
                 self.left.append(("limit", f"{label} {limit_key(limit)}"))
+
+    def _end_raises(self, kind: str, scope_id: str) -> None:
+        for each in self.state.raises:
+            still_holds = each.retired_us is None and each.until_us > self.state.now_us
+            if still_holds and (each.scope_kind, each.scope_id) == (kind, scope_id):
+                self.draw.puts.append(replace(each, retired_us=self.state.now_us))
+                self.draw.changes.append(retirement("raise", each.id, each.id))
 
     def absent(self, wanted: Wanted) -> None:
         """Leave or retire what the sections of the file do not name, users of a thing before the thing."""

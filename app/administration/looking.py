@@ -91,7 +91,7 @@ def filter_of(state: State, sought: Sought) -> Filter:
 
 
 def _id_of(names: Mapping[str, str], wanted: str | None, what: str) -> str | None:
-    """The id of whatever has this id or, the newest in use or retired, this name."""
+    """The id of whatever has this id or, in use or the last to have it, this name."""
     if wanted is None or wanted in names:
         return wanted
     found = [each for each, name in names.items() if name == wanted]

@@ -1,11 +1,14 @@
 """What new names and addresses may hold. What is there already keeps its name, whatever that holds."""
 
+import datetime as dt
+from dataclasses import replace
 from typing import Final
 
 from app.administration.desired import malformed
 from app.administration.state import Credential, Person, Project
 
 _NOT_IN_PATHS: Final = "/\\?#%"
+_MOST_CHARS: Final = 320
 
 
 def require_new(place: str, name: str, old: Credential | Person | Project | None) -> None:
@@ -22,6 +25,16 @@ def require_new(place: str, name: str, old: Credential | Person | Project | None
             f"and signs other than {' '.join(_NOT_IN_PATHS)}, and is not . or .. alone",
         )
     require_visible(place, name)
+
+
+def former(person: Person) -> Person:
+    """Somebody who left, once another person has their address: told apart by their last day, or by their id.
+
+    No address is written so: `ada@example.edu (until 2026-11-30, 5f0c1e9a7b3d2486ac90)`.
+    """
+    until = dt.datetime.fromtimestamp((person.retired_us or 0) / 1_000_000, dt.UTC).date()
+    label = f"{person.email} (until {until}, {person.id})"
+    return replace(person, email=label if len(label) <= _MOST_CHARS else person.id)
 
 
 def require_visible(place: str, text: str) -> None:

@@ -71,6 +71,7 @@ class WantedPerson:
     name: str
     roles: tuple[str, ...]
     accepted: Sequence[WantedAcceptance]
+    returning: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +180,7 @@ def _person(each: DesiredPerson, read: Callable[[str, str], bytes]) -> WantedPer
         email=each.email,
         name=each.name,
         roles=tuple(sorted({str(role) for role in each.roles})),
+        returning=each.returning,
         accepted=[
             WantedAcceptance(
                 version=accepted.version,

@@ -28,6 +28,12 @@ def new_person(content: Mapping[str, Any]) -> Wish:
     return wish
 
 
+def had_before(state: State, email: str) -> Person | None:
+    """Whoever left and had this address, while nobody else has it."""
+    wanted = email.strip().lower()
+    return next((each for each in state.people if each.email == wanted and each.retired_us is not None), None)
+
+
 def listed_people(contents: Sequence[Mapping[str, Any]]) -> Wish:
     """People as a list has them, those who are there already changed to that."""
     wanted = wanted_of({"people": list(contents)})

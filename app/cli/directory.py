@@ -239,12 +239,16 @@ def add_person(
         list[str] | None,
         typer.Option(help="researcher, lead, quota_admin, admin or compliance; may be repeated."),
     ] = None,
+    returning: Annotated[
+        bool,
+        typer.Option("--returning", help="They are who had this address before, not somebody else."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Add a person. Somebody who is there already is changed with `bursar person set`."""
+    """Add a person, who is somebody new unless --returning. Somebody who is there already is changed with `bursar person set`."""
     from app.administration.wishes import new_person  # noqa: PLC0415
 
-    carry_out(new_person({"email": email, "name": name, "roles": role or []}))
+    carry_out(new_person({"email": email, "name": name, "roles": role or [], "returning": returning}))
     address = email.strip().lower()
     say_changed({"person": address}, has_changed=True, as_json=as_json, done=f"{address} is there.")
 

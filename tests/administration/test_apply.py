@@ -5,14 +5,17 @@ import json
 import pytest
 import sqlalchemy as sa
 
-from app.administration.acts import add_credential, rotate_credential
+from app.administration.acts import accept_terms, add_credential, rotate_credential, set_limits
 from app.administration.changes import Actor
 from app.administration.difference import Difference
+from app.administration.ending import retire
 from app.administration.keys import issue_key, issue_token
+from app.administration.looking import Sought, filter_of
+from app.administration.raising import grant_raise
 from app.audit.tree import Frontier, leaf_hash
 from app.errors import InvalidParams, NotPermitted
 from app.ids import CredentialId
-from app.quota.arithmetic import Dimension, Window
+from app.quota.arithmetic import Dimension, Window, parse_limit_key
 from app.sealing import SealBroken
 from app.storage.tables import CredentialRow, EntryRow, HeadRow, table
 from app.storage.vault import SqlVault
@@ -234,7 +237,7 @@ async def test_whoever_is_retired_loses_keys_and_tokens_and_gets_none_back(offic
     office.scene.path.write_text(content[:start] + content[end:])
     found = await office.apply(prune=True)
     assert [one[0] for one in said(found)] == ["member", "key", "person", "token"]
-    office.scene.path.write_text(whole)
+    office.scene.path.write_text(whole.replace(f"- email: {who}\n", f"- email: {who}\n  returning: true\n"))
     back = await office.apply()
     assert {(one.kind, one.what) for one in back.plan.changes} == {
         ("person", "restored"),
@@ -243,6 +246,73 @@ async def test_whoever_is_retired_loses_keys_and_tokens_and_gets_none_back(offic
     state = await office.registry.state()
     assert all(key.revoked_us is not None for key in state.keys)
     assert all(token.revoked_us is not None for token in state.tokens)
+
+
+async def test_an_address_that_goes_to_another_person_brings_nothing_of_the_first(office: Office) -> None:
+    await office.apply()
+    dpo = (await office.registry.state()).person("dpo@example.edu")
+    assert dpo is not None
+    await accept_terms(office.registry, office.actor, person_id=dpo.id, version="2024-10")
+    await retire(office.registry, office.actor, kind="person", object_id=dpo.id)
+    found = await office.apply()
+    assert said(found) == [("person", "dpo@example.edu", "added")]
+    state = await office.registry.state()
+    new, old = state.person("dpo@example.edu"), next(each for each in state.people if each.id == dpo.id)
+    assert new is not None
+    assert (new.id == dpo.id, state.has_accepted(new.id, "2024-10")) == (False, False)
+    assert (old.email, old.retired_us is None) == (
+        f"dpo@example.edu (until {state.now.date()}, {dpo.id})",
+        False,
+    )
+    assert state.has_accepted(dpo.id, "2024-10")
+    assert (await office.apply()).plan.changes == ()
+    assert filter_of(state, Sought(person="dpo@example.edu")).person == new.id
+    assert filter_of(state, Sought(person=old.email)).person == filter_of(state, Sought(person=old.id)).person
+    # Whoever has the address now is the one who can come back to it.
+    await retire(office.registry, office.actor, kind="person", object_id=new.id)
+    office.scene.edit("roles: [compliance]}", "roles: [compliance], returning: true}")
+    assert said(await office.apply()) == [("person", "dpo@example.edu", "restored")]
+    state = await office.registry.state()
+    assert [each.id for each in state.people if each.email == "dpo@example.edu"] == [new.id]
+
+
+async def test_nobody_comes_back_who_never_was(office: Office) -> None:
+    office.scene.edit("roles: [compliance]}", "roles: [compliance], returning: true}")
+    with pytest.raises(InvalidParams, match=r"people \(dpo@example.edu\).returning"):
+        await office.apply()
+
+
+async def test_a_project_that_comes_back_has_the_limits_that_are_asked_for_and_no_others(
+    office: Office,
+) -> None:
+    await office.apply()
+    project = (await office.registry.state()).project("elections")
+    assert project is not None
+    until = (await office.registry.state()).now + dt.timedelta(days=3)
+    for scope in ("project:elections", "member:elections/ada@example.edu"):
+        key = parse_limit_key("requests/month")
+        await set_limits(office.registry, office.actor, scope=scope, amounts={key: 9})
+        await grant_raise(
+            office.registry,
+            office.mint,
+            office.actor,
+            scope=scope,
+            key=key,
+            amount=1,
+            until=until,
+            reason="x",
+        )
+    await retire(office.registry, office.actor, kind="project", object_id=project.id)
+    await office.apply()
+    state = await office.registry.state()
+    assert state.project("elections") == dataclasses.replace(
+        project, wrapped_data_key=state.projects[0].wrapped_data_key
+    )
+    assert {each.window for each in state.limits if each.scope_kind != "credential"} == {
+        Window.DAY,
+        Window.MINUTE,
+    }
+    assert all(each.retired_us is not None for each in state.raises)
 
 
 async def test_a_retired_project_loses_its_data_key_and_gets_another_when_it_comes_back(

@@ -203,7 +203,7 @@ async def test_a_person_is_changed_by_address_or_id_and_keeps_the_rest(house: Ho
     assert (await house.ask("it", "POST", "/api/v1/people", json=there)).status_code == 409
 
 
-async def test_whoever_is_retired_is_nobody_and_comes_back_as_who_they_were(house: House) -> None:
+async def test_whoever_is_retired_is_nobody_and_their_address_is_free_for_somebody_else(house: House) -> None:
     bob = (await house.get("it", "/api/v1/people/bob@example.edu")).json()
     assert (await house.get("key:bob", "/api/v1/me")).status_code == 200
     await done(house, "DELETE", "/people/bob@example.edu", status=204)
@@ -214,8 +214,15 @@ async def test_whoever_is_retired_is_nobody_and_comes_back_as_who_they_were(hous
     lead = await house.ask("it", "DELETE", "/api/v1/people/ada@example.edu")
     assert (lead.status_code, "leads elections" in lead.json()["detail"]) == (409, True)
     back = await done(house, "POST", "/people", {"email": "bob@example.edu", "name": "Bob"}, status=201)
-    assert (back["id"], back["roles"]) == (bob["id"], [])
+    assert (back["id"] == bob["id"], back["roles"]) == (False, [])
     assert (await house.get("bob", "/api/v1/me")).status_code == 401
+    assert (await house.get("it", f"/api/v1/people/{bob['id']}")).status_code == 404
+    await done(house, "DELETE", "/people/bob@example.edu", status=204)
+    wanted = {"email": "bob@example.edu", "name": "Bob", "returning": True}
+    again = await done(house, "POST", "/people", wanted, status=201)
+    assert (again["id"], again["roles"]) == (back["id"], [])
+    never = {"email": "new@example.edu", "name": "New", "returning": True}
+    assert (await house.ask("it", "POST", "/api/v1/people", json=never)).status_code == 400
 
 
 async def test_a_project_keeps_what_a_change_does_not_speak_about(house: House) -> None:

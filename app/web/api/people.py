@@ -59,7 +59,8 @@ async def list_people(
 
 @router.post("", status_code=201, summary="Add a person", responses=creating(409, 413))
 async def add_person(desk: AtDesk, who: Who, response: Response, wanted: PersonWanted) -> PersonShape:
-    """Somebody who may sign in and be a member of projects. They come back as who they were, if they were retired.
+    """Somebody who may sign in and be a member of projects. An address may go to another person: whoever was retired comes
+    back as who they were only where `returning` says so.
 
     Under two-person control the roles `admin`, `quota_admin` and `compliance` are given on the machine or by groups of the
     institution, not here (403).

@@ -37,6 +37,13 @@ class PersonWanted(BaseModel):
     email: Email
     name: PersonName
     roles: list[Role] = []
+    returning: Annotated[
+        bool,
+        Field(
+            description="Whether they are who had this address before they were retired: the same id, with what they "
+            "accepted. Otherwise they are somebody new, whatever the address stood for."
+        ),
+    ] = False
 
 
 class PersonChange(BaseModel):

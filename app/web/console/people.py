@@ -1,5 +1,6 @@
 """People: found, added one by one or as a list, changed, given a password code, ended."""
 
+import datetime as dt
 from typing import Final
 
 from starlette.responses import Response
@@ -13,7 +14,7 @@ from app.administration.lists import people_in
 from app.administration.passwords import PasswordCode, issue_password_code
 from app.administration.state import Person, State
 from app.administration.tokens import end_token, shown_tokens
-from app.administration.wishes import changed_person, listed_people, new_person, the_person
+from app.administration.wishes import changed_person, had_before, listed_people, new_person, the_person
 from app.errors import NotFound
 from app.identity.roles import Act, Role
 from app.web.console.cookies import PATH
@@ -86,12 +87,29 @@ async def show_new_person(turn: Turn) -> Response:
 async def add_person(turn: Turn) -> Response:
     """One more person."""
     email = turn.given.text("email", "The address").lower()
+    is_back = bool(turn.given.get("returning"))
     content = {
         "email": email,
         "name": turn.given.text("name", "The name", most=100),
         "roles": list(turn.given.many("role")),
+        "returning": is_back,
     }
-    return await save(turn, new_person(content), title=f"Add {email}", back=_LIST)
+    before = had_before(await turn.desk.registry.state(), email)
+    warnings = () if before is None else (_of_whom(before, is_back=is_back),)
+    return await save(turn, new_person(content), title=f"Add {email}", back=_LIST, warnings=warnings)
+
+
+def _of_whom(before: Person, *, is_back: bool) -> str:
+    """What to know before somebody is added under an address that was another's, or theirs."""
+    until = dt.datetime.fromtimestamp((before.retired_us or 0) / 1_000_000, dt.UTC).date()
+    if is_back:
+        return (
+            f"They come back as {before.name}, who had this address until {until}, with what they accepted."
+        )
+    return (
+        f"{before.name} had this address until {until}. Whoever is added now is somebody else; if they are the same "
+        "person, go back and say so."
+    )
 
 
 async def import_people(turn: Turn) -> Response:

@@ -55,9 +55,15 @@ def preview(
 
 
 async def save(
-    turn: Turn, wanted: Wanted | Wish, *, title: str, back: str, filled: Filled | None = None
+    turn: Turn,
+    wanted: Wanted | Wish,
+    *,
+    title: str,
+    back: str,
+    filled: Filled | None = None,
+    warnings: Sequence[str] = (),
 ) -> Response:
-    """Show the difference that leads to `wanted`; once that was seen, make it so.
+    """Show the difference that leads to `wanted`, with these warnings; once that was seen, make it so.
 
     A project that it names loses the members that it does not name. With `filled` only if that is what the form was
     filled in with; it is compared in the transaction that saves.
@@ -85,7 +91,8 @@ async def save(
         note_refusal(turn, error)
         return await _differing(turn, wanted, title=title, back=back, filled=filled)
     if is_dry_run:
-        warnings = ["A second administrator has to confirm a part of this."] if found.waiting else []
+        if found.waiting:
+            warnings = [*warnings, "A second administrator has to confirm a part of this."]
         return preview(turn, back=back, title=title, changes=shown(found.plan.changes), warnings=warnings)
     desk.forget()
     if found.waiting:

@@ -449,6 +449,13 @@ async def test_the_last_administrator_stays_and_nobody_retires_themselves(
     assert "leads elections" in text_of(leads)
     assert (await it.send(f"/people/{person_id(state, 'bob')}/end")).status_code == 303
     assert (await fresh_house.office.state()).person("bob@example.edu") is None
+    fields = {"email": "bob@example.edu", "name": "Roberta", "role": ["researcher"]}
+    asked = text_of(await it.send("/new-person", **fields))  # type: ignore[arg-type]
+    assert "Bob <b>Noether</b> had this address until" in asked
+    assert "Whoever is added now is somebody else" in asked
+    told = await look_then_save(it, "/new-person", **fields, returning="yes")  # type: ignore[arg-type]
+    assert "They come back as Bob <b>Noether</b>" in told
+    assert person_id(await fresh_house.office.state(), "bob") == person_id(state, "bob")
 
 
 async def test_terms_are_added_and_then_asked_for(fresh_house: House, browser: Opened) -> None:
