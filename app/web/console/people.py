@@ -29,7 +29,7 @@ ROLES: Final = {
     Role.RESEARCHER: "calls the research API in projects",
     Role.LEAD: "leads projects and asks for more for them",
     Role.QUOTA_ADMIN: "sets limits, grants and refuses requests for more",
-    Role.ADMIN: "does everything here but reading what others asked",
+    Role.ADMIN: "does everything here but reading the log",
     Role.COMPLIANCE: "reads, verifies and exports the log; changes no limit",
 }
 
