@@ -1,7 +1,7 @@
 """What the limits have left, for people: the figures of the ledger, under names that people know."""
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from app.administration.registry import Registry
 from app.administration.savings import Savings
 from app.administration.state import Project, State
 from app.audit.entries import Value
-from app.audit.facts import REQUESTS
+from app.audit.facts import RECORDS, REQUESTS
 from app.errors import NotFound
 from app.quota.arithmetic import Limit, ScopeKind, Standing, Use, Window, kept_from, standing
 from app.quota.limits import effective_limits, raised_by
@@ -37,6 +37,41 @@ class Usage:
             "platform": [_reflected(*each) for each in self.platform],
             "reuse": [each.shown() for each in self.savings],
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """Requests to the platform and records of its answers, on all of its counters together."""
+
+    requests: int
+    records: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpentByMember:
+    """What one member of a project spent in it, on this UTC day and in its month so far."""
+
+    today: Spent
+    month: Spent
+
+
+async def spent_by_members(registry: Registry, state: State, project: Project) -> Mapping[str, SpentByMember]:
+    """By membership, whether a limit is set or not: the platform's counters are kept of everybody."""
+    places = [
+        each.id for each in state.memberships if each.project_id == project.id and each.retired_us is None
+    ]
+    today = state.now.date()
+    first = today.replace(day=1)
+    uses = await registry.uses(places, since=first)
+
+    def sum_of(place: str, dimensions: Iterable[str], since: dt.date) -> int:
+        days = (uses.get((ScopeKind.MEMBER.value, place, each), {}) for each in dimensions)
+        return sum(use.used for some in days for day, use in some.items() if since <= day <= today)
+
+    def spent(place: str, since: dt.date) -> Spent:
+        return Spent(requests=sum_of(place, REQUESTS, since), records=sum_of(place, RECORDS, since))
+
+    return {place: SpentByMember(today=spent(place, today), month=spent(place, first)) for place in places}
 
 
 async def usage(

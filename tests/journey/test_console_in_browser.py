@@ -31,6 +31,7 @@ _STICKING_OUT = """() => [
 _OPEN_ALL = "for (const each of document.querySelectorAll('details')) each.open = true"
 _PAGES = {
     None: ("/sign-in", "/password"),
+    "ada": ("LED",),
     "ben": ("/me", "/calls", "/my-keys", "/more", "/my-terms"),
     "it": (
         *(
@@ -55,7 +56,12 @@ _PAGES = {
     ),
 }
 """Whose pages are looked at; what is in capitals is an address of the demonstration."""
-_TEMPLATES = {"PROJECT": "/projects/{id}", "PERSON": "/people/{id}", "ENTRY": "/entries/{id}"}
+_TEMPLATES = {
+    "PROJECT": "/projects/{id}",
+    "LED": "/my-projects/{id}",
+    "PERSON": "/people/{id}",
+    "ENTRY": "/entries/{id}",
+}
 _NO_PAGES = {
     "/": "leads on",
     "/{rest:path}": "has no page",
@@ -371,6 +377,7 @@ def _address(visitor: Visitor, path: str) -> str:
     """The path itself, or that of something which the demonstration has."""
     kind, slash, rest = path.partition("/")
     listed = {"PROJECT": ("/projects", "/projects/"), "PERSON": ("/people", "/people/")}
+    listed["LED"] = ("/me", "/my-projects/")
     listed["ENTRY"] = ("/audit?verdict=refused&project=elections", "/entries/")
     if kind not in listed:
         return path

@@ -51,6 +51,7 @@ async def show_me(turn: Turn) -> Response:
         groups=by_scope(meters(used), email=me.email),
         projects=sorted(projects, key=lambda each: each.name),
         pending=sight.state.terms_of(me.id).pending(today),
+        led=sight.led,
         is_member=bool(places),
         may_call=sight.state.terms_of(me.id).may_call(today),
         keys=[each for each in _own_keys(turn, sight) if each.status == "active"],

@@ -12,7 +12,7 @@ from app.administration.keys import shown_keys
 from app.administration.lists import projects_in
 from app.administration.reusing import spelled_out
 from app.administration.state import Project, State
-from app.administration.usage import usage
+from app.administration.usage import spent_by_members, usage
 from app.administration.wanted import Wanted
 from app.administration.wishes import new_project, new_projects, the_project
 from app.errors import InvalidParams, NotFound
@@ -25,6 +25,7 @@ from app.web.console.meters import by_scope, meters
 from app.web.console.previewing import save, save_listed, shown
 
 ALL: Final = frozenset({Act.SEE_ALL})
+OWN: Final = frozenset({Act.SEE_OWN_PROJECTS})
 DIRECTORY: Final = frozenset({Act.MANAGE_DIRECTORY})
 FREEZE: Final = frozenset({Act.FREEZE})
 _LIST: Final = f"{PATH}/projects"
@@ -59,26 +60,10 @@ async def show_projects(turn: Turn) -> Response:
 async def show_project(turn: Turn) -> Response:
     """One project: approval, people, budgets and keys."""
     state, project = await _project(turn)
-    emails = {each.id: each.email for each in state.people}
-    used = await usage(turn.desk.registry, project=project.name)
-    members = [
-        {
-            "person": next(each for each in state.people if each.id == place.person_id),
-            "from": place.from_day,
-            "until": place.until_day,
-            "may_call": state.terms_of(place.person_id).may_call(state.now.date()),
-        }
-        for place in state.memberships
-        if place.project_id == project.id and place.retired_us is None
-    ]
     return turn.render(
         "project.html",
-        project=project,
-        reuse=spelled_out(project),
+        **await _of_project(turn, state, project),
         credential=next(each.name for each in state.credentials if each.id == project.credential_id),
-        lead=emails.get(project.lead_id or "", ""),
-        members=sorted(members, key=lambda each: str(each["person"].email)),
-        groups=by_scope(meters(used), email=""),
         keys=[
             each
             for each in shown_keys(state, turn.desk.mint, project=project.name)
@@ -86,8 +71,16 @@ async def show_project(turn: Turn) -> Response:
         ],
         freeze=state.freeze_of(project.id),
         ends=shown(what_ends(state, "project", project.id)),
-        today=state.now.date(),
     )
+
+
+async def show_my_project(turn: Turn) -> Response:
+    """A project for whoever leads it: approval, people with what they spend, and budgets."""
+    sight = await turn.sight()
+    project = sight.projects.get(turn.in_path("id"))
+    if project is None or project.id not in sight.led:
+        raise NotFound("You lead no such project.", rule="sight")
+    return turn.render("my_project.html", **await _of_project(turn, sight.state, project))
 
 
 async def show_new_project(turn: Turn) -> Response:
@@ -169,6 +162,33 @@ async def _project(turn: Turn) -> tuple[Any, Project]:
     if found is None:
         raise NotFound("There is no such project, or it has been retired.")
     return state, found
+
+
+async def _of_project(turn: Turn, state: State, project: Project) -> dict[str, Any]:
+    """What both pages of a project show."""
+    people = {each.id: each for each in state.people}
+    lead = people.get(project.lead_id or "")
+    spent = await spent_by_members(turn.desk.registry, state, project)
+    used = await usage(turn.desk.registry, project=project.name)
+    members = [
+        {
+            "person": people[place.person_id],
+            "from": place.from_day,
+            "until": place.until_day,
+            "may_call": state.terms_of(place.person_id).may_call(state.now.date()),
+            "spent": spent[place.id],
+        }
+        for place in state.memberships
+        if place.project_id == project.id and place.retired_us is None
+    ]
+    return {
+        "project": project,
+        "reuse": spelled_out(project),
+        "lead": "" if lead is None else lead.email,
+        "members": sorted(members, key=lambda each: str(each["person"].email)),
+        "groups": by_scope(meters(used), email=""),
+        "today": state.now.date(),
+    }
 
 
 async def _form(turn: Turn, project: Project | None) -> Response:
@@ -266,6 +286,7 @@ PAGES: Final = (
         takes=frozenset({"q"}),
     ),
     Page(method="GET", path="/projects/{id}", answer=show_project, acts=ALL),
+    Page(method="GET", path="/my-projects/{id}", answer=show_my_project, acts=OWN),
     Page(method="GET", path="/projects/{id}/form", answer=show_edit, acts=DIRECTORY),
     Page(
         method="POST",

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from app.administration.keys import issue_token
 from app.administration.state import State
 from tests.administration.adding import add_person
+from app.storage.tables import CounterRow, table
 from tests.web.conftest import OPERATOR, House, opened_house
 from tests.web.console.conftest import Browser, Opened, signed_in, text_of
 
@@ -637,3 +639,42 @@ async def test_several_proposals_are_looked_at_and_confirmed_at_once(
         assert "The terms refresh-interval/1 enforce shadow" in text_of(await second.get("/quotas"))
         none = await second.send("/proposals/confirmation")
         assert (none.status_code, "Tick what you want to confirm" in text_of(none)) == (400, True)
+
+
+async def test_whoever_leads_a_project_sees_its_people_and_what_each_spends(
+    fresh_house: House, browser: Opened
+) -> None:
+    state = await fresh_house.office.state()
+    project, bob = state.project("elections"), state.person("bob@example.edu")
+    assert project is not None
+    assert bob is not None
+    place = state.membership(project, bob)
+    assert place is not None
+    today = state.now.date()
+    rows = [
+        {"dimension": dimension, "day": day, "used": used}
+        for dimension, day, used in (
+            ("requests", today, 31),
+            ("follower_calls", today, 4),
+            ("records", today, 1_700),
+            ("requests", today.replace(day=1) - dt.timedelta(days=1), 5_000),
+        )
+    ]
+    shared = {"scope_kind": "member", "scope_id": place.id, "reserved": 0}
+    await fresh_house.installation.database.write(
+        lambda conn: (
+            conn.execute(sa.insert(table(CounterRow)), [{**each, **shared} for each in rows]).rowcount
+        )
+    )
+    ada = await signed_in(browser, fresh_house, "ada")
+    me = await ada.get("/me")
+    assert f'href="/console/my-projects/{project.id}"' in me.text
+    page = await ada.get(f"/my-projects/{project.id}")
+    assert page.status_code == 200
+    assert "30 Jun 2036" in text_of(page)
+    (row,) = re.findall(r"<tr>(?:(?!</tr>).)*bob@example\.edu.*?</tr>", page.text, re.DOTALL)
+    assert re.findall(r'class="num">([^<]*)<', row) == ["35", "1,700", "35", "1,700"]
+    for name in ("bob", "grace", "it"):
+        other = await signed_in(browser, fresh_house, name)
+        assert (await other.get(f"/my-projects/{project.id}")).status_code == 404
+        assert "/my-projects/" + project.id not in (await other.get("/me")).text
