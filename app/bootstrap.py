@@ -373,7 +373,13 @@ def _compose(
             usual=UsualLifetimes.set_by(settings),
             sealed=lambda: pages.sealed_bytes,
         ),
-        notifier=Notifier(database=database, boot=boot, clock=clock, channels=channels),
+        notifier=Notifier(
+            database=database,
+            boot=boot,
+            clock=clock,
+            channels=channels,
+            console=f"{settings.public_url}/console" if "public_url" in settings.model_fields_set else "",
+        ),
         verifier=Verifier(
             database=database, url=settings.database_url, signer=signer, lease_s=settings.longest_lease_s
         ),

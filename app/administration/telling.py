@@ -10,6 +10,7 @@ from app.administration.freezing import Freezable, ShownFreeze, shown_freezes
 from app.administration.notices import Kind, Message
 from app.administration.shown import scope_names
 from app.administration.state import QuotaRequest, State
+from app.administration.wording import key_said, scope_in_text, scope_said
 from app.audit.entries import Value
 from app.identity.roles import Role
 from app.quota.arithmetic import ScopeKind, Window, resets_at
@@ -27,12 +28,35 @@ class _Told:
     lines: tuple[str, ...]
     data: Mapping[str, Value]
     people: frozenset[str]
+    pages: tuple["_Page", ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Page:
+    """Where in the console one goes on: `what` is found there, `name` is how people get there without a link."""
+
+    what: str
+    path: str
+    name: str
+
+    def said(self, console: str) -> str:
+        return (
+            f"{self.what}: {console}{self.path}"
+            if console
+            else f"{self.what}: in the console under {self.name}."
+        )
+
+
+_TODAY: Final = _Page(what="The day so far", path="/today", name="Today")
 
 
 def message_of(
-    state: State, *, notice: str, kind: str, about: Mapping[str, Value], created_us: int
+    state: State, *, notice: str, kind: str, about: Mapping[str, Value], created_us: int, console: str = ""
 ) -> Message:
-    """The notice in words, by the names of today; who has been retired or frozen meanwhile is told nothing."""
+    """The notice in words, by the names of today; who has been retired or frozen meanwhile is told nothing.
+
+    `console` is where people reach the console, such as `https://bursar.example.edu/console`, for links.
+    """
     at = dt.datetime.fromtimestamp(created_us / 1_000_000, dt.UTC)
     say = _SAY.get(kind)
     try:
@@ -49,7 +73,7 @@ def message_of(
         event=told.event,
         at=at,
         subject=_one_line(told.subject),
-        text="\n".join(map(_one_line, told.lines)) + "\n",
+        text="\n".join(map(_one_line, (*told.lines, *(each.said(console) for each in told.pages)))) + "\n",
         data=told.data,
         recipients=addresses,
     )
@@ -60,20 +84,24 @@ def _threshold(state: State, about: Mapping[str, Value], at: dt.datetime) -> _To
     kind, scope_id = (str(scope["kind"]), str(scope["id"])) if isinstance(scope, Mapping) else ("", "")
     window = Window(str(about["window"])) if about["window"] else None
     limit = f"{about['dimension']}/{window}" if window else str(about["dimension"])
-    label = scope_names(state).get((kind, scope_id), f"{kind}:{scope_id}")
+    label = scope_said(scope_names(state).get((kind, scope_id), f"{kind}:{scope_id}"))
+    said = key_said(limit)
     resets = resets_at(window, at)
     return _Told(
         event="quota.threshold",
-        subject=f"{percent} % of {limit} used: {label}",
+        subject=f"{percent} % of {said} used: {label}",
         lines=(
             (
-                f"{label} has taken {about['taken']} of its limit of {about['amount']} {limit}, which is {percent} % "
+                f"{label} has taken {about['taken']} of its limit of {about['amount']} {said}, which is {percent} % "
                 "or more."
             ),
             "It does not come back by itself."
             if resets is None
             else f"It comes back at {resets:%Y-%m-%d %H:%M} UTC.",
-            "`bursar usage` shows all limits; whoever needs more can ask with POST /api/v1/me/requests.",
+        ),
+        pages=(
+            _Page(what="What is left of your limits", path="/me", name="Me"),
+            _Page(what="Who needs more can ask", path="/more", name="Ask for more"),
         ),
         data={
             "scope": _scope_data(state, kind, scope_id),
@@ -88,17 +116,19 @@ def _threshold(state: State, about: Mapping[str, Value], at: dt.datetime) -> _To
 
 def _request_made(state: State, about: Mapping[str, Value], _at: dt.datetime) -> _Told:
     request, shown = _request(state, about)
+    more = f"{shown.amount} more {key_said(shown.limit)}"
     return _Told(
         event="request.made",
-        subject=f"{shown.asked_by} asks for {shown.amount} more {shown.limit}: {shown.scope}",
+        subject=f"{shown.asked_by} asks for {more}: {scope_said(shown.scope)}",
         lines=(
-            f"{shown.asked_by} asks that {shown.scope} holds {shown.amount} more {shown.limit} through {shown.until}.",
+            f"{shown.asked_by} asks for {more} for {scope_in_text(shown.scope)} through {shown.until}.",
             *f"Reason: {shown.reason}".splitlines(),
             (
-                f"Grant it with `bursar request grant {shown.id}`, or refuse it with `bursar request refuse {shown.id} "
-                "--reason TEXT`."
+                f"On the machine, `bursar request grant {shown.id}` grants it, and `bursar request refuse {shown.id} "
+                "--reason TEXT` refuses it."
             ),
         ),
+        pages=(_Page(what="Grant or refuse it", path="/requests", name="Requests"),),
         data=_request_data(state, request),
         people=_desk(state) - {request.asked_by},
     )
@@ -108,22 +138,24 @@ def _request_decided(state: State, about: Mapping[str, Value], _at: dt.datetime)
     request, shown = _request(state, about)
     given = next((each for each in state.raises if each.id == request.raise_id), None)
     data = _request_data(state, request)
+    said = key_said(shown.limit)
     lines = [
         (
-            f"Your request that {shown.scope} holds {shown.amount} more {shown.limit} through {shown.until} was "
+            f"Your request for {shown.amount} more {said} for {scope_in_text(shown.scope)} through {shown.until} was "
             f"{shown.state}."
         )
     ]
     if given is not None:
         last = dt.datetime.fromtimestamp(given.until_us / 1_000_000, dt.UTC)
-        lines.append(f"It holds {given.amount} more until {last:%Y-%m-%d %H:%M} UTC, from now on.")
+        lines.append(f"The limit holds {given.amount} more until {last:%Y-%m-%d %H:%M} UTC, from now on.")
         data |= {"granted_amount": given.amount, "granted_until": f"{shown.granted_until}"}
     if shown.state is RequestState.REFUSED:
         lines.append(f"Reason: {shown.decision_reason}")
     return _Told(
         event="request.decided",
-        subject=f"Request {shown.state}: {shown.granted_amount or shown.amount} more {shown.limit} for {shown.scope}",
+        subject=f"Request {shown.state}: {shown.granted_amount or shown.amount} more {said}, {scope_said(shown.scope)}",
         lines=tuple(lines),
+        pages=(_Page(what="Your requests", path="/more", name="Ask for more"),),
         data=data,
         people=frozenset({request.asked_by}),
     )
@@ -137,10 +169,11 @@ def _credential_refused(state: State, about: Mapping[str, Value], at: dt.datetim
         lines=(
             f"The platform did not take credential {name} at {at:%Y-%m-%d %H:%M} UTC, so its calls fail.",
             (
-                f"`bursar credential verify {name}` asks again at no cost; `bursar credential rotate {name}` replaces "
-                "the secret."
+                f"On the machine, `bursar credential verify {name}` asks again at no cost, and `bursar credential rotate "
+                f"{name}` replaces the secret."
             ),
         ),
+        pages=(_TODAY,),
         data={"credential": {"id": str(about["credential"]), "name": name}},
         people=_desk(state),
     )
@@ -161,6 +194,7 @@ def _platform_spent(state: State, about: Mapping[str, Value], at: dt.datetime) -
                 "is set here."
             ),
         ),
+        pages=(_TODAY,),
         data={
             "credential": {"id": str(about["credential"]), "name": name},
             "family": about["family"],
@@ -214,9 +248,13 @@ def _approval_ending(state: State, about: Mapping[str, Value], at: dt.datetime) 
                 f"day{'' if left == 1 else 's'}. From then on its calls are refused, and what is held for it is deleted."
             ),
             (
-                "Once the platform has prolonged it, an administrator enters the new day: `bursar project set NAME --until "
-                "DATE`, or the project's form in the console."
+                "Once the platform has prolonged it, an administrator enters the new day in the project's form, or on the "
+                f"machine with `bursar project set {project.name} --until DATE`."
             ),
+        ),
+        pages=(
+            _Page(what="The form, for administrators", path=f"/projects/{project.id}/form", name="Projects"),
+            _Page(what="The project, for its lead", path=f"/my-projects/{project.id}", name="Me"),
         ),
         data={"project": {"id": project.id, "name": project.name}, "until": until.isoformat(), "days": left},
         people=_holding(state, {Role.ADMIN}) | ({project.lead_id} if project.lead_id else frozenset()),
@@ -233,8 +271,9 @@ def _verification_failed(state: State, about: Mapping[str, Value], at: dt.dateti
                 f"The verification of the log's {about['entries']} entries that ended at {at:%Y-%m-%d %H:%M} UTC found that "
                 f"{what}: {about['problems']} problems."
             ),
-            "Verification in the console names them, and so does `bursar audit verify`. Leave everything as it is.",
+            "The console names them, and so does `bursar audit verify` on the machine. Leave everything as it is.",
         ),
+        pages=(_Page(what="What was found", path="/audit/verification", name="Audit, Verification"),),
         data={name: about[name] for name in ("verification", "finding", "problems", "entries")},
         people=_holding(state, _WATCH),
     )
@@ -258,8 +297,8 @@ def _checkpoint_of_day(state: State, about: Mapping[str, Value], _at: dt.datetim
         subject=f"The log on {about['day']}: {size} entries",
         lines=(
             "Keep this message. It holds the signed head of the audit log as it was on that day. To see whether",
-            "entries were lost or exchanged since, save the lines below as FILE and run",
-            "`bursar audit consistency --checkpoint FILE`.",
+            "entries were lost or exchanged since, give the lines below to an administrator as FILE, for",
+            "`bursar audit consistency --checkpoint FILE` on the machine.",
             "",
             *note.splitlines(),
         ),

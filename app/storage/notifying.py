@@ -57,7 +57,10 @@ class LogLines:
 
 
 class Notifier:
-    """Sends what is due every few seconds. `stop` lets what is being sent arrive."""
+    """Sends what is due every few seconds. `stop` lets what is being sent arrive.
+
+    `console` is where people reach the console, for links; empty where nobody has said.
+    """
 
     def __init__(
         self,
@@ -66,12 +69,14 @@ class Notifier:
         boot: Boot,
         clock: Clock,
         channels: Mapping[str, Channel],
+        console: str = "",
         every_s: float = 2.0,
     ) -> None:
         self._database = database
         self._registry = SqlRegistry(database=database, boot=boot)
         self._clock = clock
         self._channels: dict[str, Channel] = {LOG: LogLines(), **channels}
+        self._console = console
         self._every_s = every_s
         self._owner = f"{boot.id}:{secrets.token_hex(4)}"
         self._held_until_s = 0.0
@@ -146,7 +151,7 @@ class Notifier:
 
     async def _take_up(self, state: State) -> None:
         def decide(conn: Connection, notice: Due) -> Sequence[tuple[str, str]]:
-            recipients = sorted(set(_message(state, notice).recipients) - who_mutes(conn, notice.kind))
+            recipients = sorted(set(self._message(state, notice).recipients) - who_mutes(conn, notice.kind))
             return [
                 (name, target)
                 for name, channel in self._channels.items()
@@ -192,7 +197,7 @@ class Notifier:
         return tried
 
     async def _try(self, name: str, each: Due, state: State) -> Undelivered | None:
-        message = _message(state, each)
+        message = self._message(state, each)
         to = message.recipients.get(each.target, "")
         if self._channels[name].is_personal and not to:
             return Undelivered("the recipient has left", is_final=True, is_of_channel=False)
@@ -211,8 +216,12 @@ class Notifier:
     def _settle(self, conn: Connection, *, each: Due, failure: Undelivered | None) -> str:
         return settle(conn, each, failure, now_us=self._database.now_us(conn))
 
-
-def _message(state: State, notice: Due) -> Message:
-    return message_of(
-        state, notice=notice.notice, kind=notice.kind, about=notice.about, created_us=notice.created_us
-    )
+    def _message(self, state: State, notice: Due) -> Message:
+        return message_of(
+            state,
+            notice=notice.notice,
+            kind=notice.kind,
+            about=notice.about,
+            created_us=notice.created_us,
+            console=self._console,
+        )

@@ -58,13 +58,14 @@ async def staffed(office: Office) -> Office:
     return office
 
 
-async def told(office: Office, notice: Notice) -> Message:
+async def told(office: Office, notice: Notice, *, console: str = "") -> Message:
     return message_of(
         await office.registry.state(),
         notice=notice.id,
         kind=notice.kind,
         about=notice.about,
         created_us=NOON,
+        console=console,
     )
 
 
@@ -126,7 +127,7 @@ async def test_a_threshold_is_told_to_those_who_set_the_limit_and_those_it_binds
     assert addresses(message) == CONCERNED[kind]
     assert message.event == "quota.threshold"
     assert "80 %" in message.subject
-    assert "has taken 240 of its limit of 300 requests/day" in message.text
+    assert "has taken 240 of its limit of 300 requests a day" in message.text
     assert "2026-11-26 00:00 UTC" in message.text
     assert message.data["percent"] == 80
     assert names_nobody(message.data)
@@ -134,6 +135,23 @@ async def test_a_threshold_is_told_to_those_who_set_the_limit_and_those_it_binds
         scope = message.data["scope"]
         assert isinstance(scope, Mapping)
         assert scope["name"] == {ScopeKind.CREDENTIAL: "main", ScopeKind.PROJECT: "elections"}[kind]
+
+
+async def test_a_message_speaks_in_words_and_leads_to_the_page(staffed: Office) -> None:
+    project = (await staffed.registry.state()).projects[0]
+    limit = Limit(Scope(ScopeKind.PROJECT, project.id), Dimension.FOLLOWER_CALLS, Window.MONTH, 300)
+    notice = threshold(Crossing(limit, 80, 240, "2026-11-01"))
+    linked = await told(staffed, notice, console="https://bursar.example.edu/console")
+    assert linked.subject == "80 % of follower requests a month used: Project elections"
+    assert "What is left of your limits: https://bursar.example.edu/console/me\n" in linked.text
+    assert "Who needs more can ask: https://bursar.example.edu/console/more\n" in linked.text
+    without = await told(staffed, notice)
+    assert "Who needs more can ask: in the console under Ask for more.\n" in without.text
+    assert linked.data == without.data
+    for said in (linked.text, without.text):
+        assert "`" not in said
+        assert "project:" not in said
+        assert "/api/" not in said
 
 
 async def test_whoever_is_retired_or_frozen_is_told_nothing(staffed: Office) -> None:
@@ -185,8 +203,11 @@ async def test_a_request_is_told_to_the_desk_and_its_end_to_whoever_asked(staffe
     assert addresses(asked) == DESK
     assert "Reason: Ada said so\nand Ben as well\n" in asked.text
     assert f"bursar request grant {asked.data['request']}" in asked.text
+    assert f"{BEN} asks for 50 more requests a day for {BEN} in elections" in asked.text
+    assert "Grant or refuse it: in the console under Requests." in asked.text
+    assert not any("member:" in f"{each.subject}{each.text}" for each in messages)
     assert addresses(granted) == addresses(refused) == {BEN}
-    assert "holds 20 more until" in granted.text
+    assert "The limit holds 20 more until" in granted.text
     assert "granted: 20 more" in granted.subject
     assert "refused: 50 more" in refused.subject
     assert granted.data["granted_amount"] == 20

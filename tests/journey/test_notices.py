@@ -86,7 +86,7 @@ def test_each_threshold_of_a_member_is_told_once_by_every_channel(house: House) 
     house.use_up()
     until(lambda: len(house.posts("quota.threshold")) == 3)
     concerned = ("ada@example.edu", "admin@localhost", "quota@example.edu")
-    until(lambda: house.mails("requests/day used") == dict.fromkeys(concerned, 3))
+    until(lambda: house.mails("requests a day used") == dict.fromkeys(concerned, 3))
     posts = house.posts("quota.threshold")
     assert [each.json()["data"]["percent"] for each in posts] == [50, 80, 100]
     assert {each.json()["data"]["scope"]["kind"] for each in posts} == {"member"}

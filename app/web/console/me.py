@@ -11,6 +11,7 @@ from app.administration.keys import IssuedKey, ShownKey, issue_key, revoke_key, 
 from app.administration.state import slot_of
 from app.administration.tokens import end_token, shown_tokens
 from app.administration.usage import usage
+from app.administration.wording import key_said, limit_said, scope_said
 from app.errors import InvalidParams, NotFound
 from app.identity.roles import Act
 from app.quota.arithmetic import ScopeKind, parse_limit_key
@@ -20,7 +21,7 @@ from app.web.api.sight import Sight
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn
 from app.web.console.keys import unless_made_since
-from app.web.console.meters import by_scope, key_said, limit_said, meters, scope_said
+from app.web.console.meters import by_scope, meters
 
 SELF: Final = frozenset({Act.SEE_SELF})
 OWN_KEYS: Final = frozenset({Act.MANAGE_OWN_KEYS})

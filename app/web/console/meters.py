@@ -1,4 +1,4 @@
-"""Limits in people's words: whose, of what, for how long, and how full."""
+"""Limits as meters: whose, of what, for how long, and how full."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,26 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.administration.usage import Usage
-from app.quota.arithmetic import Dimension, Standing, Window, parse_limit_key
+from app.administration.wording import COUNTED, scope_said
+from app.quota.arithmetic import Standing, Window
 
-COUNTED: Final[Mapping[Dimension, str]] = {
-    Dimension.REQUESTS: "requests",
-    Dimension.RECORDS: "records",
-    Dimension.FOLLOWER_CALLS: "follower requests",
-    Dimension.FOLLOWER_RECORDS: "follower records",
-    Dimension.AD_CALLS: "ad library requests",
-    Dimension.AD_RECORDS: "ad library records",
-    Dimension.DELIVERED: "delivered records",
-    Dimension.CALLS: "calls to Bursar",
-    Dimension.CONCURRENT: "calls at the same time",
-}
-WINDOWS: Final[Mapping[Window | None, str]] = {
-    Window.MINUTE: "a minute",
-    Window.DAY: "a day",
-    Window.MONTH: "a month",
-    Window.PROJECT: "for the whole project",
-    None: "",
-}
 _LEFT_IN: Final[Mapping[Window | None, str]] = {
     Window.DAY: "today",
     Window.MONTH: "this month",
@@ -55,35 +38,6 @@ class Meter:
         promised = f", {self.reserved:,} promised to calls under way" if self.reserved else ""
         whole = f"{self.used:,} of {self.amount:,} {self.what} used {self.during}".rstrip()
         return f"{whole}{promised}, {self.left:,} left"
-
-
-def limit_said(dimension: Dimension, window: Window | None) -> str:
-    """A limit's name, such as `requests a day`."""
-    return f"{COUNTED[dimension]} {WINDOWS[window]}".strip()
-
-
-def key_said(key: str) -> str:
-    """The same of a limit as state files name it: `requests/day` is `requests a day`."""
-    try:
-        return limit_said(*parse_limit_key(key))
-    except ValueError:
-        return key  # of another release
-
-
-def scope_said(scope: str, *, email: str = "") -> str:
-    """Whose a limit is, for the person of that address: `Project elections`, `You in elections`."""
-    kind, _, name = scope.partition(":")
-    if kind == "member":
-        project, _, address = name.rpartition("/")
-        return f"You in {project}" if address == email else f"{address} in {project}"
-    said = {
-        "credential": "Everybody on credential {}",
-        "project": "Project {}",
-        "key": "Key {}",
-        "each_member": "Each member of {}",
-        "floor": "Kept free for {}",
-    }
-    return said.get(kind, "{}").format(name)
 
 
 def meters(usage: Usage) -> list[Meter]:

@@ -23,6 +23,7 @@ from app.administration.shown import scope_names
 from app.administration.state import Proposal, State
 from app.administration.upkeep import ERASE, PRUNE, RETENTION, UPKEEP
 from app.administration.usage import usage
+from app.administration.wording import COUNTED, WINDOWS, key_said, limit_said, scope_said
 from app.errors import InvalidParams
 from app.identity.roles import Act
 from app.quota.arithmetic import parse_limit_key
@@ -30,7 +31,7 @@ from app.storage.limits_past import MOST_SHOWN, find_limit_changes
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn, note_refusal
 from app.web.console.hints import at_the_console
-from app.web.console.meters import COUNTED, WINDOWS, Meter, key_said, limit_said, meters, scope_said
+from app.web.console.meters import Meter, meters
 from app.web.console.previewing import is_saving, preview
 from app.web.console.projects import ALL
 from app.web.console.rendering import moment
