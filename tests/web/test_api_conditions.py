@@ -113,6 +113,63 @@ async def test_what_was_changed_meanwhile_is_not_ended(house: House, path: str) 
     assert (await asked(house, "GET", path)).status_code == 404
 
 
+async def test_a_key_and_a_raise_are_ended_only_as_they_were_seen(house: House) -> None:
+    key = f"/keys/{house.keys['bob'].key_id}"
+    tag = (await asked(house, "GET", key)).headers["etag"]
+    for method, path in (("POST", f"{key}/rotation"), ("DELETE", key)):
+        refused = await asked(house, method, path, match='"nope"')
+        assert (refused.status_code, refused.json()["code"]) == (412, "changed_meanwhile")
+    assert (
+        await asked(house, "POST", f"{key}/rotation", match=tag, json={"overlap_s": 60})
+    ).status_code == 200
+    assert (await asked(house, "DELETE", key, match=tag)).status_code == 412
+    now = (await asked(house, "GET", key)).headers["etag"]
+    assert (await asked(house, "DELETE", key, match=now)).status_code == 204
+
+    wanted = {
+        "scope": "project:health",
+        "key": "requests/day",
+        "amount": 5,
+        "until": "2036-01-01",
+        "reason": "a test",
+    }
+    made = await asked(house, "POST", "/raises", json=wanted)
+    raised = f"/raises/{made.json()['id']}"
+    assert (await asked(house, "DELETE", raised, match='"nope"')).status_code == 412
+    tag = (await asked(house, "GET", raised)).headers["etag"]
+    assert (await asked(house, "DELETE", raised, match=tag)).status_code == 204
+
+
+async def test_a_secret_is_replaced_only_of_the_credential_that_was_seen(house: House) -> None:
+    path = "/credentials/main/rotation"
+    assert (
+        await asked(house, "POST", path, match='"nope"', json={"client_secret": "x" * 20})
+    ).status_code == 412
+    tag = (await asked(house, "GET", "/credentials/main")).headers["etag"]
+    done = await asked(house, "POST", path, match=tag, json={"client_secret": "x" * 20})
+    assert done.json() == {"has_changed": True}, done.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/freezes/project/health", {"reason": "a test"}),
+        ("DELETE", "/freezes/project/health", None),
+        ("PUT", "/me/notices", {"without": []}),
+        ("PUT", "/limits", {"scope": "project:health", "key": "requests/day", "amount": 1}),
+        ("POST", "/people", {"email": "zoe@example.edu", "name": "Zoe", "roles": []}),
+    ],
+)
+@pytest.mark.parametrize("condition", ["match", "none_match"])
+async def test_a_condition_that_would_not_count_is_refused(
+    shared_house: House, method: str, path: str, body: dict[str, Any] | None, condition: str
+) -> None:
+    refused = await asked(shared_house, method, path, json=body, **{condition: '"nope"'})
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_params")
+    assert "does not count here" in refused.json()["detail"]
+    assert (await asked(shared_house, "GET", "/freezes")).json()["items"] == []
+
+
 async def test_of_changes_at_once_by_those_who_saw_the_same_exactly_one_is_made(house: House) -> None:
     tag = (await asked(house, "GET", BOB)).headers["etag"]
     names = [f"Bob {number}" for number in range(6)]

@@ -103,9 +103,9 @@ async def change_credential(
     return CredentialSetShape(credential=credential, has_changed=done.has_changed, waiting=waiting)
 
 
-@router.post("/{name}/rotation", summary="Replace a secret", responses=refusals(404, 413))
+@router.post("/{name}/rotation", summary="Replace a secret", responses=refusals(404, 412, 413))
 async def rotate_secret(
-    desk: AtDesk, who: Who, name: CredentialInPath, wanted: SecretWanted
+    desk: AtDesk, who: Who, only: OnlyIf, name: CredentialInPath, wanted: SecretWanted
 ) -> SecretSetShape:
     """Have the gateway use a fresh secret from the next token on, and another client key or host where one is given.
 
@@ -113,7 +113,7 @@ async def rotate_secret(
     credential stays the account that it is, unless there never was another.
     """
     has_changed = await rotate_credential(
-        desk.registry,
+        only.on(desk.registry, lambda state: _shown(state, name)),
         desk.mint,
         who.actor,
         name=name,

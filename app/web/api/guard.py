@@ -24,7 +24,7 @@ from app.policy.rules import NOT_FROZEN
 from app.query import BodyLimits, parse_body
 from app.storage.repeats import Attempt
 from app.web.api.access import ACCESS, Access
-from app.web.api.conditions import selected
+from app.web.api.conditions import Changing, selected
 from app.web.api.desk import desk_of
 from app.web.api.documented import location_of
 from app.web.api.visitors import HOW_TO_SAY_WHO, roles_with_key
@@ -32,6 +32,7 @@ from app.web.problems import PRIVATE, problem_of, visit_of
 
 _KEY: Final = "Idempotency-Key"
 _MOST_KEY_CHARS: Final = 200
+_READING: Final = frozenset({"GET", "HEAD"})
 _KEY_PARAMETER: Final[Mapping[str, Any]] = {
     "name": _KEY,
     "in": "header",
@@ -89,6 +90,7 @@ class GuardedRoute(APIRoute):
             try:
                 await _admit(request, self.access)
                 self._refuse_unknown_parameters(request)
+                self._refuse_unread_conditions(request)
                 whole = await _with_body(request, self.access.body)
                 response = await _once(whole, handler) if self._creates else await handler(whole)
                 self._say_where(response)
@@ -99,6 +101,17 @@ class GuardedRoute(APIRoute):
             return response
 
         return guarded
+
+    def _refuse_unread_conditions(self, request: Request) -> None:
+        """Raises InvalidParams where a change would be made whatever its condition says."""
+        if request.method in _READING or any(each.call is Changing for each in self.dependant.dependencies):
+            return
+        for name in ("If-Match", "If-None-Match"):
+            if name in request.headers:
+                raise InvalidParams(
+                    f"{name} does not count here, so nothing was done: this path has no ETag. Leave it out.",
+                    rule="request",
+                )
 
     def _say_where(self, response: Response) -> None:
         """Add to an answer that creates where the thing is, and its tag, the first time and when it is repeated."""

@@ -8,9 +8,11 @@ from app.administration.keys import issue_key as issue
 from app.administration.keys import revoke_key as revoke
 from app.administration.keys import rotate_key as rotate
 from app.administration.keys import shown_keys
+from app.administration.state import State
 from app.errors import NotFound
-from app.web.api.desk import AtDesk, Who
-from app.web.api.documented import refusals
+from app.web.api.conditions import OnlyIf, WithTag
+from app.web.api.desk import AtDesk, Desk, Who
+from app.web.api.documented import changing, reading, refusals
 from app.web.api.guard import GuardedRoute
 from app.web.api.paging import InParts
 from app.web.api.shapes import IssuedKeyShape, Keys, KeyShape, KeyWanted, RotationWanted
@@ -66,34 +68,40 @@ async def issue_key(desk: AtDesk, who: Who, wanted: KeyWanted) -> IssuedKeyShape
     return issued_key_shape(issued)
 
 
-@router.get("/{id}", summary="One key, without secrets", responses=refusals(404))
-async def get_key(desk: AtDesk, who: Who, key: KeyIdInPath) -> KeyShape:
+@router.get("/{id}", summary="One key, without secrets", responses=reading())
+async def get_key(desk: AtDesk, tagging: WithTag, who: Who, key: KeyIdInPath) -> KeyShape:
     """What may be shown of a key at any time."""
     sight = await desk.sight(who)
     _require_in_sight(sight, key)
-    return key_shape(next(each for each in shown_keys(sight.state, desk.mint) if each.key_id == key))
+    return tagging.shown(_shown(sight.state, desk, key))
 
 
-@router.post("/{id}/rotation", summary="Rotate a key's secrets", responses=refusals(404, 409, 413))
+@router.post("/{id}/rotation", summary="Rotate a key's secrets", responses=refusals(404, 409, 412, 413))
 async def rotate_key(
-    desk: AtDesk, who: Who, key: KeyIdInPath, wanted: RotationWanted | None = None
+    desk: AtDesk, who: Who, only: OnlyIf, key: KeyIdInPath, wanted: RotationWanted | None = None
 ) -> IssuedKeyShape:
     """The same key with fresh secrets; the old ones go on working for `overlap_s` seconds."""
     _require_in_sight(await desk.sight(who), key)
     overlap_s = 0 if wanted is None else wanted.overlap_s
-    issued = await rotate(desk.registry, desk.mint, who.actor, key=key, overlap_s=overlap_s)
+    registry = only.on(desk.registry, lambda state: _shown(state, desk, key))
+    issued = await rotate(registry, desk.mint, who.actor, key=key, overlap_s=overlap_s)
     desk.forget()
     return issued_key_shape(issued)
 
 
-@router.delete("/{id}", status_code=204, summary="Revoke a key", responses=refusals(404))
-async def revoke_key(desk: AtDesk, who: Who, key: KeyIdInPath) -> None:
+@router.delete("/{id}", status_code=204, summary="Revoke a key", responses=changing(status=204))
+async def revoke_key(desk: AtDesk, who: Who, only: OnlyIf, key: KeyIdInPath) -> None:
     """End a key at once, everywhere. Doing it again changes nothing."""
     _require_in_sight(await desk.sight(who), key)
-    await revoke(desk.registry, who.actor, key=key)
+    registry = only.on(desk.registry, lambda state: _shown(state, desk, key))
+    await revoke(registry, who.actor, key=key)
     desk.forget()
 
 
 def _require_in_sight(sight: Sight, key: str) -> None:
     if key not in sight.keys:
         raise NotFound("There is no such key that you could see.", rule="sight")
+
+
+def _shown(state: State, desk: Desk, key: str) -> KeyShape:
+    return key_shape(next(each for each in shown_keys(state, desk.mint) if each.key_id == key))

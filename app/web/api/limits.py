@@ -21,8 +21,9 @@ from app.audit.entries import Value
 from app.errors import InvalidParams, NotFound
 from app.quota.arithmetic import parse_limit_key
 from app.storage.limits_past import MOST_SHOWN, find_limit_changes
+from app.web.api.conditions import OnlyIf, WithTag
 from app.web.api.desk import AtDesk, Who
-from app.web.api.documented import refusals
+from app.web.api.documented import changing, reading, refusals
 from app.web.api.guard import GuardedRoute
 from app.web.api.limit_shapes import (
     ConfirmationShape,
@@ -125,16 +126,17 @@ async def add_raise(desk: AtDesk, who: Who, wanted: RaiseWanted) -> RaiseShape:
     return _raise(await desk.registry.state(), made.id)
 
 
-@router.get("/raises/{id}", summary="One raise", responses=refusals(404))
-async def get_raise(desk: AtDesk, raised: RaiseId) -> RaiseShape:
+@router.get("/raises/{id}", summary="One raise", responses=reading())
+async def get_raise(desk: AtDesk, tagging: WithTag, raised: RaiseId) -> RaiseShape:
     """One raise, be it over or not."""
-    return _raise(await desk.registry.state(), raised)
+    return tagging.shown(_raise(await desk.registry.state(), raised))
 
 
-@router.delete("/raises/{id}", status_code=204, summary="End a raise", responses=refusals(404))
-async def end_raise(desk: AtDesk, who: Who, raised: RaiseId) -> None:
+@router.delete("/raises/{id}", status_code=204, summary="End a raise", responses=changing(status=204))
+async def end_raise(desk: AtDesk, who: Who, only: OnlyIf, raised: RaiseId) -> None:
     """Have a raise end now. Doing it again changes nothing."""
-    await end(desk.registry, who.actor, raise_id=raised)
+    registry = only.on(desk.registry, lambda state: _raise(state, raised))
+    await end(registry, who.actor, raise_id=raised)
     desk.forget()
 
 
