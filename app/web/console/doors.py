@@ -34,7 +34,7 @@ from app.web.api.sight import Sight
 from app.web.api.visitors import Visitor
 from app.web.console import rendering
 from app.web.console.cookies import PATH, Ground, ground_of, require_own_page, secret_in
-from app.web.console.forms import Form, KeptForm, read_form
+from app.web.console.forms import FieldRefused, Form, KeptForm, read_form
 from app.web.console.hints import at_the_console
 from app.web.errors import STATUS_OF_CODE
 from app.web.problems import visit_of
@@ -59,7 +59,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """One request by anybody: `given` is the form that was sent, `problem` why it was refused."""
+    """One request by anybody: `given` is the form that was sent, `problem` why it was refused, `wrong` for which field."""
 
     request: Request
     desk: Desk
@@ -67,6 +67,7 @@ class Visit:
     nonce: str
     given: Form = field(default_factory=Form)
     problem: str = ""
+    wrong: str = ""
 
     def render(self, template: str, *, status: int = 200, **values: Any) -> Response:
         """A page for somebody who is not signed in."""
@@ -253,7 +254,8 @@ async def _shown_again(visit: Any, page: Any) -> Response:
         if page.back is None:
             raise
         note_refusal(visit, error)
-        response = await page.back(replace(visit, problem=at_the_console(error.message)))
+        wrong = error.field if isinstance(error, FieldRefused) else ""
+        response = await page.back(replace(visit, problem=at_the_console(error.message), wrong=wrong))
         response.status_code = STATUS_OF_CODE[error.code]
         if error.retry_after_s is not None:
             response.headers["retry-after"] = str(error.retry_after_s)
@@ -386,6 +388,7 @@ def _always(visit: Visit) -> Mapping[str, Any]:
         "nonce": visit.nonce,
         "given": visit.given,
         "problem": visit.problem,
+        "wrong": visit.wrong,
         "done": visit.asked("done")[:40],
         "path": visit.request.url.path,
         "ground": visit.ground,

@@ -20,7 +20,19 @@ _KEPT: Final = "kept:"
 _OF_PAGES: Final = frozenset({"step", "version", "was"})
 _WAS: Final = "was "
 """Before the names of what a limit was when its form was made."""
+_NUMBER: Final = re.compile(
+    "[0-9]{1,15}|[0-9]{1,3}(?:,[0-9]{3}){1,4}|[0-9]{1,3}(?:[ \u00a0\u2009\u202f][0-9]{3}){1,4}"
+)
+"""As people write it: `1500`, or in groups of three with commas or blanks of any width between them."""
 _UNSAFE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+class FieldRefused(InvalidParams):
+    """What stands in one field does not hold; `field` is its name, for the form to point at it."""
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message, rule="request")
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +62,12 @@ class Form:
         return self.fields.get(name, (default,))[0]
 
     def text(self, name: str, what: str, *, most: int = 320) -> str:
-        """A text that is there, trimmed, `what` being its label. Raises InvalidParams."""
+        """A text that is there, trimmed, `what` being its label. Raises FieldRefused."""
         value = self.get(name).strip()
         if not value:
-            raise InvalidParams(f"{what} is missing.", rule="request")
+            raise FieldRefused(f"{what} is missing.", field=name)
         if len(value) > most:
-            raise InvalidParams(f"{what} has more than {most} characters.", rule="request")
+            raise FieldRefused(f"{what} has more than {most} characters.", field=name)
         return value
 
     def many(self, name: str) -> tuple[str, ...]:
@@ -63,19 +75,19 @@ class Form:
         return tuple(each for each in self.fields.get(name, ()) if each)
 
     def number(self, name: str, what: str) -> int:
-        """A whole number from 0 on; commas and spaces between digits are for reading. Raises InvalidParams."""
-        value = re.sub(r"[,\s_]", "", self.text(name, what, most=30))
-        if not value.isascii() or not value.isdigit() or len(value) > 15:
-            raise InvalidParams(f"{what} must be a whole number from 0 on.", rule="request")
-        return int(value)
+        """A whole number from 0 on, be it in groups of three. Raises FieldRefused, for `1,5` too."""
+        value = self.text(name, what, most=30)
+        if _NUMBER.fullmatch(value) is None:
+            raise FieldRefused(f"{what} must be a whole number from 0 on, such as 1500 or 1,500.", field=name)
+        return int("".join(filter(str.isdigit, value)))
 
     def day(self, name: str, what: str) -> dt.date:
-        """A day such as 2027-06-30. Raises InvalidParams."""
+        """A day such as 2027-06-30. Raises FieldRefused."""
         value = self.text(name, what, most=30)
         try:
             return dt.date.fromisoformat(value)
         except ValueError as error:
-            raise InvalidParams(f"{what} must be a day such as 2027-06-30.", rule="request") from error
+            raise FieldRefused(f"{what} must be a day such as 2027-06-30.", field=name) from error
 
     def day_or_none(self, name: str, what: str) -> dt.date | None:
         """The same where it may be left open."""

@@ -330,7 +330,8 @@ def _wishes(turn: Turn, rows: dict[tuple[str, str], Row]) -> list[Wish]:
         was = f"was {limit}"
         # Without the hidden field the form is not of this page, and speaks about what is there now.
         seen = turn.given.number(was, "The limit") if was in turn.given.fields else rows[scope, key].amount
-        after = turn.given.number(name, f"The limit of {scope}") if turn.given.get(name).strip() else None
+        said = f"{rows[scope, key].who}: {rows[scope, key].what}"
+        after = turn.given.number(name, said) if turn.given.get(name).strip() else None
         if after != seen:
             # What was not touched stays, whatever a colleague has made of it.
             found.append(Wish(scope=scope, key=_parsed(key), spelled=key, before=seen, after=after))

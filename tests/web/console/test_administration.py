@@ -13,6 +13,7 @@ from app.administration.keys import issue_token
 from app.administration.state import State
 from tests.administration.adding import add_person
 from app.storage.tables import CounterRow, table
+from app.web.console.forms import FieldRefused, Form
 from tests.web.conftest import OPERATOR, House, opened_house
 from tests.web.console.conftest import Browser, Opened, signed_in, text_of
 
@@ -678,3 +679,50 @@ async def test_whoever_leads_a_project_sees_its_people_and_what_each_spends(
         other = await signed_in(browser, fresh_house, name)
         assert (await other.get(f"/my-projects/{project.id}")).status_code == 404
         assert "/my-projects/" + project.id not in (await other.get("/me")).text
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("1500", 1500),
+        ("1,500", 1500),
+        ("1 500", 1500),
+        ("1\u202f234\u202f567", 1_234_567),
+        (" 7 ", 7),
+        ("0", 0),
+    ],
+)
+def test_a_number_is_read_as_people_write_it(written: str, number: int) -> None:
+    assert Form({"amount": (written,)}).number("amount", "How much more") == number
+
+
+@pytest.mark.parametrize(
+    "written", ["1,5", "1.5", "1,50", "1 5", "1,5000", "12,34,567", "1_5", "-5", "\u0663", "1,500 000"]
+)
+def test_what_would_be_another_number_is_refused_with_its_field(written: str) -> None:
+    with pytest.raises(FieldRefused, match="How much more must be a whole number") as refused:
+        Form({"amount": (written,)}).number("amount", "How much more")
+    assert refused.value.field == "amount"
+
+
+async def test_a_number_that_does_not_hold_is_pointed_at_in_its_field(
+    fresh_house: House, browser: Opened
+) -> None:
+    ada = await signed_in(browser, fresh_house, "ada")
+    until = (dt.datetime.now(dt.UTC) + dt.timedelta(days=3)).date().isoformat()
+    reason = "The count was moved."
+    await ada.send("/more", limit="project:elections requests/day", amount="40", until=until, reason=reason)
+    quota = await signed_in(browser, fresh_house, "quota")
+    (request,) = (await fresh_house.office.state()).requests
+    refused = await quota.send(f"/requests/{request.id}/grant", amount="1,5", until=until)
+    assert refused.status_code == 400
+    assert re.search(
+        r'name="amount" aria-invalid="true" aria-errormessage="problem"[^>]* value="1,5"', refused.text
+    )
+    assert refused.text.count("aria-invalid") == 1
+    assert (await fresh_house.office.state()).raises == ()
+
+    limit = "limit project:elections requests/day"
+    table = await quota.send("/quotas", **{limit: "1,5"})
+    assert "Project elections: requests a day must be a whole number" in text_of(table)
+    assert re.search(rf'name="{limit}" aria-invalid="true"[^>]* value="1,5"', table.text)
