@@ -2,8 +2,8 @@
 
 import datetime as dt
 import re
-from collections.abc import Hashable, Iterable, Mapping
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
 from pydantic import (
@@ -35,6 +35,15 @@ MOST_PEOPLE_WITHOUT_PERMISSION: Final = ROSTER_PEOPLE.default
 """Principal and at most nine collaborators."""
 
 _EMAIL: Final = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,255}")
+_OBJECT: Final = re.compile(r"^(?:credentials|terms|people|projects)(?:\[0\])?(?: \([^)]*\))?(?:\.|$)")
+_VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_MESSAGES: Final[Mapping[str, str]] = {
+    "extra_forbidden": "this key is not known",
+    "string_type": "input should be a valid string (put it in quotes)",
+    "tuple_type": "input should be a list",
+    "model_type": "input should have keys of its own",
+}
+"""In place of pydantic's own, which name its classes."""
 _YAML_BOOL: Final = "tag:yaml.org,2002:bool"
 _MOST_NAME_CHARS: Final = 100
 LARGEST_AMOUNT: Final = 2**53 - 1
@@ -45,9 +54,23 @@ _LONGEST_LIFETIME_S: Final = 30 * 86_400
 LimitKey = tuple[Dimension, Window | None]
 
 
-def malformed(place: str, said: str) -> InvalidParams:
+class Malformed(InvalidParams):
+    """What does not hold of a state file, or of what was put as one; `problems` are places with what is wrong there."""
+
+    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
+        super().__init__(
+            "; ".join(f"{place}: {said}" if place else said for place, said in problems), rule=RULE
+        )
+        self.problems = tuple(problems)
+
+    def of_one(self) -> Self:
+        """The same for whoever spoke about one object alone, without its place: `name`, not `people[0] (ada).name`."""
+        return type(self)([(_OBJECT.sub("", place), said) for place, said in self.problems])
+
+
+def malformed(place: str, said: str) -> Malformed:
     """The refusal of a state file, naming the place in it."""
-    return InvalidParams(f"{place}: {said}" if place else said, rule=RULE)
+    return Malformed([(place, said)])
 
 
 def check_email(text: str) -> str:
@@ -62,6 +85,15 @@ def check_name(text: str) -> str:
     """The name, if it is printable and at most 100 characters long. Raises ValueError."""
     if not text.isprintable() or text != text.strip() or not 1 <= len(text) <= _MOST_NAME_CHARS:
         raise ValueError(f"a name is printable, 1 to {_MOST_NAME_CHARS} characters, without blanks around it")
+    return text
+
+
+def check_version(text: str) -> str:
+    """The version. Good: `2024-10`. Bad: `of 2024`. Raises ValueError."""
+    if _VERSION.fullmatch(text) is None:
+        raise ValueError(
+            "a version has 1 to 64 letters, digits, dots, dashes and underscores, and begins with a letter or a digit"
+        )
     return text
 
 
@@ -124,7 +156,7 @@ Limits = Annotated[Mapping[LimitKey, int], PlainValidator(_read_limits)]
 Lifetimes = Annotated[Mapping[str, int], PlainValidator(_read_lifetimes)]
 ReuseStep = Literal["full-pages", "wide-fields", "containment", "records"]
 Text = Annotated[str, Field(min_length=1)]
-Version = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Version = Annotated[str, AfterValidator(check_version)]
 
 
 class _Model(BaseModel):
@@ -449,16 +481,12 @@ _StrictLoader.add_implicit_resolver(
 )
 
 
-def _explained(error: ValidationError, content: Mapping[str, Any]) -> InvalidParams:
+def _explained(error: ValidationError, content: Mapping[str, Any]) -> Malformed:
     problems = []
     for each in error.errors(include_input=False, include_url=False):
-        said = each["msg"].removeprefix("Value error, ").removesuffix(".")
-        if each["type"] == "extra_forbidden":
-            said = "this key is not known"
-        elif each["type"] == "string_type":
-            said += " (put it in quotes)"
-        problems.append(f"{_place(each['loc'], content)}: {said[0].lower()}{said[1:]}".removeprefix(": "))
-    return InvalidParams("; ".join(problems[:5]), rule=RULE)
+        said = _MESSAGES.get(each["type"]) or each["msg"].removeprefix("Value error, ").removesuffix(".")
+        problems.append((_place(each["loc"], content), f"{said[0].lower()}{said[1:]}"))
+    return Malformed(problems[:5])
 
 
 def _place(location: tuple[int | str, ...], content: Any) -> str:

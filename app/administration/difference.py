@@ -204,7 +204,7 @@ class _Comparison:
         accepted = any(each.version == new.version for each in self.state.acceptances)
         if old is not None and accepted and old.text_sha256 != new.text_sha256:
             raise malformed(
-                f"terms ({new.version}).text_file",
+                f"terms ({new.version})",
                 "this version has been accepted, so its text cannot change; give the new text a new version",
             )
         self.terms[new.version] = new

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.administration.desired import checked
+from app.administration.desired import Malformed, checked
 from app.administration.difference import limit_key
 from app.administration.facing import reuse_as_written
 from app.administration.state import Person, Project, State, TermsVersion
@@ -20,7 +20,12 @@ def wanted_of(content: Mapping[str, Any]) -> Wanted:
     def read(place: str, _path: str) -> bytes:
         raise InvalidParams(f"{place}: a form cannot name files.", rule="request")
 
-    return gather(checked(content), read, {})
+    try:
+        desired = checked(content)
+    except Malformed as error:
+        is_of_one = sum(len(objects) for objects in content.values()) == 1
+        raise (error.of_one() if is_of_one else error) from None
+    return gather(desired, read, {})
 
 
 def person_as_it_is(person: Person) -> dict[str, Any]:
@@ -63,7 +68,10 @@ def project_as_it_is(state: State, project: Project) -> dict[str, Any]:
 
 def terms_wanted(content: Mapping[str, Any], text: str) -> Wanted:
     """A version of the terms whose text was typed rather than read from a file. Raises InvalidParams."""
-    (terms,) = checked({"terms": [{**content, "text_file": "typed"}]}).terms or ()
+    try:
+        (terms,) = checked({"terms": [{**content, "text_file": "typed"}]}).terms or ()
+    except Malformed as error:
+        raise error.of_one() from None
     plain = text.replace("\r\n", "\n").strip() + "\n"
     if not plain.strip():
         raise InvalidParams("The text is empty; nobody can accept terms without a text.")

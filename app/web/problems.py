@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.administration.desired import Malformed
 from app.audit.calls import Visit
 from app.errors import BursarError, Misconfigured, Refusal, Unavailable
 from app.ids import new_entry_id
@@ -103,6 +104,8 @@ def problem_of(request: Request, error: Exception) -> Response:
             return _of_validation(request, error)
         case HTTPException():
             return _of_status(request, error)
+        case Malformed():
+            return _of_content(request, error.of_one())
         case BursarError():
             return _of_bursar(request, error)
         case _:
@@ -137,6 +140,13 @@ def _of_bursar(request: Request, error: BursarError) -> Response:
     if status == 401:
         headers["www-authenticate"] = 'Bearer realm="bursar"'
     return problem(request, status=status, code=error.code, detail=detail, headers=headers)
+
+
+def _of_content(request: Request, error: Malformed) -> Response:
+    """Of a body that the framework took and the rules of state files do not; requests speak about one object alone."""
+    errors = [{"at": f"body.{place}" if place else "body", "says": said} for place, said in error.problems]
+    status = STATUS_OF_CODE[error.code]
+    return problem(request, status=status, code=error.code, detail=error.message, errors=errors)
 
 
 def _of_status(request: Request, error: HTTPException) -> Response:

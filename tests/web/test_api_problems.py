@@ -258,6 +258,75 @@ async def test_every_error_has_a_problem_of_one_shape(kind: type[BursarError]) -
     assert answer.status_code == STATUS_OF_CODE[error.code]
 
 
+NEVER_NULL = {
+    "/api/v1/people/bob@example.edu": ("name", "roles"),
+    "/api/v1/projects/health": ("credential", "approval", "cache_scope", "allow"),
+    "/api/v1/terms/2026-02": ("title", "in_force_from", "grace_days"),
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [(path, name) for path, names in NEVER_NULL.items() for name in names]
+)
+async def test_what_is_never_null_is_refused_under_its_name(
+    shared_house: House, path: str, name: str
+) -> None:
+    refused = await shared_house.ask("it", "PATCH", path, json={name: None})
+    assert refused.status_code == 400
+    assert [each["at"] for each in refused.json()["errors"]] == [f"body.{name}"]
+    assert (await shared_house.ask("it", "PATCH", path, json={})).status_code == 200
+
+
+def test_the_document_calls_nothing_null_that_is_refused(shared_house: House) -> None:
+    schemas = shared_house.app.openapi()["components"]["schemas"]
+    for kind, names in (
+        ("PersonChange", NEVER_NULL["/api/v1/people/bob@example.edu"]),
+        ("ProjectChange", NEVER_NULL["/api/v1/projects/health"]),
+        ("TermsChange", (*NEVER_NULL["/api/v1/terms/2026-02"], "text")),
+    ):
+        assert not set(names) & set(schemas[kind].get("required", ()))
+        assert [each for each in names if "null" in str(schemas[kind]["properties"][each])] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "at", "says"),
+    [
+        ("PATCH", "/api/v1/people/bob@example.edu", {"name": "a\u202eb"}, "body.name", "a name is printable"),
+        (
+            "PATCH",
+            "/api/v1/projects/health",
+            {"allow": {"endpoints": ["video/all"]}},
+            "body.allow.endpoints",
+            "video/all is no endpoint",
+        ),
+        (
+            "POST",
+            "/api/v1/terms",
+            {"version": "of 2024", "title": "T", "in_force_from": "2024-01-01", "text": "x"},
+            "body.version",
+            "a version has 1 to 64 letters",
+        ),
+        (
+            "PATCH",
+            "/api/v1/projects/health",
+            {"credential": "nowhere"},
+            "body.credential",
+            "no credential nowhere",
+        ),
+    ],
+)
+async def test_what_the_rules_of_content_refuse_is_told_by_its_place_in_the_body(
+    shared_house: House, method: str, path: str, body: dict[str, object], at: str, says: str
+) -> None:
+    refused = (await shared_house.ask("it", method, path, json=body)).json()
+    ((error,), detail) = refused["errors"], refused["detail"]
+    assert error["at"] == at
+    assert says in error["says"]
+    assert says in detail
+    for leak in ("[0]", "people", "projects (", "pattern", "valid tuple", "instance of"):
+        assert leak not in detail
+
+
 async def test_an_error_that_nobody_foresaw_says_nothing_of_itself() -> None:
     answer = problem_of(request(), ZeroDivisionError("secret"))
     assert answer.status_code == 500

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from app.identity.roles import Role
-from app.web.api.shapes import Day, example
+from app.web.api.shapes import Day, example, left_out
 
 Email = Annotated[str, Field(min_length=3, max_length=320)]
 PersonName = Annotated[str, Field(min_length=1, max_length=100)]
@@ -50,8 +50,8 @@ class PersonChange(BaseModel):
     """What shall be different of a person; what is left out stays."""
 
     model_config = example(roles=["researcher", "lead"])
-    name: PersonName | None = None
-    roles: list[Role] | None = None
+    name: PersonName = Field(default_factory=left_out)
+    roles: list[Role] = Field(default_factory=left_out)
 
 
 class AcceptanceShape(BaseModel):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.web.api.shapes import Day, ReuseShape, example
+from app.web.api.shapes import Day, ReuseShape, example, left_out
 
 _Name = Annotated[str, Field(min_length=1, max_length=100)]
 _Address = Annotated[str, Field(min_length=3, max_length=320)]
@@ -125,11 +125,11 @@ class ProjectChange(BaseModel):
         approval={"reference": "R-2026-014", "from": "2026-01-01", "until": "2037-06-30"},
         allow={"endpoints": ["video/query", "user/info"]},
     )
-    credential: _Name | None = None
-    approval: ApprovalWanted | None = None
+    credential: _Name = Field(default_factory=left_out)
+    approval: ApprovalWanted = Field(default_factory=left_out)
     lead: Annotated[_Address | None, Field(description="A member's address; null for nobody.")] = None
-    cache_scope: Literal["project", "credential"] | None = None
-    allow: AllowWanted | None = None
+    cache_scope: Literal["project", "credential"] = Field(default_factory=left_out)
+    allow: AllowWanted = Field(default_factory=left_out)
 
 
 class ProjectWanted(BaseModel):

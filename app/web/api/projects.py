@@ -53,7 +53,7 @@ async def change_project(
     """Another credential, approval, lead, scope of reuse or bounds, from the next call on."""
     project = (await desk.sight(who)).project(name).id
     changes = _written(wanted)
-    if wanted.allow is not None:
+    if "allow" in wanted.model_fields_set:
         changes["allow"] = _allow(wanted.allow)
     registry = only.on(desk.registry, lambda state: _project(state, who, project))
     await desk.apply(who, changed_project(project, changes), registry)

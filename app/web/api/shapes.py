@@ -13,6 +13,11 @@ from app.administration.desired import ReuseStep
 _KEY_ID = "3kT9vLw2QxYb"
 
 
+def left_out() -> Any:
+    """In the place of what a change does not speak about: it may be left out, and is never null."""
+    return None
+
+
 def example(**values: Any) -> ConfigDict:
     """A model that takes no other fields, with an example for the document."""
     return ConfigDict(extra="forbid", json_schema_extra={"example": values})

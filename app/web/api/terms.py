@@ -51,7 +51,8 @@ async def change_terms(
         lambda state: terms_text_shape(Sight(state=state, visitor=who).terms_version(version)),
     )
     changes = wanted.model_dump(exclude_unset=True, exclude={"text"})
-    await desk.apply(who, changed_terms(version, changes, wanted.text), registry)
+    text = wanted.text if "text" in wanted.model_fields_set else None
+    await desk.apply(who, changed_terms(version, changes, text), registry)
     return only.shown(terms_text_shape((await desk.sight(who)).terms_version(version)))
 
 

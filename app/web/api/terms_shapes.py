@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field
 
-from app.web.api.shapes import Day, example
+from app.web.api.shapes import Day, example, left_out
 
 _MOST_CHARS: Final = 200_000
 _Title = Annotated[str, Field(min_length=1, max_length=320)]
@@ -81,8 +81,8 @@ class TermsChange(BaseModel):
     """What shall be different of a version; what is left out stays. An accepted text never changes."""
 
     model_config = example(grace_days=60)
-    title: _Title | None = None
+    title: _Title = Field(default_factory=left_out)
     source: _Source | None = None
-    in_force_from: Day | None = None
-    grace_days: _Grace | None = None
-    text: _Text | None = None
+    in_force_from: Day = Field(default_factory=left_out)
+    grace_days: _Grace = Field(default_factory=left_out)
+    text: _Text = Field(default_factory=left_out)
