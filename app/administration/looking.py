@@ -7,6 +7,7 @@ from typing import Protocol
 from app.administration.state import State
 from app.audit.filters import Filter, moment_us
 from app.errors import NotFound
+from app.identity.keys import key_id_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ async def filter_with_tags(state: State, sought: Sought, tagger: Tagger) -> Filt
 
 
 def filter_of(state: State, sought: Sought) -> Filter:
-    """The filter that finds it; raises NotFound for a person, project or credential that never was."""
+    """The filter that finds it; raises NotFound for a person, project, credential or key that never was."""
     people = {each.id: each.email for each in state.people}
     projects = {each.id: each.name for each in state.projects}
     credentials = {each.id: each.name for each in state.credentials}
@@ -73,7 +74,7 @@ def filter_of(state: State, sought: Sought) -> Filter:
         type=sought.type,
         person=sought.person if is_local else _id_of(people, person, "person"),
         project=_id_of(projects, sought.project, "project"),
-        key_id=sought.key,
+        key_id=_key_id(state, sought.key),
         credential=_id_of(credentials, sought.credential, "credential"),
         op=sought.endpoint,
         verdict=sought.verdict,
@@ -88,6 +89,16 @@ def filter_of(state: State, sought: Sought) -> Filter:
         since_us=None if sought.since is None else moment_us(sought.since),
         until_us=None if sought.until is None else moment_us(sought.until),
     )
+
+
+def _key_id(state: State, wanted: str | None) -> str | None:
+    """The id of a key, of which people know `bsr_live_` before it, and some paste all of it."""
+    if wanted is None:
+        return None
+    key_id = key_id_in(wanted)
+    if all(each.id != key_id for each in state.keys):
+        raise NotFound(f"There is no key {key_id[:64]!a}, and there was none.")
+    return key_id
 
 
 def _id_of(names: Mapping[str, str], wanted: str | None, what: str) -> str | None:

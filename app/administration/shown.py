@@ -1,12 +1,23 @@
 """The directory as people and programs are shown it: names instead of ids, and nothing that is sealed."""
 
-from typing import Any
+from typing import Any, Final
 
 from app.administration.difference import limit_key
 from app.administration.reusing import spelled_out
 from app.administration.rosters import roster_sizes
 from app.administration.state import State
+from app.errors import InvalidParams, NotFound
 from app.quota.limits import EACH_MEMBER, FLOOR
+
+_SCOPES: Final = {
+    "project": "project:NAME",
+    "member": "member:PROJECT/EMAIL",
+    EACH_MEMBER: f"{EACH_MEMBER}:PROJECT",
+    "credential": "credential:NAME",
+    "key": "key:ID",
+    FLOOR: f"{FLOOR}:PROJECT",
+}
+"""How people write scopes, by kind."""
 
 
 def shown_credentials(state: State) -> list[dict[str, Any]]:
@@ -139,3 +150,13 @@ def scope_names(state: State) -> dict[tuple[str, str], str]:
     }
     names |= {("key", each.id): each.id for each in state.keys}
     return {scope: f"{scope[0]}:{name}" for scope, name in names.items()}
+
+
+def require_scope(state: State, scope: str) -> None:
+    """Return where limits can be of that scope, or could before it was retired. Raises NotFound and InvalidParams."""
+    if scope.partition(":")[0] not in _SCOPES:
+        raise InvalidParams(
+            f"{scope!a} is no scope; write one of {', '.join(_SCOPES.values())}.", rule="request"
+        )
+    if scope not in scope_names(state).values():
+        raise NotFound(f"There is no {scope!a}, and there was none.")

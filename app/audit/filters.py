@@ -23,6 +23,8 @@ TYPES: Final = (
 )
 """Every type of entry."""
 VERDICTS: Final = ("allowed", "refused")
+CACHED: Final = ("hit", "stale", "collapsed")
+"""How an answer was come by without a call of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +55,12 @@ class Filter:
     about: Sequence[Sequence[str]] = ()
 
     def __post_init__(self) -> None:
-        """Raise InvalidParams for a type or a verdict that no entry has, and for bounds that nothing lies between."""
-        for name, value, known in (("type", self.type, TYPES), ("verdict", self.verdict, VERDICTS)):
+        """Raise InvalidParams for a type, a verdict or a way of reuse that no entry has, and for bounds that nothing lies between."""
+        for name, value, known in (
+            ("type", self.type, TYPES),
+            ("verdict", self.verdict, VERDICTS),
+            ("cache", self.cache, CACHED),
+        ):
             if value is not None and value not in known:
                 raise InvalidParams(f"{name} is one of {', '.join(known)}, not {value!a}.", rule="request")
         if self.since_us is not None and self.until_us is not None and self.until_us <= self.since_us:

@@ -123,25 +123,36 @@ def remove_limit(
 def list_changes(
     scope: Annotated[str | None, typer.Option(help="Of this scope alone, as in `limit list`.")] = None,
     key: Annotated[str | None, typer.Option(help="Of this alone, such as requests/day.")] = None,
+    before: Annotated[int | None, typer.Option(min=0, help="Older than the entry of this index.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List who set, changed or ended which limit, the newest first, 50 at most."""
+    """List who set, changed or ended which limit, the newest first, 50 at a time."""
     from app.administration.limits_past import LimitChanges  # noqa: PLC0415
+    from app.administration.shown import require_scope  # noqa: PLC0415
     from app.storage.limits_past import find_limit_changes  # noqa: PLC0415
 
-    async def work() -> list[dict[str, Any]]:
+    if key is not None:
+        limit_key(key)
+
+    async def work() -> tuple[list[dict[str, Any]], int | None]:
         async with office() as here:
-            told = LimitChanges(await here.registry.state())
+            state = await here.registry.state()
+            if scope is not None:
+                require_scope(state, scope)
+            told = LimitChanges(state)
             found = await here.database.read(
                 lambda conn: find_limit_changes(
-                    conn, told, lambda each: scope in {None, each.scope} and key in {None, each.key}
+                    conn,
+                    told,
+                    lambda each: scope in {None, each.scope} and key in {None, each.key},
+                    before=before,
                 )
             )
-            return [each.shown() for each in found]
+            return [each.shown() for each in found.changes], found.onward
 
-    found = run(work())
+    found, onward = run(work())
     if as_json:
-        say_json({"changes": found})
+        say_json({"changes": found, "before": onward})
         return
     rows = [
         (
@@ -155,6 +166,8 @@ def list_changes(
         for each in found
     ]
     table("Changes of limits", ("when, UTC", "scope", "what", "from", "to", "by"), rows)
+    if onward is not None:
+        note(f"There are more: --before {onward}")
 
 
 @limits.command("raise")

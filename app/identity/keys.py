@@ -36,6 +36,7 @@ KEY_CHARS: Final = len("bsr_live_") + _KEY_ID_CHARS + 1 + _SECRET_CHARS + _CHECK
 
 _KEY: Final = re.compile(KEY_PATTERN)
 _CLIENT_KEY: Final = re.compile(rf"bsr_(?:live|test)_([0-9A-Za-z]{{{_KEY_ID_CHARS}}})")
+_NAMED: Final = re.compile(rf"bsr_(?:live|test)_([0-9A-Za-z]{{{_KEY_ID_CHARS}}})(?![0-9A-Za-z])")
 _KEY_ID: Final = re.compile(rf"[0-9A-Za-z]{{{_KEY_ID_CHARS}}}")
 _CLIENT_KEY_CHARS: Final = len("bsr_live_") + _KEY_ID_CHARS
 
@@ -87,6 +88,12 @@ def parse_client_key(text: str) -> KeyId | None:
     if len(text) != _CLIENT_KEY_CHARS or (match := _CLIENT_KEY.fullmatch(text)) is None:
         return None
     return KeyId(match[1])
+
+
+def key_id_in(text: str) -> str:
+    """The id of the key that somebody means, be it written alone, as `client_key` or whole; other text as it stands."""
+    match = _NAMED.match(text)
+    return text if match is None else match[1]
 
 
 def digest(pepper: bytes, secret: str) -> bytes:

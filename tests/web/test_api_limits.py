@@ -161,13 +161,35 @@ async def test_what_became_of_a_limit_is_told_newest_first(house: House) -> None
     every = (await house.get("quota", "/api/v1/limits/changes")).json()["items"]
     assert every[:3] == items
     assert len(every) <= 50
-    nowhere = await house.get("quota", "/api/v1/limits/changes?scope=project:nowhere")
-    assert nowhere.json() == {"items": []}
     looks = (await house.get("dpo", "/api/v1/audit/entries?limit=20&type=audit_read")).json()["items"]
     assert "limit.set" in [each["entry"]["reads"].get("op") for each in looks]
 
 
-async def test_no_more_than_fifty_changes_are_told_at_once(house: House) -> None:
+@pytest.mark.parametrize("path", ["/limits", "/limits/changes", "/raises"])
+@pytest.mark.parametrize(
+    ("scope", "status", "says"),
+    [
+        ("project:nope", 404, "There is no 'project:nope', and there was none."),
+        ("x", 400, "'x' is no scope; write one of project:NAME"),
+    ],
+)
+async def test_a_scope_that_never_was_is_refused_instead_of_being_empty(
+    shared_house: House, path: str, scope: str, status: int, says: str
+) -> None:
+    refused = await shared_house.get("it", f"/api/v1{path}", params={"scope": scope})
+    assert (refused.status_code, says in refused.json()["detail"]) == (status, True)
+
+
+async def test_a_limit_out_of_sight_is_refused_like_a_project_out_of_sight(shared_house: House) -> None:
+    assert (await shared_house.get("bob", "/api/v1/limits?scope=project:elections")).status_code == 200
+    assert (await shared_house.get("bob", "/api/v1/limits?scope=project:health")).status_code == 404
+
+
+async def test_what_no_limit_is_of_has_no_changes_to_tell(shared_house: House) -> None:
+    assert (await shared_house.get("it", "/api/v1/limits/changes?key=hats/day")).status_code == 400
+
+
+async def test_changes_are_told_in_parts_without_a_gap(house: House) -> None:
     for amount in range(1, 53):
         await house.ask(
             "quota",
@@ -177,3 +199,9 @@ async def test_no_more_than_fifty_changes_are_told_at_once(house: House) -> None
         )
     items = (await house.get("quota", "/api/v1/limits/changes")).json()["items"]
     assert [each["after"] for each in items] == list(range(52, 2, -1))
+    path, told = "/api/v1/limits/changes?scope=project:health&key=records/month&limit=20", []
+    while path:
+        answer = await house.get("quota", path)
+        told += [each["after"] for each in answer.json()["items"]]
+        path = answer.links.get("next", {}).get("url", "")
+    assert told == list(range(52, 0, -1))

@@ -136,3 +136,30 @@ async def test_everybody_lists_their_own_calls_and_nobody_elses_in_parts(shared_
     assert {each["entry"]["actor"]["principal"] for each in rest.json()["items"]} == {mine}
     hers = (await shared_house.get("grace", "/api/v1/me/calls")).json()["items"]
     assert not set(made) & {each["entry"]["id"] for each in hers}
+
+
+async def test_a_key_is_looked_for_as_its_holder_knows_it(shared_house: House) -> None:
+    key = shared_house.keys["bob"]
+    found = [
+        (await shared_house.get("dpo", "/api/v1/audit/entries", params={"key": said})).json()["items"]
+        for said in (key.key_id, key.client_key, key.api_key)
+    ]
+    assert [each["index"] for each in found[0]] == [each["index"] for each in found[1]]
+    assert [each["index"] for each in found[0]] == [each["index"] for each in found[2]]
+    newest = (await shared_house.get("dpo", "/api/v1/audit/entries?limit=3&type=audit_read")).json()["items"]
+    assert {each["entry"]["reads"].get("key_id") for each in newest} >= {key.key_id}
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "says"),
+    [
+        ("key=AAAAAAAAAAAA", 404, "There is no key 'AAAAAAAAAAAA', and there was none."),
+        ("key=nope", 404, "There is no key 'nope'"),
+        ("cache=foo", 400, "cache is one of hit, stale, collapsed, not 'foo'."),
+    ],
+)
+async def test_what_no_entry_can_have_is_refused(
+    shared_house: House, query: str, status: int, says: str
+) -> None:
+    refused = await shared_house.get("dpo", f"/api/v1/audit/entries?{query}")
+    assert (refused.status_code, says in refused.json()["detail"]) == (status, True)

@@ -86,7 +86,7 @@ async def set_project_reuse(
     return only.shown(_reuse(the_project(await desk.registry.state(), project.id)))
 
 
-@router.get("/limits", tags=["limits"], summary="Limits", responses=refusals())
+@router.get("/limits", tags=["limits"], summary="Limits", responses=refusals(404))
 async def list_limits(
     desk: AtDesk,
     who: Who,
@@ -95,6 +95,8 @@ async def list_limits(
 ) -> Limits:
     """Limits in the order of their scopes, the ones above your own included, since they bind you too."""
     sight = await desk.sight(who)
+    if scope is not None:
+        sight.require_scope(scope)
     found = [each for each in sight.limits.items() if scope in {None, sight.scope_label(each[1])}]
     page = parts.cut(found, lambda each: each[0])
     return Limits(

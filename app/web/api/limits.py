@@ -1,10 +1,10 @@
 """Limits changed and raised for a while, and what waits for a second administrator under two-person control."""
 
-from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
+from starlette.responses import Response
 
 from app.administration import proposals as acts
 from app.administration.acts import require_limits, set_limits
@@ -16,11 +16,11 @@ from app.administration.proposals import Confirmation, shown_proposals
 from app.administration.raising import end_raise as end
 from app.administration.raising import grant_raise, shown_raises
 from app.administration.registry import Registry
+from app.administration.shown import require_scope
 from app.administration.state import State
-from app.audit.entries import Value
 from app.errors import InvalidParams, NotFound
 from app.quota.arithmetic import parse_limit_key
-from app.storage.limits_past import MOST_SHOWN, find_limit_changes
+from app.storage.limits_past import find_limit_changes
 from app.web.api.conditions import OnlyIf, WithTag
 from app.web.api.desk import AtDesk, Who
 from app.web.api.documented import changing, reading, refusals
@@ -40,9 +40,9 @@ from app.web.api.limit_shapes import (
     RaiseShape,
     RaiseWanted,
 )
-from app.web.api.paging import InParts
+from app.web.api.log import Before, say_what_is_read
+from app.web.api.paging import InParts, Limit, link_next
 from app.web.errors import STATUS_OF_CODE
-from app.web.problems import visit_of
 
 router = APIRouter(prefix="/api/v1", tags=["limits"], route_class=GuardedRoute)
 RaiseId = Annotated[str, Path(alias="id", pattern="^[0-9a-f]{20}$", description="A raise's id.")]
@@ -69,28 +69,43 @@ async def set_limit(desk: AtDesk, who: Who, wanted: LimitWanted) -> LimitSetShap
     )
 
 
-@router.get("/limits/changes", summary="What became of limits", responses=refusals())
+@router.get("/limits/changes", summary="What became of limits", responses=refusals(404))
 async def list_limit_changes(
+    *,
     request: Request,
+    response: Response,
     desk: AtDesk,
     scope: Annotated[str | None, Query(max_length=500, description="Only of this scope.")] = None,
     key: Annotated[
         str | None, Query(max_length=64, description="Only of this, such as requests/day.")
     ] = None,
+    before: Before = None,
+    limit: Limit = 50,
 ) -> LimitChangesShape:
-    """Who set, changed or ended which limit, the newest first: 50 at most, out of the newest 2,000 changes."""
-    changes = LimitChanges(await desk.registry.state())
+    """Who set, changed or ended which limit, the newest first.
+
+    Of one scope or limit a part may be short, or empty, and go on all the same: 2,000 changes are looked at for each.
+    """
+    state = await desk.registry.state()
+    if scope is not None:
+        require_scope(state, scope)
+    if key is not None:
+        _limit_key(key)
+    changes = LimitChanges(state)
 
     def meets(each: LimitChange) -> bool:
         return scope in {None, each.scope} and key in {None, each.key}
 
-    reads: dict[str, Value] = {"op": LIMIT_SET, "limit": MOST_SHOWN}
-    request.scope["state"]["operator"] = replace(visit_of(request), reads=reads)
-    found = await desk.installation.database.read(lambda conn: find_limit_changes(conn, changes, meets))
-    return LimitChangesShape(items=[LimitChangeShape.model_validate(each.shown()) for each in found])
+    say_what_is_read(request, {"op": LIMIT_SET, "before": before, "limit": limit})
+    found = await desk.installation.database.read(
+        lambda conn: find_limit_changes(conn, changes, meets, before=before, limit=limit)
+    )
+    if found.onward is not None:
+        link_next(request, response, before=str(found.onward))
+    return LimitChangesShape(items=[LimitChangeShape.model_validate(each.shown()) for each in found.changes])
 
 
-@router.get("/raises", summary="Raises", responses=refusals())
+@router.get("/raises", summary="Raises", responses=refusals(404))
 async def list_raises(
     desk: AtDesk,
     parts: InParts,
@@ -98,11 +113,10 @@ async def list_raises(
     with_ended: Annotated[bool, Query(description="Those that are over as well.")] = False,
 ) -> Raises:
     """Limits that hold more for a while, by the end of that while."""
-    found = [
-        each
-        for each in shown_raises(await desk.registry.state(), all_of_them=with_ended)
-        if scope in {None, each["scope"]}
-    ]
+    state = await desk.registry.state()
+    if scope is not None:
+        require_scope(state, scope)
+    found = [each for each in shown_raises(state, all_of_them=with_ended) if scope in {None, each["scope"]}]
     page = parts.cut(found, lambda each: f"{each['until']} {each['id']}")
     return Raises(items=[RaiseShape.model_validate(each) for each in page])
 

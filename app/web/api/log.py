@@ -37,7 +37,7 @@ def sought(
     ] = None,
     person: Annotated[str | None, Query(max_length=320, description="E-mail address or id.")] = None,
     project: Annotated[str | None, Query(max_length=100, description="Name or id.")] = None,
-    key: Annotated[str | None, Query(max_length=64, description="A key's id.")] = None,
+    key: Annotated[str | None, Query(max_length=100, description="A key's id, or its `client_key`.")] = None,
     credential: Annotated[str | None, Query(max_length=100, description="Name or id.")] = None,
     endpoint: Annotated[str | None, Query(max_length=100, description="Such as `video/query`.")] = None,
     verdict: Annotated[Literal["allowed", "refused"] | None, Query(description="What was decided.")] = None,
@@ -48,7 +48,7 @@ def sought(
     code: Annotated[
         str | None, Query(max_length=320, description="Of the refusal or answer, such as `invalid_params`.")
     ] = None,
-    cache: Annotated[str | None, Query(max_length=32, description="hit, stale or collapsed.")] = None,
+    cache: Annotated[str | None, Query(max_length=32, description="`hit`, `stale` or `collapsed`.")] = None,
     log_id: Annotated[str | None, Query(max_length=200, description="The platform's log id.")] = None,
     since: Annotated[str | None, Query(max_length=40, description="A UTC day, or a moment.")] = None,
     until: Annotated[

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from app.administration.shown import require_scope
 from app.administration.state import Key, Membership, Person, Project, State, TermsVersion
 from app.errors import NotFound
 from app.identity.roles import Act
@@ -108,6 +109,12 @@ class Sight:
     def scope_label(self, limit: StoredLimit) -> str:
         """Whose limit it is, as people write it: `project:elections`."""
         return self._scope_labels[limit.scope_kind, limit.scope_id]
+
+    def require_scope(self, scope: str) -> None:
+        """Return where limits of that scope may be seen; raises NotFound and InvalidParams."""
+        require_scope(self.state, scope)
+        if scope not in self._scope_labels.values():
+            raise NotFound(f"There is no {scope!a} that you could see.", rule="sight")
 
     def project(self, name: str) -> Project:
         """The project of that name or id; raises NotFound."""

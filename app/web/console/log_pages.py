@@ -50,7 +50,7 @@ async def show_calls(turn: Turn) -> Response:
         return turn.render("calls.html", entries=[], onward="", is_first=True)
     if wanted:
         return turn.go(f"{PATH}/entries/{_entry_id(wanted)}")
-    before = _before(turn)
+    before = before_asked(turn)
     person = turn.who.person
     turn.reads_log(person=person, before=before, limit=_ON_A_PAGE)
     state = await turn.desk.registry.state()
@@ -97,7 +97,7 @@ async def show_log(turn: Turn) -> Response:
 
 async def _found(turn: Turn, state: State) -> Sequence[FoundEntry]:
     """A page of entries and one more; that they are looked at is noted first. Raises Refusal."""
-    before = _before(turn)
+    before = before_asked(turn)
     looked_for = await filter_with_tags(state, _sought(turn), turn.desk.installation.seals)
     turn.reads_log(**looked_for.said(), before=before, limit=_ON_A_PAGE)
     return await turn.desk.installation.database.read(
@@ -231,7 +231,8 @@ def _export_address(turn: Turn) -> str:
     return f"{PATH}/audit/exports?{urlencode(query)}"
 
 
-def _before(turn: Turn) -> int | None:
+def before_asked(turn: Turn) -> int | None:
+    """The index before which a page of the log begins; None for the first page. Raises InvalidParams."""
     text = turn.asked("before")
     if not text:
         return None

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -19,7 +20,7 @@ from app.administration.loosening import MODE, OF_RULES, VALUE
 from app.administration.proposals import shown_proposals
 from app.administration.raising import end_raise, grant_raise, shown_raises
 from app.administration.second_person import OPEN, ROSTER, whoever
-from app.administration.shown import scope_names
+from app.administration.shown import require_scope, scope_names
 from app.administration.state import Proposal, State
 from app.administration.upkeep import ERASE, PRUNE, RETENTION, UPKEEP
 from app.administration.usage import usage
@@ -27,10 +28,11 @@ from app.administration.wording import COUNTED, WINDOWS, key_said, limit_said, s
 from app.errors import InvalidParams
 from app.identity.roles import Act
 from app.quota.arithmetic import parse_limit_key
-from app.storage.limits_past import MOST_SHOWN, find_limit_changes
+from app.storage.limits_past import find_limit_changes
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn, note_refusal
 from app.web.console.hints import at_the_console
+from app.web.console.log_pages import before_asked
 from app.web.console.meters import Meter, meters
 from app.web.console.previewing import is_saving, preview
 from app.web.console.projects import ALL
@@ -41,6 +43,7 @@ from app.web.errors import STATUS_OF_CODE
 LIMITS: Final = frozenset({Act.SET_LIMITS})
 DECIDE: Final = frozenset({Act.DECIDE_PROPOSALS, Act.KEEP_LOG})
 _MOST_ROWS: Final = 120
+_CHANGES_AT_ONCE: Final = 50
 _PROPOSED: Final[Mapping[str, str]] = {
     ROSTER: "people on it",
     ERASE: "erase what was asked",
@@ -109,8 +112,14 @@ async def show_history(turn: Turn) -> Response:
             return False
         return sought in f"{each.scope} {scope_said(each.scope)} {_what(each.key)}".lower()
 
-    turn.reads_log(op=LIMIT_SET, limit=MOST_SHOWN)
-    found = await turn.desk.installation.database.read(lambda conn: find_limit_changes(conn, changes, meets))
+    if scope and not turn.problem:
+        require_scope(state, scope)
+    before = None if turn.problem else before_asked(turn)
+    turn.reads_log(op=LIMIT_SET, before=before, limit=_CHANGES_AT_ONCE)
+    found = await turn.desk.installation.database.read(
+        lambda conn: find_limit_changes(conn, changes, meets, before=before, limit=_CHANGES_AT_ONCE)
+    )
+    query = {**dict(turn.request.query_params), "before": f"{found.onward}"}
     return turn.render(
         "quotas_history.html",
         changes=[
@@ -120,11 +129,12 @@ async def show_history(turn: Turn) -> Response:
                 "what": _what(each.key),
                 "by": names.person(each.by),
             }
-            for each in found
+            for each in found.changes
         ],
         sought=turn.asked("q"),
         one=f"{scope_said(scope)}: {_what(key)}" if scope and key else "",
-        most=MOST_SHOWN,
+        onward="" if found.onward is None else f"{turn.request.url.path}?{urlencode(query)}",
+        is_first=before is None,
     )
 
 
@@ -446,7 +456,8 @@ PAGES: Final = (
         path="/quotas/history",
         answer=show_history,
         acts=ALL,
-        takes=frozenset({"q", "scope", "key"}),
+        back=show_history,
+        takes=frozenset({"q", "scope", "key", "before"}),
     ),
     Page(
         method="POST",

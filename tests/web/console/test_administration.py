@@ -395,6 +395,21 @@ async def test_a_limit_has_a_history_with_who_changed_it(fresh_house: House, bro
     assert "No change like that" in text_of(await it.get("/quotas/history?q=nowhere"))
 
 
+async def test_the_history_of_limits_goes_on_to_older_changes(fresh_house: House, browser: Opened) -> None:
+    for amount in range(1, 53):
+        wanted = {"scope": "project:health", "key": "records/month", "amount": amount}
+        await fresh_house.ask("quota", "PUT", "/api/v1/limits", json=wanted)
+    quota = await signed_in(browser, fresh_house, "quota")
+    first = await quota.get("/quotas/history?scope=project:health&key=records/month")
+    (onward,) = re.findall(r'href="(/console/quotas/history[^"]*before=\d+[^"]*)" rel="next"', first.text)
+    second = await quota.client.get(unescape(onward))
+    shown = [re.findall(r'data-label="To" class="num">(\d+)<', each.text) for each in (first, second)]
+    assert [*map(int, shown[0]), *map(int, shown[1])] == list(range(52, 0, -1))
+    assert 'rel="next"' not in second.text
+    nowhere = await quota.get("/quotas/history?scope=project:nope")
+    assert (nowhere.status_code, "There is no 'project:nope'" in text_of(nowhere)) == (404, True)
+
+
 async def test_whoever_asks_for_more_is_granted_it(fresh_house: House, browser: Opened) -> None:
     bob = await signed_in(browser, fresh_house, "bob")
     limits = await bob.get("/more")
