@@ -28,6 +28,14 @@ _STICKING_OUT = """() => [
   ...[...document.querySelectorAll(".card")].map(each => each.scrollWidth - each.clientWidth)
 ].filter(over => over > 0)"""
 """By how much the page, or a card of it that would have to be scrolled sideways, is too wide."""
+_CUT_OFF = """() => [...document.querySelectorAll("h1, h2, h3, td, dt, dd, summary, label, legend, button, .names > span")]
+  .filter(each => !each.closest(".out-of-sight") && each.getClientRects().length === 1)
+  .filter(each => each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).display !== "inline")
+  .map(each => each.tagName + " " + each.textContent.trim().slice(0, 40))"""
+"""What does not fit into the room that it has, so that it is cut off or lies over its neighbour."""
+_NARROW = """() => [...document.querySelectorAll("td > input:not([type=checkbox], [type=hidden])")]
+  .map(each => each.clientWidth).filter(each => each < 90)"""
+"""Fields of tables that are too narrow to read what they hold."""
 _OPEN_ALL = "for (const each of document.querySelectorAll('details')) each.open = true"
 _PAGES = {
     None: ("/sign-in", "/password"),
@@ -371,6 +379,58 @@ def serious(found: dict[str, Any]) -> list[tuple[str, list[Any]]]:
         for each in found["violations"]
         if each["impact"] in {"serious", "critical"}
     ]
+
+
+def test_a_long_name_without_blanks_spoils_no_page(said: dict[str, Any], chromium: Browser) -> None:
+    name, limits = "m" * 100, {"requests/day": 100, "records/day": 10_000}
+    project = {
+        "name": name,
+        "credential": "practice",
+        "approval": {"reference": "R" * 100, "from": "2026-01-01", "until": "2036-12-31"},
+        "lead": "ada@example.edu",
+        "members": [{"person": "ada@example.edu"}, {"person": "cleo@example.edu"}],
+        "limits": limits,
+        "member_limits": limits,
+    }
+    made = _posted(said, "/api/v1/projects", project)
+    _posted(said, "/api/v1/keys", {"project": name, "person": "ada@example.edu"})
+    page_of = f"/projects/{made['id']}"
+    looked_at = {
+        "it": (
+            "/today",
+            "/projects",
+            "/people",
+            "/keys",
+            "/quotas",
+            "/quotas/history",
+            page_of,
+            f"{page_of}/form",
+        ),
+        "ada": ("/me", f"/my-projects/{made['id']}", "/my-keys", "/more"),
+    }
+    for who, paths in looked_at.items():
+        visitor = Visitor(said["gateway"], chromium.new_context(reduced_motion="reduce"))
+        visitor.sign_in(person(said, who)["token"])
+        page = visitor.page
+        for path in paths:
+            visitor.go(path)
+            page.evaluate(_OPEN_ALL)
+            for width in _WIDTHS:
+                page.set_viewport_size({"width": width, "height": 900})
+                for look in (_STICKING_OUT, _CUT_OFF, _NARROW):
+                    assert page.evaluate(look) == [], (path, width)
+        visitor.context.close()
+
+
+def _posted(said: dict[str, Any], path: str, body: dict[str, Any]) -> dict[str, Any]:
+    headers = {
+        "Authorization": f"Bearer {person(said, 'it')['token']}",
+        "Content-Type": "application/json",
+    }
+    status, _, answer = call(port_of(said), "POST", path, body=json.dumps(body).encode(), headers=headers)
+    assert status == 201, answer
+    made: dict[str, Any] = json.loads(answer)
+    return made
 
 
 def _address(visitor: Visitor, path: str) -> str:
