@@ -21,6 +21,7 @@ from app.audit.calls import Visit
 from app.errors import BursarError, Misconfigured, Refusal, Unavailable
 from app.ids import new_entry_id
 from app.web.errors import STATUS_OF_CODE
+from app.web.hints import through_the_api
 
 MEDIA_TYPE: Final = "application/problem+json"
 PRIVATE: Final[Mapping[str, str]] = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
@@ -126,7 +127,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 def _of_bursar(request: Request, error: BursarError) -> Response:
     headers: dict[str, str] = {}
-    detail = error.message
+    detail = through_the_api(error.message)
     match error:
         case Refusal(retry_after_s=int(wait_s)) | Unavailable(retry_after_s=wait_s):
             headers["retry-after"] = str(wait_s)
@@ -144,9 +145,12 @@ def _of_bursar(request: Request, error: BursarError) -> Response:
 
 def _of_content(request: Request, error: Malformed) -> Response:
     """Of a body that the framework took and the rules of state files do not; requests speak about one object alone."""
-    errors = [{"at": f"body.{place}" if place else "body", "says": said} for place, said in error.problems]
-    status = STATUS_OF_CODE[error.code]
-    return problem(request, status=status, code=error.code, detail=error.message, errors=errors)
+    errors = [
+        {"at": f"body.{place}" if place else "body", "says": through_the_api(said)}
+        for place, said in error.problems
+    ]
+    detail = through_the_api(error.message)
+    return problem(request, status=STATUS_OF_CODE[error.code], code=error.code, detail=detail, errors=errors)
 
 
 def _of_status(request: Request, error: HTTPException) -> Response:

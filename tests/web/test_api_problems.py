@@ -1,13 +1,17 @@
 import gzip
+import re
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from starlette.requests import Request
 
+import app.administration
 from app.errors import AuditUnavailable, BursarError, LogBroken, RateLimited
 from app.web.api.access import ACCESS
 from app.web.errors import STATUS_OF_CODE
+from app.web.hints import through_the_api
 from app.web.problems import problem_of
 from tests.web.conftest import House
 
@@ -256,6 +260,28 @@ async def test_every_error_has_a_problem_of_one_shape(kind: type[BursarError]) -
     answer = problem_of(request(), error)
     assert answer.media_type == "application/problem+json"
     assert answer.status_code == STATUS_OF_CODE[error.code]
+
+
+def test_no_message_sends_people_from_the_api_to_a_list_of_the_command_line() -> None:
+    places = Path(app.administration.__file__).parent.glob("*.py")
+    found = {
+        each
+        for place in places
+        for each in re.findall(r"; (`bursar [a-z ]+` shows all)", place.read_text(encoding="utf-8"))
+    }
+    assert len(found) >= 10
+    assert [each for each in found if "`bursar" in through_the_api(each)] == []
+
+
+async def test_a_researcher_is_sent_to_no_command(shared_house: House) -> None:
+    wanted = {"limit": "records/day", "amount": 5, "until": "2036-01-01", "reason": "a test"}
+    refused = await shared_house.ask("bob", "POST", "/api/v1/me/requests", json=wanted)
+    assert refused.status_code in {400, 404, 409}
+    assert "`GET /api/v1/limits` lists what you may see" in refused.json()["detail"]
+    unknown = await shared_house.ask("bob", "POST", "/api/v1/me/terms/nope/acceptance")
+    assert unknown.json()["detail"] == (
+        "There are no terms of version nope; `GET /api/v1/terms` lists what you may see."
+    )
 
 
 NEVER_NULL = {
