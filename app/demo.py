@@ -23,7 +23,7 @@ from app.administration.changes import Actor, local_operator
 from app.administration.keys import issue_key, issue_token
 from app.administration.wanted import read_state_file
 from app.errors import NotReady
-from app.settings import load_settings
+from app.settings import PREFIX, load_settings
 from app.storage.administering import Administration, initialise, open_administration
 
 _READY_WITHIN_S = 60.0
@@ -63,10 +63,12 @@ class DemoPerson:
 
 def run(*, port: int, simulator_port: int, data_dir: Path | None, as_json: bool) -> None:
     """Serve the demonstration until SIGINT or SIGTERM. Raises NotReady when a part does not start."""
+    if told := left_unheeded(os.environ):
+        print(told, file=sys.stderr, flush=True)  # noqa: T201
     home = (data_dir or Path("data") / "demo").absolute()
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     gateway, simulator = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{simulator_port}"
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("BURSAR_")}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     environ |= {"BURSAR_DATA_DIR": str(home), "BURSAR_PUBLIC_URL": gateway, "BURSAR_SHUTDOWN_GRACE_S": "0"}
     credentials = ["--client-key", _CLIENT_KEY, "--client-secret", _CLIENT_SECRET]
     with _stopped_by_signals(), contextlib.ExitStack() as children:
@@ -89,6 +91,12 @@ def run(*, port: int, simulator_port: int, data_dir: Path | None, as_json: bool)
         _write_private(home / "demo.json", json.dumps(description))
         print(json.dumps(description) if as_json else _told(gateway, simulator, home, people), flush=True)  # noqa: T201
         _await_end(platform, server)
+
+
+def left_unheeded(environ: Mapping[str, str]) -> str:
+    """What to say of settings in the environment, since the demonstration has its own; empty where there are none."""
+    names = sorted(name for name in environ if name.startswith(PREFIX))
+    return f"The demonstration has settings of its own and leaves {', '.join(names)} out." if names else ""
 
 
 async def _people(home: Path, environ: Mapping[str, str], simulator: str) -> list[DemoPerson]:

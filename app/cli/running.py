@@ -42,7 +42,10 @@ def demo(
     data_dir: Annotated[Path | None, typer.Option(help="Keep the demonstration's data here.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run gateway, console and simulator with people, projects, keys and some past traffic. Ctrl-C ends all."""
+    """Run gateway, console and simulator with people, projects, keys and some past traffic. Ctrl-C ends all.
+
+    It has settings of its own: variables BURSAR_... are left out, and named at its start.
+    """
     from app.demo import run  # noqa: PLC0415
 
     run(port=port, simulator_port=simulator_port, data_dir=data_dir, as_json=as_json)

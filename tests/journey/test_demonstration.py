@@ -4,12 +4,13 @@ import json
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.demo import left_unheeded, run
 from tests.servers.bursar import call
 from tests.servers.demonstration import Demonstration
 
@@ -107,3 +108,23 @@ def test_the_lines_to_paste_work(tmp_path: Path) -> None:
     if answer.returncode != 127:  # a machine without curl
         assert '"code":"ok"' in answer.stdout
     assert demonstration.end() == 0
+
+
+def test_settings_that_the_demonstration_leaves_out_are_named(
+    clean_environment: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("BURSAR_TWO_PERSON_CONTROL", "true")
+    monkeypatch.setenv("BURSAR_SMTP_URL", "smtp://127.0.0.1:25")
+    place = tmp_path / "taken"
+    place.write_text("")
+    with pytest.raises(FileExistsError):
+        run(port=0, simulator_port=0, data_dir=place, as_json=True)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == (
+        "The demonstration has settings of its own and leaves BURSAR_SMTP_URL, BURSAR_TWO_PERSON_CONTROL out.\n"
+    )
+    assert left_unheeded({"HOME": "/"}) == ""
