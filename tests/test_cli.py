@@ -530,6 +530,32 @@ def test_shells_are_given_a_script_that_completes_commands(shell_name: str, says
     assert "receipt" not in completed.stdout
 
 
+def test_what_a_command_cannot_read_is_told_in_words(shell: Shell) -> None:
+    shell.applied()
+    code, _, err = shell.run("limit", "set", "project:elections", "requests/day", "-5")
+    assert (code, "No such option" in err, "greater than or equal to 0" in " ".join(err.split())) == (
+        2,
+        False,
+        True,
+    )
+    code, _, err = shell.run("usage", "--day", "yesterday")
+    assert (code, "'yesterday' is no day such as" in " ".join(err.split()), "%Y" in err) == (2, True, False)
+
+
+def test_a_project_is_shown_with_its_bounds_in_words(shell: Shell) -> None:
+    shell.applied()
+    allow = shell.scene.directory / "allow.json"
+    allow.write_text(
+        '{"endpoints": ["video/query", "user/info"], "conditions": {"region_code": ["US", "CA"]}, '
+        '"dates": {"from": "2025-01-01"}, "max_span_days": 7}'
+    )
+    shell.run("project", "set", "elections", "--allow-file", str(allow))
+    shown = shell.run("project", "show", "elections")[1]
+    assert "allowed: endpoints user/info, video/query; region_code CA, US; days from 2025-01-01; " in shown
+    assert "the last day at most 7 after the first" in shown
+    assert "[" not in shown
+
+
 def test_a_project_goes_through_its_life(shell: Shell) -> None:
     shell.applied()
     add = ["project", "add", "climate", "--credential", "main", "--reference", "R-2026-031"]

@@ -24,7 +24,7 @@ from app.administration.floors import after, check_floors
 from app.administration.lockout import require_own_administration
 from app.administration.loosening import hold_back_rules
 from app.administration.minting import Mint
-from app.administration.naming import former, require_new
+from app.administration.naming import former, require_new_address
 from app.administration.registry import Registry
 from app.administration.second_person import HeldBack, hold_back
 from app.administration.state import Acceptance, Person, Proposal, State, slot_of
@@ -98,7 +98,7 @@ async def ensure_admin(registry: Registry, mint: Mint, actor: Actor, *, email: s
             return Plan(), admins[0].email
         wanted = address or DEFAULT_ADMIN
         known = next((each for each in state.people if each.email == wanted), None)
-        require_new("email", wanted, known)
+        require_new_address("email", wanted, known)
         left = () if known is None or known.retired_us is None else (former(known),)
         old = None if left else known
         roles = {*(old.roles if old else ()), str(Role.ADMIN)}

@@ -57,20 +57,26 @@ LimitKey = tuple[Dimension, Window | None]
 class Malformed(InvalidParams):
     """What does not hold of a state file, or of what was put as one; `problems` are places with what is wrong there."""
 
-    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
-        super().__init__(
-            "; ".join(f"{place}: {said}" if place else said for place, said in problems), rule=RULE
-        )
+    def __init__(self, message: str, *, rule: str = RULE, problems: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message, rule=rule)
         self.problems = tuple(problems)
+
+    @classmethod
+    def at(cls, problems: Sequence[tuple[str, str]]) -> Self:
+        """The refusal for these problems."""
+        told = (f"{place}: {said}" if place else said for place, said in problems)
+        return cls("; ".join(told), problems=problems)
 
     def of_one(self) -> Self:
         """The same for whoever spoke about one object alone, without its place: `name`, not `people[0] (ada).name`."""
-        return type(self)([(_OBJECT.sub("", place), said) for place, said in self.problems])
+        if not self.problems:
+            return self
+        return self.at([(_OBJECT.sub("", place), said) for place, said in self.problems])
 
 
 def malformed(place: str, said: str) -> Malformed:
     """The refusal of a state file, naming the place in it."""
-    return Malformed([(place, said)])
+    return Malformed.at([(place, said)])
 
 
 def check_email(text: str) -> str:
@@ -486,7 +492,7 @@ def _explained(error: ValidationError, content: Mapping[str, Any]) -> Malformed:
     for each in error.errors(include_input=False, include_url=False):
         said = _MESSAGES.get(each["type"]) or each["msg"].removeprefix("Value error, ").removesuffix(".")
         problems.append((_place(each["loc"], content), f"{said[0].lower()}{said[1:]}"))
-    return Malformed(problems[:5])
+    return Malformed.at(problems[:5])
 
 
 def _place(location: tuple[int | str, ...], content: Any) -> str:

@@ -26,7 +26,7 @@ from app.administration.facing import (
 )
 from app.administration.floors import after, check_floors
 from app.administration.minting import Mint
-from app.administration.naming import former, require_new, require_visible
+from app.administration.naming import former, require_new, require_new_address, require_visible
 from app.administration.policy import rule_modes, stated_values
 from app.administration.retiring import (
     retire_credential,
@@ -218,7 +218,7 @@ class _Comparison:
     def person(self, wanted: WantedPerson) -> None:
         """Bring one person, and what they accepted, to what is wanted."""
         old = self.people.get(wanted.email)
-        require_new("people", wanted.email, old)
+        require_new_address("people", wanted.email, old)
         if wanted.returning and old is None:
             raise malformed(f"people ({wanted.email}).returning", "nobody of this address was here before")
         if old is not None and old.retired_us is not None and not wanted.returning:

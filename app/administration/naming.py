@@ -1,6 +1,7 @@
 """What new names and addresses may hold. What is there already keeps its name, whatever that holds."""
 
 import datetime as dt
+import re
 from dataclasses import replace
 from typing import Final
 
@@ -9,6 +10,10 @@ from app.administration.state import Credential, Person, Project
 
 _NOT_IN_PATHS: Final = "/\\?#%"
 _MOST_CHARS: Final = 320
+_ATOM: Final = r"[\w!$&'*+=^`{|}~-]+"
+_LABEL: Final = r"\w(?:[\w-]*\w)?"
+_ADDRESS: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
+"""An address without quotes (RFC 5322, section 3.4.1), in letters of any script (RFC 6531)."""
 
 
 def require_new(place: str, name: str, old: Credential | Person | Project | None) -> None:
@@ -35,6 +40,20 @@ def former(person: Person) -> Person:
     until = dt.datetime.fromtimestamp((person.retired_us or 0) / 1_000_000, dt.UTC).date()
     label = f"{person.email} (until {until}, {person.id})"
     return replace(person, email=label if len(label) <= _MOST_CHARS else person.id)
+
+
+def require_new_address(place: str, email: str, old: Person | None) -> None:
+    """Return if that person is there already, or mail could reach the address; raises InvalidParams, naming the place.
+
+    Good: `ada+x@example.edu`, `admin@localhost`. Bad: `a,b@example.edu`, `<a>@example.edu`, `a@example.edu.`.
+    """
+    require_new(place, email, old)
+    if (old is None or old.retired_us is not None) and _ADDRESS.fullmatch(email) is None:
+        raise malformed(
+            place,
+            f"{email!a} is not an e-mail address; before the @ it has letters, digits and signs such as + - _, behind it the "
+            "name of a host, and no dot at an end of either",
+        )
 
 
 def require_visible(place: str, text: str) -> None:

@@ -161,8 +161,12 @@ def period_of(since: dt.date, until: dt.date) -> Period:
 
 
 async def report(registry: Registry, counts: Counts, period: Period) -> Report:
-    """What happened in that period."""
+    """What happened in that period; raises InvalidParams for one that has not begun."""
     state = await registry.state()
+    if period.since > state.now.date():
+        raise InvalidParams(
+            f"Nothing has happened yet from {period.since} on; it lies in the future.", rule="request"
+        )
     since_us, until_us = period.bounds_us
     seen = await counts.happened(since_us=since_us, until_us=until_us)
     acts = seen.by_act.items()

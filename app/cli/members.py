@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.changing import DryRun, carry_out, changes_of, say_changed, say_ended, shown_one
-from app.cli.speaking import AsJson, day_of, say_json, table
+from app.cli.speaking import AsJson, a_day, day_of, say_json, table
 
 if TYPE_CHECKING:
     from app.administration.state import State
@@ -39,13 +39,11 @@ def add_member(
     email: Person,
     from_day: Annotated[
         dt.datetime | None,
-        typer.Option(
-            "--from", formats=["%Y-%m-%d"], metavar="DATE", help="First day; any before by default."
-        ),
+        typer.Option("--from", parser=a_day, metavar="DATE", help="First day; any before by default."),
     ] = None,
     until_day: Annotated[
         dt.datetime | None,
-        typer.Option("--until", formats=["%Y-%m-%d"], metavar="DATE", help="Last day; no end by default."),
+        typer.Option("--until", parser=a_day, metavar="DATE", help="Last day; no end by default."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

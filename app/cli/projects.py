@@ -18,7 +18,7 @@ from app.cli.changing import (
     shown_one,
     text_of,
 )
-from app.cli.speaking import AsJson, day_of, say, say_json, table
+from app.cli.speaking import AsJson, a_day, day_of, say, say_json, table
 
 if TYPE_CHECKING:
     from app.administration.state import State
@@ -75,7 +75,7 @@ def show_project(name: Project, as_json: AsJson = False) -> None:
         f"{name}, on credential {found['credential']}",
         f"approval {approval['reference']}, from {approval['from']} to {approval['until']}",
         f"lead: {found['lead'] or 'nobody'}; members: {', '.join(members) or 'nobody'}",
-        f"allowed: {_told(found['allow']) or 'everything'}",
+        f"allowed: {_bounds(found['allow']) or 'everything'}",
         f"held answers serve the {found['cache_scope']}; Cache-Control: {reuse['cache_control']}; "
         f"past their time, when nothing can be fetched: {'yes' if reuse['stale'] else 'no'}",
         f"lifetimes: {_told(reuse['lifetimes']) or 'as usual'}; "
@@ -92,10 +92,10 @@ def add_project(
     reference: Annotated[str, typer.Option(help="The platform's reference of the approval.")],
     from_day: Annotated[
         dt.datetime,
-        typer.Option("--from", formats=["%Y-%m-%d"], metavar="DATE", help="First day of the approval."),
+        typer.Option("--from", parser=a_day, metavar="DATE", help="First day of the approval."),
     ],
     until_day: Annotated[
-        dt.datetime, typer.Option("--until", formats=["%Y-%m-%d"], metavar="DATE", help="Last day of it.")
+        dt.datetime, typer.Option("--until", parser=a_day, metavar="DATE", help="Last day of it.")
     ],
     lead: Annotated[str | None, typer.Option(metavar="EMAIL", help="Who leads it, a member as well.")] = None,
     member: Annotated[list[str] | None, typer.Option(metavar="EMAIL", help="A member; repeatable.")] = None,
@@ -135,11 +135,11 @@ def set_project(
     reference: Annotated[str | None, typer.Option(help="Another reference of the approval.")] = None,
     from_day: Annotated[
         dt.datetime | None,
-        typer.Option("--from", formats=["%Y-%m-%d"], metavar="DATE", help="Another first day of it."),
+        typer.Option("--from", parser=a_day, metavar="DATE", help="Another first day of it."),
     ] = None,
     until_day: Annotated[
         dt.datetime | None,
-        typer.Option("--until", formats=["%Y-%m-%d"], metavar="DATE", help="Another last day of it."),
+        typer.Option("--until", parser=a_day, metavar="DATE", help="Another last day of it."),
     ] = None,
     lead: Annotated[
         str | None, typer.Option(metavar="EMAIL", help="A member who leads it; nobody where empty.")
@@ -258,6 +258,20 @@ def _put_times(times: dict[str, Any], given: Iterable[str]) -> None:
             times[endpoint] = time
         else:
             times.pop(endpoint, None)
+
+
+def _bounds(allow: Mapping[str, Any]) -> str:
+    """Every bound: `endpoints video/query, user/info; region_code US, CA; at most 7 days after the first`."""
+    told = [f"endpoints {', '.join(allow['endpoints']) or 'none'}"] if "endpoints" in allow else []
+    told += [
+        f"fields of {name} {', '.join(some) or 'none'}" for name, some in allow.get("fields", {}).items()
+    ]
+    told += [f"{name} {', '.join(some) or 'none'}" for name, some in allow.get("conditions", {}).items()]
+    if "dates" in allow:
+        told.append(f"days {' '.join(f'{name} {day}' for name, day in allow['dates'].items())}")
+    if "max_span_days" in allow:
+        told.append(f"the last day at most {allow['max_span_days']} after the first")
+    return "; ".join(told)
 
 
 def _told(values: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import typer
 
 from app.cli.changing import limit_key
 from app.cli.proposals import waits
-from app.cli.speaking import AsJson, Day, day_of, note, office, operator, run, say, say_json, table
+from app.cli.speaking import AsJson, Day, a_day, day_of, note, office, operator, run, say, say_json, table
 
 limits = typer.Typer(help="Limits of credentials, projects, members and keys.", no_args_is_help=True)
 
@@ -93,7 +93,7 @@ def list_limits(as_json: AsJson = False) -> None:
         table("Limits", ("scope", "what", "amount"), rows)
 
 
-@limits.command("set")
+@limits.command("set", context_settings={"ignore_unknown_options": True})
 def set_limit(
     scope: Annotated[
         str,
@@ -180,7 +180,7 @@ def raise_limit(
     *,
     until: Annotated[
         dt.datetime,
-        typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="The last day on which it holds, UTC."),
+        typer.Option(parser=a_day, metavar="DATE", help="The last day on which it holds, UTC."),
     ],
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with the raise.")],
     as_json: AsJson = False,

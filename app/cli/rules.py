@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.proposals import waits
-from app.cli.speaking import AsJson, day_of, office, operator, run, say, say_json, table
+from app.cli.speaking import AsJson, a_day, day_of, office, operator, run, say, say_json, table
 
 if TYPE_CHECKING:
     from app.administration.loosening import RulesSet
@@ -69,7 +69,7 @@ def state_value(
     source: Annotated[str, typer.Option(help="Where they say it: document, date and clause.")],
     from_day: Annotated[
         dt.datetime | None,
-        typer.Option("--from", formats=["%Y-%m-%d"], metavar="DATE", help="First day; today by default."),
+        typer.Option("--from", parser=a_day, metavar="DATE", help="First day; today by default."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

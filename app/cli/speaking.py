@@ -29,7 +29,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-Day = Annotated[dt.datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE")]
+
+
+def a_day(text: str) -> dt.datetime:
+    """The day that an option names. Good: `2027-06-30`. Bad: `yesterday`. Raises BadParameter."""
+    try:
+        return dt.datetime.combine(dt.date.fromisoformat(text), dt.time())
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no day such as 2027-06-30.") from None
+
+
+Day = Annotated[dt.datetime | None, typer.Option(parser=a_day, metavar="DATE")]
 
 _PIPE_COLUMNS = 240
 _ANY_COLUMNS = 10_000

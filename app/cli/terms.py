@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.changing import DryRun, carry_out, end_one, say_changed, text_of
-from app.cli.speaking import AsJson, Day, day_of, office, operator, run, say, say_json, table
+from app.cli.speaking import AsJson, Day, a_day, day_of, office, operator, run, say, say_json, table
 
 terms = typer.Typer(help="Versions of the platform's terms, and who accepted them.", no_args_is_help=True)
 
@@ -81,9 +81,7 @@ def add_terms(
     text_file: Annotated[Path, typer.Option(help="File with their text.")],
     from_day: Annotated[
         dt.datetime,
-        typer.Option(
-            "--from", formats=["%Y-%m-%d"], metavar="DATE", help="First day on which they are in force."
-        ),
+        typer.Option("--from", parser=a_day, metavar="DATE", help="First day on which they are in force."),
     ],
     source: Annotated[str | None, typer.Option(help="Where the platform publishes them.")] = None,
     grace_days: Annotated[
@@ -115,7 +113,7 @@ def set_terms(
     ] = None,
     from_day: Annotated[
         dt.datetime | None,
-        typer.Option("--from", formats=["%Y-%m-%d"], metavar="DATE", help="Another first day."),
+        typer.Option("--from", parser=a_day, metavar="DATE", help="Another first day."),
     ] = None,
     source: Annotated[str | None, typer.Option(help="Another source; none where empty.")] = None,
     grace_days: Annotated[int | None, typer.Option(min=0, max=366, help="Another period of grace.")] = None,

@@ -146,7 +146,7 @@ def _of_bursar(request: Request, error: BursarError) -> Response:
 def _of_content(request: Request, error: Malformed) -> Response:
     """Of a body that the framework took and the rules of state files do not; requests speak about one object alone."""
     errors = [
-        {"at": f"body.{place}" if place else "body", "says": through_the_api(said)}
+        {"at": f"body.{place.replace(' ', '_')}" if place else "body", "says": through_the_api(said)}
         for place, said in error.problems
     ]
     detail = through_the_api(error.message)

@@ -51,6 +51,37 @@ async def test_nobody_is_added_under_an_address_that_cannot_be_reached(office: O
         assert (await office.registry.state()).person(email) is None
 
 
+UNSOUND = [
+    "a,b@example.edu",
+    "<script>@example.edu",
+    "a@example.edu.",
+    "a.@example.edu",
+    ".a@example.edu",
+    "a..b@example.edu",
+    "a@-example.edu",
+    "a@example..edu",
+    '"a"@example.edu',
+    "a;b@example.edu",
+    "a@exam,ple.edu",
+]
+
+
+async def test_nobody_is_added_under_what_is_no_address(office: Office) -> None:
+    await office.apply()
+    for email in UNSOUND:
+        with pytest.raises(InvalidParams, match="is not an e-mail address"):
+            await add_person(
+                office.registry, office.mint, office.actor, email=email, name="Eve", roles=frozenset()
+            )
+        wanted = wanted_of({"people": [{"email": email, "name": "Eve"}]})
+        with pytest.raises(InvalidParams, match="is not an e-mail address"):
+            await apply_state(office.registry, office.mint, office.actor, wanted)
+    for email in ("eve+x@example.edu", "o'neill@example.edu", "admin@localhost", "\u00f6sten@example.edu"):
+        wanted = wanted_of({"people": [{"email": email, "name": "Eve"}]})
+        await apply_state(office.registry, office.mint, office.actor, wanted)
+        assert (await office.registry.state()).person(email) is not None
+
+
 async def test_no_credential_is_added_under_a_name_that_cannot_be_reached(office: Office) -> None:
     await office.apply()
     for name in [*UNREACHABLE, *WHOLE, *UNSEEN]:

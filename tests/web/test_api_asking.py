@@ -115,3 +115,13 @@ async def test_nobody_grants_their_own_through_the_api(house: House) -> None:
     refused = await house.ask("bob", "POST", f"/api/v1/requests/{made['id']}/grant")
     assert (refused.status_code, refused.json()["code"]) == (403, "not_permitted")
     assert "own request" in refused.json()["detail"]
+
+
+async def test_what_one_asked_for_is_found_where_the_answer_says(shared_house: House) -> None:
+    until = (dt.datetime.now(dt.UTC) + dt.timedelta(days=5)).date().isoformat()
+    wanted = {"limit": "requests/day", "amount": 5, "until": until, "reason": "a test"}
+    made = await shared_house.ask("bob", "POST", "/api/v1/me/requests", json=wanted)
+    place = made.headers["location"]
+    assert place == f"/api/v1/me/requests/{made.json()['id']}"
+    assert (await shared_house.get("bob", place)).json() == made.json()
+    assert (await shared_house.get("ada", place)).status_code == 404

@@ -1,6 +1,7 @@
 """Tags of what is shown, and changes that hold only for what was seen."""
 
 import asyncio
+import datetime as dt
 from typing import Any
 
 import httpx
@@ -130,7 +131,7 @@ async def test_a_key_and_a_raise_are_ended_only_as_they_were_seen(house: House) 
         "scope": "project:health",
         "key": "requests/day",
         "amount": 5,
-        "until": "2036-01-01",
+        "until": f"{dt.datetime.now(dt.UTC).date() + dt.timedelta(days=3)}",
         "reason": "a test",
     }
     made = await asked(house, "POST", "/raises", json=wanted)
@@ -143,10 +144,10 @@ async def test_a_key_and_a_raise_are_ended_only_as_they_were_seen(house: House) 
 async def test_a_secret_is_replaced_only_of_the_credential_that_was_seen(house: House) -> None:
     path = "/credentials/main/rotation"
     assert (
-        await asked(house, "POST", path, match='"nope"', json={"client_secret": "x" * 20})
+        await asked(house, "POST", path, match='"nope"', json={"client_secret": "from-the-platform-9d1b"})
     ).status_code == 412
     tag = (await asked(house, "GET", "/credentials/main")).headers["etag"]
-    done = await asked(house, "POST", path, match=tag, json={"client_secret": "x" * 20})
+    done = await asked(house, "POST", path, match=tag, json={"client_secret": "from-the-platform-9d1b"})
     assert done.json() == {"has_changed": True}, done.text
 
 

@@ -1,3 +1,4 @@
+import datetime as dt
 import gzip
 import re
 from pathlib import Path
@@ -66,13 +67,13 @@ async def test_a_path_that_is_not_there_is_a_problem_with_its_entry(
     assert entry["decision"]["code"] == "not_found"
 
 
-@pytest.mark.parametrize(("method", "path"), [("PUT", "/me"), ("DELETE", "/keys"), ("HEAD", "/me")])
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/me"), ("DELETE", "/keys")])
 async def test_another_method_is_a_problem_that_names_those_there_are(
     shared_house: House, method: str, path: str
 ) -> None:
     answer = await shared_house.ask("it", method, f"/api/v1{path}")
     assert answer.status_code == 405
-    assert answer.headers["allow"] == ("GET, POST" if path == "/keys" else "GET")
+    assert answer.headers["allow"] == ("GET, HEAD, POST" if path == "/keys" else "GET, HEAD")
     assert answer.headers["content-type"] == "application/problem+json"
 
 
@@ -255,7 +256,7 @@ KINDS = sorted(_subclasses(BursarError), key=str)
 async def test_every_error_has_a_problem_of_one_shape(kind: type[BursarError]) -> None:
     error = kind.__new__(kind)
     BursarError.__init__(error, "What happened.")
-    for name, value in (("rule", ""), ("retry_after_s", 7)):
+    for name, value in (("rule", ""), ("retry_after_s", 7), ("problems", ())):
         setattr(error, name, value)
     answer = problem_of(request(), error)
     assert answer.media_type == "application/problem+json"
@@ -274,7 +275,8 @@ def test_no_message_sends_people_from_the_api_to_a_list_of_the_command_line() ->
 
 
 async def test_a_researcher_is_sent_to_no_command(shared_house: House) -> None:
-    wanted = {"limit": "records/day", "amount": 5, "until": "2036-01-01", "reason": "a test"}
+    until = (dt.datetime.now(dt.UTC) + dt.timedelta(days=3)).date().isoformat()
+    wanted = {"limit": "records/day", "amount": 5, "until": until, "reason": "a test"}
     refused = await shared_house.ask("bob", "POST", "/api/v1/me/requests", json=wanted)
     assert refused.status_code in {400, 404, 409}
     assert "`GET /api/v1/limits` lists what you may see" in refused.json()["detail"]
@@ -282,6 +284,23 @@ async def test_a_researcher_is_sent_to_no_command(shared_house: House) -> None:
     assert unknown.json()["detail"] == (
         "There are no terms of version nope; `GET /api/v1/terms` lists what you may see."
     )
+
+
+@pytest.mark.parametrize("path", ["/api/v1/me", "/api/v1/people/bob@example.edu", "/api/v1/projects/none"])
+async def test_head_is_answered_as_get_without_the_content(shared_house: House, path: str) -> None:
+    shown = await shared_house.get("it", path)
+    head = await shared_house.ask("it", "HEAD", path)
+    assert (head.status_code, head.content) == (shown.status_code, b"")
+    for name in ("content-type", "etag", "cache-control"):
+        assert head.headers.get(name) == shown.headers.get(name)
+    assert (await shared_house.ask("-", "HEAD", path)).status_code == 401
+
+
+async def test_head_where_nothing_is_read_is_no_method(shared_house: House) -> None:
+    refused = await shared_house.ask("it", "HEAD", "/api/v1/estimate")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+    refused = await shared_house.ask("it", "PUT", "/api/v1/people")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
 NEVER_NULL = {

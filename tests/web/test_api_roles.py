@@ -158,6 +158,7 @@ MATRIX: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "rotate_key": ("POST", "/keys/KEY/rotation", (401, 403, 403, 404, 200, 403, 200, 403)),
     "revoke_key": ("DELETE", "/keys/KEY", (401, 403, 403, 404, 204, 403, 204, 403)),
     "list_my_requests": ("GET", "/me/requests", (401, 403, 200, 200, 200, 200, 200, 200)),
+    "get_my_request": ("GET", "/me/requests/MINE", (401, 403, 200, 200, 404, 404, 404, 404)),
     "ask_for_more": ("POST", "/me/requests", (401, 403, 201, 201, 201, 403, 403, 403)),
     "withdraw_request": ("DELETE", "/me/requests/MINE", (401, 403, 204, 204, 404, 403, 403, 403)),
     "list_requests": ("GET", "/requests", (401, 403, 403, 403, 403, 200, 200, 200)),

@@ -122,6 +122,7 @@ ACCESS: Final[Mapping[str, Access]] = MappingProxyType(
         "rotate_key": _KEYS,
         "revoke_key": _KEYS,
         "list_my_requests": _WITH_KEY,
+        "get_my_request": _WITH_KEY,
         "ask_for_more": Access(acts=frozenset({Act.ASK_FOR_MORE}), with_key=True),
         "withdraw_request": Access(acts=frozenset({Act.ASK_FOR_MORE}), with_key=True),
         "list_requests": _ALL,

@@ -58,6 +58,17 @@ async def ask_for_more(desk: AtDesk, who: Who, wanted: MoreWanted) -> RequestSha
     return await _shape(desk, made)
 
 
+@router.get("/me/requests/{id}", summary="One request of mine", responses=refusals(404))
+async def get_my_request(desk: AtDesk, who: Who, request: RequestId) -> RequestShape:
+    """A request of yours, be it decided or not."""
+    sight = await desk.sight(who)
+    mine = shown_requests(sight.state, email=sight.me().email)
+    shown = next((each for each in mine if each.id == request), None)
+    if shown is None:
+        raise NotFound("There is no such request of yours.", rule="sight")
+    return RequestShape.model_validate(shown, from_attributes=True)
+
+
 @router.delete("/me/requests/{id}", status_code=204, summary="Withdraw", responses=refusals(404, 409))
 async def withdraw_request(desk: AtDesk, who: Who, request: RequestId) -> None:
     """Take back a request of yours that nobody has decided on."""

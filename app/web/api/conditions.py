@@ -149,7 +149,7 @@ def selected(request: Request, response: Response) -> Response:
     Raises ChangedMeanwhile where the request wants another one than there is, InvalidParams.
     """
     tag = response.headers.get("etag")
-    if request.method != "GET" or tag is None:
+    if request.method not in {"GET", "HEAD"} or tag is None:
         return response
     match = parse_tags("If-Match", request.headers.getlist("if-match"))
     if match is not None and not match.has(tag):

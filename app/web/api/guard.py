@@ -15,7 +15,8 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Message
+from starlette.routing import Match
+from starlette.types import Message, Receive, Scope, Send
 
 from app.administration.conditional import version_of
 from app.errors import InvalidParams, NotPermitted, Refusal
@@ -51,6 +52,7 @@ PLACES: Final[Mapping[str, str]] = {
     "add_terms": "/api/v1/terms/{version}",
     "add_raise": "/api/v1/raises/{id}",
     "issue_key": "/api/v1/keys/{id}",
+    "ask_for_more": "/api/v1/me/requests/{id}",
     "ask_for_erasure": "/api/v1/proposals/{id}",
     "ask_for_pruning": "/api/v1/proposals/{id}",
 }
@@ -81,6 +83,26 @@ class GuardedRoute(APIRoute):
             created["headers"] = {**created.get("headers", {}), **location_of(self._place)}
             options["responses"] = {**options["responses"], HTTPStatus.CREATED.value: created}
         super().__init__(path, endpoint, **options)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As any route, and HEAD where there is GET (RFC 9110, section 9.3.2)."""
+        match, child = super().matches(scope)
+        return (Match.FULL, child) if match is Match.PARTIAL and self._is_head(scope) else (match, child)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; HEAD as GET, without the content."""
+        if not self._is_head(scope):
+            await super().handle(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            is_content = message["type"] == "http.response.body"
+            await send({**message, "body": b""} if is_content else message)
+
+        await self.app(scope, receive, send_head)
+
+    def _is_head(self, scope: Scope) -> bool:
+        return scope["method"] == "HEAD" and "GET" in (self.methods or ())
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The framework's handler behind the guard."""

@@ -23,7 +23,7 @@ from app.quota.arithmetic import parse_limit_key
 from app.storage.limits_past import find_limit_changes
 from app.web.api.conditions import OnlyIf, WithTag
 from app.web.api.desk import AtDesk, Who
-from app.web.api.documented import changing, reading, refusals
+from app.web.api.documented import changing, creating, reading, refusals
 from app.web.api.guard import GuardedRoute
 from app.web.api.limit_shapes import (
     ConfirmationShape,
@@ -122,7 +122,7 @@ async def list_raises(
 
 
 @router.post(
-    "/raises", status_code=201, summary="Raise a limit for a while", responses=refusals(404, 409, 413)
+    "/raises", status_code=201, summary="Raise a limit for a while", responses=creating(404, 409, 413)
 )
 async def add_raise(desk: AtDesk, who: Who, wanted: RaiseWanted) -> RaiseShape:
     """Have a limit hold more from now on, through a UTC day. It ends by itself; what was used stays used."""

@@ -72,13 +72,14 @@ def add_api(app: FastAPI) -> None:
 
 async def _method_not_allowed(request: Request, error: Exception) -> Response:
     # The framework names the methods of the first route of a path alone.
-    methods = sorted(
+    methods = {
         method
         for router in _ROUTERS
         for route in router.routes
         if isinstance(route, GuardedRoute) and route.path_regex.match(request.url.path)
         for method in route.methods or ()
-    )
+    }
+    methods |= {"HEAD"} if "GET" in methods else set()
     if methods and isinstance(error, HTTPException):
-        error = HTTPException(405, headers={"Allow": ", ".join(methods)})
+        error = HTTPException(405, headers={"Allow": ", ".join(sorted(methods))})
     return problem_of(request, error)

@@ -15,7 +15,7 @@ from app.errors import ChangedMeanwhile
 from app.identity.roles import Act
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn
-from app.web.console.previewing import VERSION, is_saving, preview
+from app.web.console.previewing import VERSION, counted, is_saving, preview
 from app.web.console.projects import ALL
 
 _KEYS: Final = frozenset({Act.MANAGE_KEYS})
@@ -84,7 +84,7 @@ async def import_keys(turn: Turn) -> Response:
         return preview(
             turn,
             back=_LIST,
-            title=f"Make {len(wanted)} keys",
+            title=f"Make {counted(len(wanted), 'key', 'keys')}",
             changes=[_as_change(each) for each in wanted],
             warnings=_warnings(turn, state, wanted),
             version=_version(turn, state, wanted),

@@ -19,7 +19,7 @@ from app.errors import NotFound
 from app.identity.roles import Act, Role
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn
-from app.web.console.previewing import save, save_listed, shown
+from app.web.console.previewing import counted, save, save_listed, shown
 from app.web.console.projects import ALL, DIRECTORY
 
 _KEYS: Final = frozenset({Act.MANAGE_KEYS})
@@ -115,7 +115,7 @@ def _of_whom(before: Person, *, is_back: bool) -> str:
 async def import_people(turn: Turn) -> Response:
     """Many people from a list; those who are there already are changed to what it says."""
     people = people_in(turn.given.text("csv", "The list", most=200_000))
-    title = f"Add or change {len(people.contents)} people"
+    title = f"Add or change {counted(len(people.contents), 'person', 'people')}"
     return await save_listed(turn, people, listed_people, title=title, back=_LIST)
 
 

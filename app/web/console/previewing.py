@@ -170,3 +170,8 @@ def _text(value: Any) -> str:
             return ", ".join(map(_text, value)) or "none"
         case _:
             return str(value)
+
+
+def counted(count: int, one: str, several: str) -> str:
+    """How many there are: `1 person`, `2 people`."""
+    return f"{count} {one if count == 1 else several}"

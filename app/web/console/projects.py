@@ -22,7 +22,7 @@ from app.web.console.bounds import bounds_read, bounds_written
 from app.web.console.cookies import PATH
 from app.web.console.doors import Page, Turn
 from app.web.console.meters import by_scope, meters
-from app.web.console.previewing import save, save_listed, shown
+from app.web.console.previewing import counted, save, save_listed, shown
 
 ALL: Final = frozenset({Act.SEE_ALL})
 OWN: Final = frozenset({Act.SEE_OWN_PROJECTS})
@@ -104,7 +104,7 @@ async def add_project(turn: Turn) -> Response:
 async def import_projects(turn: Turn) -> Response:
     """Many new projects from a list."""
     projects = projects_in(turn.given.text("csv", "The list", most=200_000))
-    title = f"Add {len(projects.contents)} projects"
+    title = f"Add {counted(len(projects.contents), 'project', 'projects')}"
     return await save_listed(turn, projects, new_projects, title=title, back=_LIST)
 
 

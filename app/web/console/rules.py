@@ -1,5 +1,7 @@
 """Terms and rules: versions and who has not accepted, what each rule says and how strict it is."""
 
+import datetime as dt
+from collections import Counter
 from typing import Final
 
 from starlette.responses import Response
@@ -40,8 +42,18 @@ async def show_rules(turn: Turn) -> Response:
         for each in sorted(state.terms, key=lambda one: one.in_force_from, reverse=True)
         if each.retired_us is None
     ]
+    midnight = dt.datetime.combine(today, dt.time(), dt.UTC)
+    since_us = int(midnight.timestamp()) * 1_000_000
+    day = await turn.desk.installation.database.read(
+        lambda conn: turn.desk.days.read(conn, since_us=since_us)
+    )
+    hits: Counter[str] = Counter()
+    for (rule, _), count in day.refused.items():
+        hits[rule.partition("/")[0]] += count
     return turn.render(
         "rules.html",
+        hits=hits,
+        is_capped=day.is_capped,
         versions=versions,
         current=current,
         waiting=[] if current is None else waiting_for(state, current),

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from app.administration.keys import issue_token
 from app.administration.state import State
-from tests.administration.adding import add_person
 from app.storage.tables import CounterRow, table
 from app.web.console.forms import FieldRefused, Form
+from tests.administration.adding import add_person
 from tests.web.conftest import OPERATOR, House, opened_house
 from tests.web.console.conftest import Browser, Opened, signed_in, text_of
 
@@ -79,7 +79,7 @@ async def test_from_nothing_to_a_working_key(fresh_house: House, browser: Opened
         new_scope="project:migration",
         new_dimension="requests",
         new_window="day",
-        new_amount="1,50",
+        new_amount="150",
     )
     limits = (await fresh_house.get("it", "/api/v1/limits?limit=200")).json()["items"]
     mine = next(each for each in limits if each["scope"] == "project:migration")
@@ -244,6 +244,7 @@ async def test_a_form_chooses_when_held_answers_may_be_used(fresh_house: House, 
 async def test_a_list_of_people_is_looked_at_and_then_saved(fresh_house: House, browser: Opened) -> None:
     it = await signed_in(browser, fresh_house, "it")
     lines = "email,name,roles\r\nzoe@example.edu,Zoe Q,researcher lead\nbob@example.edu,Bob Renamed\n"
+    assert "Add or change 1 person?" in text_of(await it.send("/new-people", csv="zoe@example.edu,Zoe Q"))
     told = await look_then_save(it, "/new-people", csv=lines)
     assert "zoe@example.edu" in told
     assert "Bob Renamed" in told

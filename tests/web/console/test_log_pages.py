@@ -77,6 +77,20 @@ async def test_compliance_finds_entries_and_opens_one(shared_house: House, brows
     assert checkpoint.text.count("\n") >= 4
 
 
+async def test_rules_tell_how_often_they_refused_today(fresh_house: House, browser: Opened) -> None:
+    headers = {"authorization": f"Bearer {fresh_house.keys['bob'].api_key}"}
+    transport = httpx.ASGITransport(app=fresh_house.app.state.research)
+    async with httpx.AsyncClient(transport=transport, base_url="http://bursar.test") as client:
+        for _ in range(2):
+            answer = await client.post(VIDEO, json={**BEYOND, "end_date": "20260110"}, headers=headers)
+            assert "terms-accepted" in answer.text
+    page = await (await signed_in(browser, fresh_house, "quota")).get("/rules")
+    counts = dict(
+        re.findall(r"<code>([a-z-]+/\d+)</code><br><span class=\"hint\">refused today: (\d+)<", page.text)
+    )
+    assert {rule: count for rule, count in counts.items() if count != "0"} == {"terms-accepted/2": "2"}
+
+
 async def test_pages_of_the_log_follow_each_other_without_a_gap(shared_house: House, browser: Opened) -> None:
     dpo = await signed_in(browser, shared_house, "dpo")
     for _ in range(60):
