@@ -807,7 +807,10 @@ def test_limits_have_a_history_that_names_who_changed_them(shell: Shell) -> None
     assert len(shell.json("limit", "history")["changes"]) > len(found)
     code, out, _ = shell.run(*asked)
     assert (code, "no limit" in out, f"os:{os.getuid()}" in out) == (0, True, True)
-    assert shell.run("limit", "history", "--scope", "project:nowhere")[1] == "Changes of limits: none\n"
+    code, out, err = shell.run("limit", "history", "--scope", "project:nowhere")
+    assert (code, out, "There is no 'project:nowhere'" in err) == (2, "", True)
+    none = ("limit", "history", "--scope", "project:elections", "--key", "records/month")
+    assert shell.run(*none)[1] == "Changes of limits: none\n"
 
 
 def test_a_project_is_shown_and_its_reuse_is_set_piece_by_piece(shell: Shell) -> None:
