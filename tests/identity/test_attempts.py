@@ -95,3 +95,24 @@ def test_it_can_be_off_and_never_remembers_without_end() -> None:
     assert len(attempts._pairs) == 10_000
     with pytest.raises(RateLimited):
         attempts.admit("source 29999", "")
+
+
+def test_a_wait_ends_to_the_moment() -> None:
+    clock = Clock()
+    attempts = Attempts(clock=clock, per_minute=10)
+    fail(attempts, 10)
+    clock.passed_s += 4.9
+    assert wait_s(attempts) == 1
+    clock.passed_s += 0.1
+    assert wait_s(attempts) == 0
+
+
+def test_failures_are_counted_anew_when_their_minute_is_over() -> None:
+    clock = Clock()
+    attempts = Attempts(clock=clock, per_minute=10)
+    fail(attempts, 9)
+    clock.passed_s += 60.1
+    fail(attempts, 9)
+    assert wait_s(attempts) == 0
+    fail(attempts, 1)
+    assert wait_s(attempts) == 6

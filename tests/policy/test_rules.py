@@ -8,7 +8,7 @@ import pytest
 
 from app.identity.callers import Caller, Freeze, Policy, Roster, Terms, TermsVersion
 from app.policy.engine import Refused
-from app.policy.rules import ALL_RULES, RULES
+from app.policy.rules import ALL_RULES, RULES, Named
 from app.query import Page, ResearchQuery
 from tests.policy.scene import (
     CALLER,
@@ -367,3 +367,11 @@ def test_a_version_that_is_put_off_to_the_end_of_the_calendar_has_its_grace_unti
     assert put_off.accept_by == date.max
     assert put_off.is_in_grace(date.max)
     assert not TermsVersion(since=date.max, version="b").is_in_grace(date.max)
+
+
+@pytest.mark.parametrize("rule", ALL_RULES, ids=lambda rule: rule.id)
+def test_a_rule_is_dated_as_its_source_says(rule: Named) -> None:
+    dated, spelled = rule.dated, [rule.dated.isoformat()]
+    if dated.day == 1:
+        spelled += [f"{dated:%B %Y}", f" of {dated:%Y} "]
+    assert not re.search(r"\d{4}", rule.source) or any(each in rule.source for each in spelled)
