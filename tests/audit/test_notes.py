@@ -3,7 +3,9 @@
 import base64
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import x25519
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from app.audit.notes import Checkpoint, Signer, Verifier, open_checkpoint
 from app.audit.tree import EMPTY_ROOT
@@ -84,3 +86,38 @@ def test_a_key_that_is_none_is_refused(vkey: str) -> None:
 def test_the_private_key_is_never_shown() -> None:
     assert "0001" not in repr(SIGNER)
     assert "Ed25519PrivateKey" not in repr(SIGNER)
+
+
+def test_the_key_file_of_a_renewal_holds_who_signs_and_whose_signatures_stay_known() -> None:
+    first, second, third = SIGNER, Signer.generate(), Signer.generate()
+    renewed = first.followed_by(second).alone().followed_by(third)
+    assert renewed.is_being_renewed
+    read = Signer.from_pem(renewed.pem)
+    assert read.pem == renewed.pem
+    assert [Signer((each,)).verifier(NAME) for each in read.signing] == [
+        third.verifier(NAME),
+        second.verifier(NAME),
+    ]
+    assert read.former == (KEY.public,)
+    assert not Signer.from_pem(read.alone().pem).is_being_renewed
+
+
+_OF_ANOTHER_KIND = x25519.X25519PrivateKey.generate().private_bytes(
+    Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+)
+
+
+@pytest.mark.parametrize(
+    "pem",
+    [
+        b"",
+        b"no key",
+        SIGNER.pem.replace(b"MC4CAQ", b"MC4CAR"),
+        _OF_ANOTHER_KIND,
+        SIGNER.pem + _OF_ANOTHER_KIND,
+        Signer((), (KEY.public,)).pem,
+    ],
+)
+def test_a_file_without_a_private_key_of_the_log_or_with_another_is_refused(pem: bytes) -> None:
+    with pytest.raises(BadSetting, match="no Ed25519 private key"):
+        Signer.from_pem(pem)

@@ -100,3 +100,7 @@ def test_trees_that_say_nothing_of_each_other_have_empty_proofs() -> None:
     assert consistency(kept, 0, 5) == consistency(kept, 5, 5) == []
     with pytest.raises(ValueError, match="does not begin"):
         consistency(kept, 6, 5)
+
+
+def test_a_log_of_nothing_has_the_root_of_nothing() -> None:
+    assert root_of(Kept(()), 0, 0) == mth(())
