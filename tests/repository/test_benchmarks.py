@@ -14,8 +14,8 @@ SMALLEST = {
     "console_pages": ("--entries", "2000"),
     "held_answers": ("--held", "20", "--hits", "40"),
     "hit_profile": ("--rounds", "32"),
-    "miss_profile": ("--rounds", "4"),
     "key_timing": ("--samples", "50"),
+    "miss_profile": ("--rounds", "4"),
     "quota_efficiency": ("--jobs", "6", "--videos", "2000", "--sizes", "all"),
 }
 """Those that need nothing but what every test has."""
