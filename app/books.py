@@ -50,6 +50,8 @@ class Reservation:
     standings: tuple[Standing, ...]
     ends_s: float
     days_end_s: float
+    opened_us: int = 0
+    """When it was made, by the clock of the log."""
     is_probe: bool = False
     """Whether the call asks the platform if it still calls its day used up."""
 

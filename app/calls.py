@@ -114,7 +114,10 @@ class Call:
     caller: Caller
     query: ResearchQuery
     permit: Allowed
+    named: SearchState | None
+    """The search that its client goes on with."""
     search: SearchState | None
+    """The one that the platform is asked to go on with."""
     key: bytes
     limits: HeldTo
     seal: QuestionKeys
@@ -158,8 +161,7 @@ class Call:
     @property
     def is_understood(self) -> bool:
         """Whether the platform can be asked for its page as its client does: it knows the place, and the search."""
-        search, named = self.search, self.query.page.search_id
-        knows_search = named is None or (search is not None and search.id == named and not search.is_made)
+        knows_search = self.named is None or not (self.named.is_made or self.named.shift)
         return knows_search and not self.points_inside
 
     def as_asked(self) -> "Call":
@@ -167,15 +169,13 @@ class Call:
         if self.points_inside:
             raise InvalidParams("Invalid count or cursor", rule="request")
         if not self.is_understood:
-            raise SearchOver(self.query.page.search_id or "")
-        search = self.search if self.query.page.search_id is not None else None
-        page = self.query.page
-        if search is not None and search.shift:
-            page = replace(page, cursor=max(0, page.cursor - search.shift))
-        sent = replace(self.query, page=page)
-        return replace(
-            self, sent=sent, flight=self.flight_of(self.key), part=None, overlap=None, search=search
-        )
+            raise self.is_over()
+        flight = self.flight_of(self.key)
+        return replace(self, sent=self.query, flight=flight, part=None, overlap=None, search=self.named)
+
+    def is_over(self) -> "SearchOver":
+        """That its search cannot be gone on with."""
+        return SearchOver(self.query.page.search_id or "", cost=self.spent)
 
     def flight_of(self, fetched: bytes) -> bytes:
         """Who shares in the fetch of that: whoever wants it to be kept must not do so in one that is not."""
@@ -293,8 +293,9 @@ def sought_by(call: Call, now: dt.datetime, *, is_stale_good: bool = False) -> S
         query=call.query,
         scope=call.caller.reuse_scope,
         key=call.key,
-        search=call.search if call.query.page.search_id is not None else None,
+        search=call.named,
         may_use=may_use,
+        is_kept=lambda page: now_us < page.expires_us,
         without=call.caller.reuse.without,
     )
 

@@ -13,6 +13,7 @@ from app.audit.calls import Scribe, upstream_facts
 from app.audit.entries import Draft, Value
 from app.books import Books, Intent, PlatformSays, PlatformSpent, Reservation, Superseded, UnderWay
 from app.cache.listings import (
+    Places,
     as_page,
     before_first,
     full_size,
@@ -44,7 +45,6 @@ from app.calls import (
     Landed,
     NoRoom,
     Partial,
-    SearchOver,
     Unjoined,
     asked_for,
     owners_of,
@@ -333,7 +333,7 @@ class Upstream:
             wide |= _approved(call, proven.good | telling) - proven.refused
         if search is not None and search.is_made:
             return await self._leaving(call, replace(lacking, fields=wide))
-        return replace(
+        call = replace(
             call,
             search=search,
             part=lacking,
@@ -346,19 +346,29 @@ class Upstream:
             flight=call.flight_of(part_key(call.query, scope, lacking.listing, lacking.start)),
             fetches=call.fetches + 1,
         )
+        is_joined = search is not None and search.has_seam_at(lacking.start)
+        if is_joined and await self._places(call, lacking) is None:
+            raise call.is_over()
+        if search is None or not search.is_over(self._now_us()):
+            return call
+        anew = await self._begun_anew(call)
+        if anew is None:
+            raise call.is_over()
+        return anew
 
     async def _search_with(self, call: Call, lacking: Lacking) -> SearchState | None:
         """The search that has the part; None where one has to begin. Raises SearchOver where its client is past that."""
-        search = call.search
+        named, search = call.named, call.named
         if lacking.listing is not None and call.request.endpoint.has_search_id:
-            is_own = search is not None and search.id == lacking.listing
-            search = search if is_own else await self._pages.search(lacking.listing, call.caller.reuse_scope)
-        if search is not None and search.reaches(lacking.start):
-            return search
-        if call.search is None:
-            return None
-        if search is None or not search.is_made:
-            raise SearchOver(call.search.id)
+            is_own = named is not None and named.id == lacking.listing
+            search = named if is_own else await self._pages.search(lacking.listing, call.caller.reuse_scope)
+        if named is None:
+            is_good = (
+                search is not None and search.reaches(lacking.start) and not search.is_over(self._now_us())
+            )
+            return search if is_good else None
+        if search is None or not (search.is_made or search.reaches(lacking.start)):
+            raise call.is_over()
         return search
 
     async def _leaving(self, call: Call, lacking: Lacking) -> Call:
@@ -368,8 +378,9 @@ class Upstream:
         behind their place: what is left of the made listing is nothing to it.
         """
         place, listing = call.query.page.cursor, lacking.listing or ""
-        if place and await self._seen_before(call, listing, place) is None:
-            raise SearchOver(listing)
+        # Without keeping anything one would not know at the next page either where the two were joined.
+        if call.is_unheld or (place and await self._seen_before(call, listing, place) is None):
+            raise call.is_over()
         size = full_size(call.request.endpoint) or 1
         part = replace(lacking, start=-(-place // size) * size)
         sent = sent_for(call.request.endpoint, call.query, part)
@@ -422,6 +433,9 @@ class Upstream:
         is_behind = await self._shelf.is_held(sought, listing, start + (call.sent.page.size or 1))
         return not is_behind and await self._seen_before(call, listing, start) is not None
 
+    async def _places(self, call: Call, part: Lacking) -> Places | None:
+        return await self._shelf.places(sought_by(call, self._clock.now()), part.listing or "", part.start)
+
     async def _seen_before(self, call: Call, listing: str, place: int) -> frozenset[str] | None:
         return await self._shelf.seen_before(sought_by(call, self._clock.now()), listing, place)
 
@@ -434,7 +448,7 @@ class Upstream:
         if call.overlap is None:
             if call.search is None or not call.search.has_seam_at(part.start):
                 return 0
-            old = await self._shelf.places(sought_by(call, self._clock.now()), part.listing, part.start)
+            old = await self._places(call, part)
             return None if old is None or not isinstance(items, list) else before_first(endpoint, items, old)
         place = call.query.page.cursor if call.leaves else part.start
         if not call.leaves and not await self._may_go_on(call, part.listing, place):
@@ -468,7 +482,7 @@ class Upstream:
         if call.part is not None:
             return await self._kept_part(call, call.part, success, search, skipped=skipped)
         page = page_of(
-            _in_clients_places(call, success),
+            success,
             key=call.key,
             scope=call.caller.reuse_scope,
             endpoint=call.query.endpoint,
@@ -498,8 +512,10 @@ class Upstream:
             search = replace(search, id=new_search_id())
         sought = sought_by(call, self._clock.now())
         listing, start = search.id if search is not None else lacking.listing or new_entry_id(), lacking.start
-        if call.leaves:
-            listing, sought = listing if search is not None else new_search_id(), sought.at(start)
+        if call.leaves and search is None:
+            listing = new_search_id()
+        if call.named is not None and call.named.is_made and listing != call.named.id:
+            sought = sought.at(start)
         if begins and endpoint.cursor is CursorKind.TIME:
             start = moment_after(self._now_us(), success.cursor)
             listing = str(start)
@@ -516,7 +532,7 @@ class Upstream:
         if listing == lacking.listing or endpoint.cursor is CursorKind.TIME:
             # Nothing is held yet of a listing that has a new id; one by time may have been begun this very second.
             part = await self._shelf.in_its_places(sought, part)
-        answer = await self._shelf.complete(sought, part)
+        answer = await self._shelf.complete(sought, part, is_alone=call.is_unheld)
         if call.is_unheld:
             return _Kept(answer=answer, search=search)
         key = part_key(call.query, scope, listing, part.start)
@@ -647,14 +663,6 @@ def _further_back(call: Call) -> Call | None:
 def _is_past_the_end(call: Call, refused: Failure) -> bool:
     """Whether a search that was begun anew has nothing at the place that it was asked for."""
     return bool(call.overlap) and refused.kind is FailureKind.INVALID
-
-
-def _in_clients_places(call: Call, success: Success) -> Success:
-    """The answer to a call that was sent as it was made, with the cursor as its client counts."""
-    ahead = call.query.page.cursor - call.sent.page.cursor
-    if not ahead or success.cursor is None:
-        return success
-    return replace(success, data={**success.data, "cursor": success.cursor + ahead})
 
 
 def _is_of_search(call: Call, error: Failure | NotDispatched | OutcomeUnknown) -> bool:

@@ -277,6 +277,7 @@ class Gateway:
             caller=caller,
             query=query,
             permit=verdict,
+            named=search,
             search=search,
             key=key,
             limits=await self._limits.held_to(owners_of(caller), revision=caller.revision),
@@ -292,7 +293,7 @@ class Gateway:
         """Return when the task that `query` names was begun in this caller's scope."""
         named = str(query.asked()["task_id"])
         task = await self._pages.search(named, caller.reuse_scope)
-        if task is None or task.upstream_id != named:
+        if task is None or task.upstream_id != named or task.is_over(self._now_us()):
             message = f"task_id {named} is invalid or expired: it names no task that your project began here."
             raise InvalidParams(message, rule="task")
 
@@ -398,7 +399,7 @@ class Gateway:
             case Landed(outcome=HeldPage() as page) as fetched:
                 return self._of_leader(call, page, fetched)
             case Landed(outcome=Unjoined(), cost=cost):
-                raise SearchOver(call.search.id if call.search else "", cost=call.spent + cost)
+                raise replace(call, spent=call.spent + cost).is_over()
             case Landed(outcome=(Failure() | NotDispatched() | OutcomeUnknown()) as error) as fetched:
                 return TurnedDown(
                     error=error,
@@ -426,7 +427,7 @@ class Gateway:
                                 call, found.page, hold, how="collapsed", coalesced_with=index
                             )
                     case Unjoined():
-                        raise SearchOver(call.search.id if call.search else "")
+                        raise call.is_over()
                     case error:
                         late = await self._past_its_time(call, error) if is_down(error) else None
                         if late is not None:

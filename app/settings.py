@@ -255,7 +255,9 @@ class Settings(BaseSettings):
         "they were asked. The shorter of the two counts; a project may have times of its own.",
     )
     search_ttl_s: Annotated[int, Field(ge=60, le=1_296_000)] = Field(
-        default=86_400, description="Seconds for which a search can be continued after its last page."
+        default=86_400,
+        description="Seconds after the last page of a search for which the platform is asked to go on with it; "
+        "then it is begun anew where somebody goes on.",
     )
     reuse_without: str = Field(
         default="",

@@ -114,6 +114,7 @@ async def servable(
         key=asked.key(scope=scope, search=None if search is None else search.id),
         search=search,
         may_use=may_use,
+        is_kept=lambda page: now_us < page.expires_us,
         without=caller.reuse.without,
     )
     found = await Shelf(pages).find(sought, is_look=True)

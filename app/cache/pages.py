@@ -15,6 +15,9 @@ from app.query import ResearchQuery
 
 MOST_NAMING = 10
 """Pages that are opened for one look at what is held about some names."""
+SEARCHES_KNOWN_S = 16 * 86_400
+"""How long a search that is over is known, so that whoever finds what is held of it can page through it: longer than
+pages are held."""
 TASKS_LAST_S = 30 * 86_400
 """How long a task of batch compliance can be asked for; the platform documents no end, Bursar has this one."""
 
@@ -96,7 +99,7 @@ class Holding:
 class SearchState:
     """A search id of Bursar's own and what stands behind it, kept with the outcome that brought it.
 
-    `began_us` is when the platform first gave `upstream_id`. Where that search took the place of one that was
+    `began_us` is when the platform first gave `upstream_id`; from `expires_us` on it is not asked for it any more. Where that search took the place of one that was
     forgotten, it stands behind the places from `seam` on, and the platform counts `shift` fewer records before them.
     """
 
@@ -114,6 +117,10 @@ class SearchState:
     def is_made(self) -> bool:
         """Whether the platform has no search behind it: it was made of what is held, or is a single page of the platform's."""
         return self.upstream_id == ""
+
+    def is_over(self, now_us: int) -> bool:
+        """Whether the platform has forgotten it by now: what is held of it can be paged all the same."""
+        return now_us >= self.expires_us
 
     def reaches(self, place: int) -> bool:
         """Whether the platform can be asked for what the client counts as this place."""
@@ -230,7 +237,7 @@ class Pages(Protocol):
         ...
 
     async def search(self, search_id: str, scope: str) -> SearchState | None:
-        """What stands behind a search id of Bursar's own; None when it is unknown, over or another's."""
+        """What stands behind a search id of Bursar's own, also when that is over; None when it is unknown or another's."""
         ...
 
 

@@ -88,8 +88,18 @@ class Sought:
     key: bytes
     search: SearchState | None
     may_use: Callable[[HeldPage], bool]
+    is_kept: Callable[[HeldPage], bool]
+    """Whether a page may still be looked at, however old its records are for this caller."""
     without: frozenset[str] = frozenset()
     """Steps that its project leaves out."""
+
+    def within(self, part: Part) -> "Sought":
+        """The same, no further than the part goes."""
+        page = self.query.page
+        if part.size is None or self.endpoint.cursor is CursorKind.TIME:
+            return self
+        size = min(page.size or part.size, part.start + part.size - page.cursor)
+        return replace(self, query=replace(self.query, page=replace(page, size=size)))
 
     def at(self, place: int) -> "Sought":
         """The same from another place on."""
@@ -188,8 +198,10 @@ class Shelf:
             self._pages.remember(page, since=since)
         return Ready(page, _detail(sought, found))
 
-    async def complete(self, sought: Sought, part: Part) -> HeldPage | None:
-        """The answer once this part has come; None where it lacks more."""
+    async def complete(self, sought: Sought, part: Part, *, is_alone: bool = False) -> HeldPage | None:
+        """The answer once this part has come; None where it lacks more, if it may: `is_alone` has it end with the part."""
+        if is_alone:
+            sought = sought.within(part)
         found = await self._gather(sought, part.listing, part)
         return made_of(sought, found) if isinstance(found, list) else None
 
@@ -423,9 +435,14 @@ class Shelf:
         return sought.search.id if sought.search is not None else await self._current(sought, is_look=is_look)
 
     async def _current(self, sought: Sought, *, is_look: bool) -> str | None:
-        """The listing that first pages of the question are part of."""
-        head = await self._page(listing_key(sought.query, sought.scope), sought, is_look=is_look)
-        if head is None:
+        """The listing that first pages of the question are part of, and others whose clients name no search."""
+        key = listing_key(sought.query, sought.scope)
+        if sought.query.page.cursor == 0:
+            head = await self._page(key, sought, is_look=is_look)
+        else:
+            # Who is in the midst of a listing stays in it, however old its beginning is.
+            head = await (self._pages.look if is_look else self._pages.find)(key, sought.scope)
+        if head is None or not sought.is_kept(head):
             return None
         told = exact_json.loads(head.data)
         listing = told.get("listing") if isinstance(told, dict) else None
@@ -436,7 +453,8 @@ class Shelf:
     ) -> list[Part] | Lacking | Apart:
         """The parts that the asked page lies in."""
         start, offset = split(sought.endpoint, sought.query.page.cursor)
-        asked, is_first = frozenset(sought.query.fields), sought.search is None and start == 0
+        asked = frozenset(sought.query.fields)
+        begins = sought.search is None and sought.query.page.cursor == 0
         if _goes_by_time(sought):
             start = int(listing)
         parts: list[Part] = []
@@ -445,14 +463,10 @@ class Shelf:
             if part is None:
                 part = await self._part(sought, listing, start, asked, is_look=is_look)
             is_short = part is None or not asked <= part.fields
-            if (
-                is_short
-                and offset
-                and _goes_by_time(sought)
-                and await self.places(sought, listing, start) is None
-            ):
+            if is_short and offset and not parts and await self.places(sought, listing, start) is None:
+                # Only the platform knows what is at a place within a part that was never held, or is forgotten.
                 return Apart()
-            if part is None and is_first and not parts:
+            if part is None and begins and not parts:
                 return Lacking(listing=None, start=0, fields=asked)
             if part is None:
                 return Lacking(listing=listing, start=start, fields=asked)

@@ -82,6 +82,7 @@ class CloseCall:
     reservation: EntryId
     charge: Charge
     draft: Draft
+    opened_us: int = 0
     holdings: tuple[Holding, ...] = ()
     search: SearchState | None = None
     says: PlatformSays | None = None
@@ -196,7 +197,11 @@ class _Batch:
         closing = [each for each in operations if isinstance(each, CloseCall)]
         self._tallies = Tallies(self.conn, self.dialect)
         self._tallies.load([each.mark for each in closing if each.mark is not None])
-        self._gone = gone_since(self.conn, [held for each in closing for held in each.holdings])
+        holding = [each for each in closing if each.holdings]
+        since_us = min((each.opened_us for each in holding), default=0)
+        self._gone = gone_since(
+            self.conn, since_us, {held.scope for each in holding for held in each.holdings}
+        )
         rows = list(_RESERVATIONS.rows(self.conn, [each.reservation for each in closing]))
         if any(isinstance(each, ReapLeases) for each in operations):
             due = _DUE.rows(self.conn, {"now_us": self.head.now_us})
@@ -303,6 +308,7 @@ class _Batch:
             standings=self._ledger.standings(limits, project=intent.owners["project"]),
             ends_s=intent.lease_s,
             days_end_s=self._ledger.days_left_s(),
+            opened_us=self.head.now_us,
             is_probe=isinstance(seen, Probe),
         )
 
@@ -324,7 +330,7 @@ class _Batch:
         self._answers.count(fields)
         if self._flights is not None:
             self._flights.land(operation.reservation, receipt.index)
-        self._holdings += self._still_there(operation.holdings)
+        self._holdings += self._still_there(operation)
         self._let_go(operation.gone, receipt)
         if operation.search is not None:
             self._searches.append(search_row(operation.search))
@@ -332,10 +338,14 @@ class _Batch:
             self._tallies.add(operation.mark, now_us=self.head.now_us)
         return receipt
 
-    def _still_there(self, holdings: Sequence[Holding]) -> Sequence[Holding]:
-        """Those of which the platform has not said since that it has no longer what is on them."""
-        kept = [each for each in holdings if not any(one.is_on(each) for one in self._gone)]
-        if len(kept) < len(holdings):
+    def _still_there(self, closing: CloseCall) -> Sequence[Holding]:
+        """The pages of which the platform has not said since that it has no longer what is on them."""
+        kept = [
+            each
+            for each in closing.holdings
+            if not any(one.is_on(each, opened_us=closing.opened_us) for one in self._gone)
+        ]
+        if len(kept) < len(closing.holdings):
             # Its process may have the page at hand all the same, until it reads the directory anew.
             self.head.change_directory()
         return kept

@@ -199,6 +199,7 @@ class SqlBooks:
             reservation=reservation.receipt.id,
             charge=charge,
             draft=outcome,
+            opened_us=reservation.opened_us,
             holdings=tuple(holdings),
             search=search,
             says=says if has_news else None,

@@ -328,6 +328,12 @@ def rollback_message(found: str) -> str:
     )
 
 
+def lock_moment(conn: Connection, database: Database) -> int:
+    """What time it is in the log, in microseconds; whoever writes into it waits until this transaction ends."""
+    last_us = [int(last_ts_us) for _, _, last_ts_us, *_ in _LOCK_HEAD.rows(conn)]
+    return max(database.now_us(conn), *last_us)
+
+
 def lock_any_head(conn: Connection, database: Database, boot: Boot) -> LockedHead:
     """As `lock_head`, of whatever log there is; for whoever has compared it, or is about to."""
     rows = _LOCK_HEAD.rows(conn)

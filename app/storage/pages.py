@@ -8,11 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.administration.credentials import data_key_aad
-from app.cache.pages import MOST_NAMING, HeldPage, Holding, SearchState
+from app.cache.pages import MOST_NAMING, SEARCHES_KNOWN_S, HeldPage, Holding, SearchState
 from app.clock import Clock
 from app.ids import SearchId
 from app.sealing import MasterKey, SealBroken, aad, blinder, open_sealed, seal, unwrap
 from app.storage.engines import Database
+from app.storage.log import lock_moment
 from app.storage.prepared import DIALECTS, Prepared, upsert
 from app.storage.shared_reads import SharedReads
 from app.storage.tables import CredentialRow, HeldPageRow, PageTagsRow, ProjectRow, SearchRow, table
@@ -45,7 +46,7 @@ _SEARCH = Prepared(
     ).where(
         _search.c.id == sa.bindparam("id"),
         _search.c.scope == sa.bindparam("scope"),
-        _search.c.expires_us > sa.bindparam("now_us"),
+        _search.c.expires_us > sa.bindparam("since_us"),
     )
 )
 _HOLD = {dialect: Prepared(upsert(dialect, _held)) for dialect in DIALECTS}
@@ -183,8 +184,9 @@ class SqlPages:
         """Tags of what the platform has no longer, which is noted before what is held of it is looked for; see `Pages`."""
         scopes = await self._database.read(_scopes)
         tags = {scope: some for scope in scopes if (some := (await self.tags_of(scope, [names]))[0])}
-        told_us = int(self._clock.now().timestamp() * 1_000_000)
-        await self._database.write(lambda conn: note_gone(conn, tags, told_us=told_us))
+        await self._database.write(
+            lambda conn: note_gone(conn, tags, told_us=lock_moment(conn, self._database))
+        )
         return await self._database.read(
             lambda conn: {scope: some for scope, some in tags.items() if tagged(conn, scope, [some])}
         )
@@ -268,9 +270,9 @@ class SqlPages:
             self._drop(next(iter(self._memory)))
 
     async def search(self, search_id: str, scope: str) -> SearchState | None:
-        """What stands behind a search id of Bursar's own; None when it is unknown, over or another's."""
-        now_us = int(self._clock.now().timestamp() * 1_000_000)
-        wanted = {"id": search_id, "scope": scope, "now_us": now_us}
+        """What stands behind a search id of Bursar's own; see `Pages`."""
+        since_us = int(self._clock.now().timestamp() * 1_000_000) - SEARCHES_KNOWN_S * 1_000_000
+        wanted = {"id": search_id, "scope": scope, "since_us": since_us}
         rows = await self._database.read(lambda conn: _SEARCH.rows(conn, wanted))
         if not rows:
             return None

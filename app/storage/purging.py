@@ -11,10 +11,10 @@ from app.administration.purging import Doomed, HeldFigures, Purged, purged_entry
 from app.audit.entries import Value
 from app.storage.engines import Database
 from app.storage.held_room import stored_bytes
-from app.storage.log import Boot, LockedHead, lock_head
+from app.storage.log import Boot, LockedHead, lock_head, lock_moment
 from app.storage.pages import SqlPages
 from app.storage.tables import HeldPageRow, PageTagsRow, table
-from app.storage.tagged import count_pages, delete_pages, tagged
+from app.storage.tagged import count_pages, delete_pages, note_gone, tagged
 
 _MOST_AT_ONCE: Final = 500
 """Pages in one transaction: the head of the log is locked meanwhile."""
@@ -55,6 +55,11 @@ class SqlHeld:
     async def purge(self, doomed: Doomed, actor: Actor, told: Mapping[str, Value]) -> Purged:
         """Delete those pages in parts, each with its entries; see `Held`."""
         tags = await self._tags_of(doomed)
+        # What is on its way with one of the names is not held either; the last group's are enough to know it by.
+        named = {scope: groups[-1] for scope, groups in tags.items() if groups}
+        await self._database.write(
+            lambda conn: note_gone(conn, named, told_us=lock_moment(conn, self._database))
+        )
         total = Purged(pages=0, records=0)
         while True:
             some = await self._purge_some(doomed, tags, actor, told, is_first=not total.pages)

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from app.administration.retention import deleted, destroy_keys_of_ended, keys_to_destroy
 from app.audit.entries import Draft
+from app.cache.pages import SEARCHES_KNOWN_S
 from app.policy.engine import Mode, mode_of
 from app.policy.rules import NothingAfterEnd, RefreshInterval
 from app.policy.values import REFRESH_INTERVAL_DAYS
@@ -104,7 +105,7 @@ def _tidy(conn: Connection, now_us: int) -> None:
     """
     _forget_tallies(conn, now_us)
     forget_flights(conn, now_us)
-    conn.execute(sa.delete(_search).where(_search.c.expires_us <= now_us))
+    conn.execute(sa.delete(_search).where(_search.c.expires_us <= now_us - SEARCHES_KNOWN_S * 1_000_000))
     old = sa.select(_notice.c.id).where(
         _notice.c.taken_up_us.is_not(None), _notice.c.created_us < now_us - _NOTICES_LAST_US
     )

@@ -37,14 +37,17 @@ class Gone:
     tags: frozenset[bytes]
     told_us: int
 
-    def is_on(self, holding: Holding) -> bool:
-        """Whether the platform was asked for that page before it said so, and has brought some of it."""
-        is_older = holding.fetched_us <= self.told_us
+    def is_on(self, holding: Holding, *, opened_us: int) -> bool:
+        """Whether the call that brought that page was opened before it said so, and has brought some of it."""
+        is_older = opened_us <= self.told_us
         return is_older and self.scope == holding.scope and not self.tags.isdisjoint(_each(holding.tags))
 
 
 def note_gone(conn: Connection, tags: Mapping[str, Collection[bytes]], *, told_us: int) -> None:
-    """Keep from being held what the platform was asked for before `told_us` and has one of these tags, by scope."""
+    """Keep from being held what the platform was asked for before `told_us` and has one of these tags, by scope.
+
+    In a transaction that keeps others from writing into the log: a page lands before it, and is found, or after it.
+    """
     conn.execute(sa.delete(_gone).where(_gone.c.told_us < told_us - _ON_ITS_WAY_US))
     rows = [
         {"id": new_entry_id(), "scope": scope, "tags": b"".join(some), "told_us": told_us}
@@ -54,13 +57,9 @@ def note_gone(conn: Connection, tags: Mapping[str, Collection[bytes]], *, told_u
         conn.execute(sa.insert(_gone), rows)
 
 
-def gone_since(conn: Connection, holdings: Sequence[Holding]) -> Sequence[Gone]:
-    """What was noted since the platform was asked for the first of these pages, in their scopes."""
-    if not holdings:
-        return ()
-    since_us = min(each.fetched_us for each in holdings)
-    scopes = {each.scope for each in holdings}
-    rows = _GONE.rows(conn, {"since_us": since_us})
+def gone_since(conn: Connection, since_us: int, scopes: Collection[str]) -> Sequence[Gone]:
+    """What was noted since, in these scopes."""
+    rows = _GONE.rows(conn, {"since_us": since_us}) if scopes else ()
     return [Gone(scope, frozenset(_each(tags)), told_us) for scope, tags, told_us in rows if scope in scopes]
 
 

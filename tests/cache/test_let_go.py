@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from app.administration.changes import local_operator
 from app.administration.purging import Purge, purge
@@ -15,9 +16,11 @@ from app.calls import Delivered, TurnedDown
 from app.simulator.dataset import username
 from app.storage.purging import SqlHeld
 from app.storage.registry import SqlRegistry
+from app.storage.tables import HeldPageRow, SearchRow, table
 from tests.servers.library import Library, Platform, opened_library
 
 pytestmark = pytest.mark.anyio
+_held, _search = table(HeldPageRow), table(SearchRow)
 
 FIELDS = ("id", "username", "create_time")
 QUESTION: Mapping[str, Any] = {
@@ -279,6 +282,159 @@ async def test_a_search_out_of_a_wider_one_goes_on_for_who_wants_something_fresh
     found, ways = await crawl(library, asked, page, steering=NO_CACHE)
     assert found == expected[size:]
     assert not {"hit"} & set(ways)
+
+
+async def test_a_search_out_of_a_wider_one_is_begun_again_for_who_wants_nothing_kept(
+    library: Library,
+) -> None:
+    await whole(library, QUESTION)
+    expected = await everything(library, NARROW)
+    asked = {**NARROW, "max_count": 45}
+    _, page = await given(library, "video/query", asked)
+    onward = {**asked, **{name: page[name] for name in ("cursor", "search_id")}}
+    refused = await library.ask("ada", "video/query", FIELDS, onward, steering=NO_STORE)
+    assert isinstance(refused, TurnedDown)
+    assert refused.error.message == f"Search Id {page['search_id']} is invalid or expired"
+    assert refused.cost.requests == 0
+    _, page = await given(library, "video/query", asked, steering=NO_STORE)
+    found, _ = await crawl(library, asked, page, steering=NO_STORE)
+    assert [*ids(page["videos"]), *found] == expected
+
+
+@pytest.mark.parametrize("size", [60, 100])
+async def test_a_page_of_two_joined_searches_is_right_for_who_wants_nothing_kept(
+    library: Library, size: int
+) -> None:
+    expected, asked = await everything(library), {**QUESTION, "max_count": size}
+    _, page = await given(library, "video/query", asked)
+    found = ids(page["videos"])
+    for step in range(8):
+        if step == 1:
+            library.platform.state.searches.forget()
+        asked |= {name: page[name] for name in ("cursor", "search_id")}
+        steering = NO_STORE if step > 2 else UNSTEERED
+        _, page = await given(library, "video/query", asked, steering=steering)
+        found += ids(page["videos"])
+        if not page["has_more"]:
+            break
+    assert found == expected[: len(found)]
+    assert len(found) > 250
+
+
+async def age(library: Library, hours: int) -> None:
+    """Have everything that is held, and the searches, be so much older."""
+    ago_us = hours * 3_600_000_000
+
+    def write(conn: Any) -> None:
+        conn.execute(sa.update(_held).values(fetched_us=_held.c.fetched_us - ago_us))
+        ends = {"created_us": _search.c.created_us - ago_us, "expires_us": _search.c.expires_us - ago_us}
+        conn.execute(sa.update(_search).values(**ends))
+
+    await library.installation.database.write(write)
+    library.installation.pages.forget()
+
+
+async def test_a_search_that_is_held_to_its_end_is_paged_when_the_platform_has_long_forgotten_it(
+    tmp_path: Path,
+) -> None:
+    lasts = {"lifetimes": {"default": 432_000}, "recent_lifetimes": {"default": 432_000}}
+    opened = opened_library(
+        tmp_path,
+        projects={"elections": ["ada", "ben"]},
+        platform=Platform(videos=40_000),
+        reuse={"elections": lasts},
+    )
+    async with opened as library:
+        everyone = await whole(library, QUESTION)
+        await age(library, 25)
+        library.platform.state.searches.forget()
+        spent, asked = library.platform.requests(), dict(QUESTION)
+        answer, page = await given(library, "video/query", asked)
+        found, ways = await crawl(library, asked, page)
+        assert ({answer.how, *ways}, [*ids(page["videos"]), *found]) == ({"hit"}, everyone)
+        assert library.platform.requests() == spent
+        # And where a page has gone, a search begins anew without the old one being tried.
+        await do_purge(library, record=str(everyone[-1]))
+        spent, asked = library.platform.requests(), {**QUESTION, "max_count": 100}
+        _, page = await given(library, "video/query", asked)
+        found, _ = await crawl(library, asked, page)
+        assert [*ids(page["videos"]), *found] == everyone
+
+
+@pytest.mark.parametrize("more", ["fields", "let go"])
+async def test_who_leaves_a_made_search_where_others_have_left_it_is_given_what_they_lack(
+    library: Library, more: str
+) -> None:
+    await whole(library, QUESTION)
+    expected = await everything(library, NARROW)
+    asked = {**NARROW, "max_count": 45}
+    _, page = await given(library, "video/query", asked)
+    library.platform.delete(videos=[expected[2], expected[60]])
+    await reported(library, expected[2])
+    asked |= {name: page[name] for name in ("cursor", "search_id")}
+    await given(library, "video/query", asked)
+    if more == "let go":
+        library.platform.delete(videos=[expected[50]])
+        await reported(library, expected[50])
+    spent = library.platform.requests()
+    fields = [*FIELDS, *(["view_count"] if more == "fields" else [])]
+    answer = await library.ask("ben", "video/query", fields, asked)
+    assert isinstance(answer, Delivered)
+    gone = {expected[60], *([expected[50]] if more == "let go" else [])}
+    found = ids(json.loads(answer.data)["videos"])
+    assert found == [each for each in expected[45:] if each not in gone][: len(found)]
+    assert len(found) >= 43
+    assert answer.cost.requests == library.platform.requests() - spent == 1
+
+
+@pytest.mark.parametrize("steering", [NO_CACHE, UNSTEERED])
+async def test_a_list_without_searches_goes_on_in_its_places(library: Library, steering: Any) -> None:
+    data = library.platform.state.dataset
+    place = next(place for place in range(2_000) if 150 < data.comments[place] < 400)
+    body = {"video_id": data.ids[place], "max_count": 30}
+    fields = ("id", "text")
+    everyone = list[int]()
+    asked: dict[str, Any] = {**body, "max_count": 100}
+    while True:
+        page = (await library.platform.ask("video/comment/list", fields, asked)).json()["data"]
+        everyone += ids(page["comments"])
+        if not page["has_more"]:
+            break
+        asked |= {"cursor": page["cursor"]}
+    asked, found = dict(body), list[int]()
+    vanished = [everyone[3], everyone[10], everyone[70]]
+    while True:
+        answer = await library.ask("ada", "video/comment/list", fields, asked, steering=steering)
+        assert isinstance(answer, Delivered)
+        page = json.loads(answer.data)
+        found += ids(page["comments"])
+        if not page["has_more"]:
+            break
+        if len(found) == 30:
+            library.platform.state.delete(videos=(), comments=vanished, users=())
+            await do_purge(library, record=str(everyone[3]))
+        asked |= {"cursor": page["cursor"]}
+    assert found == [each for each in everyone if each not in vanished or each in found[:30]]
+    # Whoever comes after that finds all of it.
+    spent = library.platform.requests()
+    assert isinstance(await library.ask("ben", "video/comment/list", fields, asked), Delivered)
+    assert library.platform.requests() == spent
+
+
+async def test_what_was_on_its_way_at_a_purge_is_not_held(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everyone = await everything(library)
+    await given(library, "video/query", by_id(everyone[5]), who="ben")
+    gate = Gate(library.platform)
+    monkeypatch.setattr(library.platform, "fetch", gate.fetch)
+    on_its_way = asyncio.create_task(given(library, "video/query", QUESTION))
+    await gate.has_answered.wait()
+    await do_purge(library, record=str(everyone[5]))
+    gate.may_land.set()
+    await on_its_way
+    answer, _ = await given(library, "video/query", QUESTION)
+    assert answer.how == "miss"
 
 
 async def test_those_who_leave_a_made_search_at_one_place_share_the_new_one(library: Library) -> None:
