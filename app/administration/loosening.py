@@ -15,11 +15,11 @@ from app.administration.second_person import (
     CONFIRMED,
     OPEN,
     RULE,
-    SUPERSEDED,
     HeldBack,
+    proposed_instead,
     whoever,
 )
-from app.administration.state import Proposal, Record, RuleMode, State, StatedValue
+from app.administration.state import Proposal, RuleMode, State, StatedValue
 from app.audit.entries import Value
 from app.errors import Conflict, NotPermitted
 from app.policy.engine import Mode, mode_of
@@ -59,22 +59,13 @@ def hold_back_rules(state: State, plan: Plan, actor: Actor, *, new_id: Callable[
     loosenings = list(loosenings_of(state, plan))
     if not loosenings:
         return HeldBack(plan=plan)
-    waiting: list[Proposal] = []
-    changes: list[Change] = []
-    puts: list[Record] = []
-    for each in loosenings:
-        proposal, superseded = _proposed(state, each, actor, new_id)
-        waiting.append(proposal)
-        if proposal in state.proposals:
-            continue
-        for old in superseded:
-            puts.append(replace(old, outcome=SUPERSEDED, decided_by=whoever(actor), decided_us=state.now_us))
-            changes.append(proposal_of_rules(old, SUPERSEDED))
-        puts.append(proposal)
-        changes.append(proposal_of_rules(proposal, "proposed"))
-    kept = _without(plan, loosenings)
-    kept = replace(kept, changes=(*kept.changes, *changes), puts=(*kept.puts, *puts))
-    return HeldBack(plan=kept, waiting=tuple(waiting))
+    return proposed_instead(
+        state,
+        _without(plan, loosenings),
+        actor,
+        [_proposed(state, each, actor, new_id) for each in loosenings],
+        told=proposal_of_rules,
+    )
 
 
 def require_second_for_rules(state: State, plan: Plan) -> None:

@@ -230,11 +230,7 @@ def refresh_days(state: State) -> int | None:
 def outstanding(state: State) -> list[Outstanding]:
     """Members of projects who have the version in force to accept, those who cannot call first."""
     today = state.now.date()
-    names = {each.id: each.name for each in state.projects if each.retired_us is None}
-    places: dict[str, list[str]] = {}
-    for each in state.memberships:
-        if each.retired_us is None and each.project_id in names:
-            places.setdefault(each.person_id, []).append(names[each.project_id])
+    places = state.projects_by_person()
     found = []
     for person in state.people:
         terms = state.terms_of(person.id)

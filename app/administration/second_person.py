@@ -66,25 +66,41 @@ def hold_back(state: State, plan: Plan, actor: Actor, *, new_id: Callable[[], st
     raisings = list(raisings_of(state, plan))
     if not raisings:
         return HeldBack(plan=plan)
-    waiting: list[Proposal] = []
+    held_back = proposed_instead(
+        state,
+        _without(state, plan, raisings),
+        actor,
+        [_proposed(state, each, actor, new_id) for each in raisings],
+        told=lambda each, what: proposal_change(each, _name_of(state, plan, each.credential_id), what),
+    )
+    _check_rosters(state, held_back.plan)
+    _check_floors(state, held_back.plan)
+    return held_back
+
+
+def proposed_instead(
+    state: State,
+    kept: Plan,
+    actor: Actor,
+    proposals: Sequence[tuple[Proposal, Sequence[Proposal]]],
+    *,
+    told: Callable[[Proposal, str], Change],
+) -> HeldBack:
+    """What is kept of a plan, and the proposals that wait in place of the rest, each with those it takes the place of."""
     changes: list[Change] = []
     puts: list[Record] = []
-    for raising in raisings:
-        proposal, superseded = _proposed(state, raising, actor, new_id)
-        waiting.append(proposal)
+    for proposal, superseded in proposals:
         if proposal in state.proposals:
             continue
-        name = _name_of(state, plan, raising.credential_id)
         for old in superseded:
             puts.append(replace(old, outcome=SUPERSEDED, decided_by=whoever(actor), decided_us=state.now_us))
-            changes.append(proposal_change(old, name, SUPERSEDED))
+            changes.append(told(old, SUPERSEDED))
         puts.append(proposal)
-        changes.append(proposal_change(proposal, name, "proposed"))
-    kept = _without(state, plan, raisings)
-    kept = replace(kept, changes=(*kept.changes, *changes), puts=(*kept.puts, *puts))
-    _check_rosters(state, kept)
-    _check_floors(state, kept)
-    return HeldBack(plan=kept, waiting=tuple(waiting))
+        changes.append(told(proposal, "proposed"))
+    return HeldBack(
+        plan=replace(kept, changes=(*kept.changes, *changes), puts=(*kept.puts, *puts)),
+        waiting=tuple(proposal for proposal, _ in proposals),
+    )
 
 
 def require_second_person(state: State, plan: Plan) -> None:

@@ -379,6 +379,15 @@ class State:
             accepted=frozenset(each.version for each in self.acceptances if each.person_id == person_id),
         )
 
+    def projects_by_person(self) -> dict[str, list[str]]:
+        """The names of the projects in use that people are members of, by their ids."""
+        names = {each.id: each.name for each in self.projects if each.retired_us is None}
+        found: dict[str, list[str]] = {}
+        for each in self.memberships:
+            if each.retired_us is None and each.project_id in names:
+                found.setdefault(each.person_id, []).append(names[each.project_id])
+        return found
+
     def password_of(self, person_id: str) -> Password | None:
         """That person's local account, or None where they have none."""
         return next((each for each in self.passwords if each.person_id == person_id), None)

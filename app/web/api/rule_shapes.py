@@ -1,7 +1,7 @@
 """Rules and dated values in answers and bodies of the API."""
 
 import datetime as dt
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
@@ -49,17 +49,20 @@ class StatedShape(BaseModel):
     source: str
 
 
+_VALUE: Final[dict[str, Any]] = {
+    "name": "refresh_interval_days",
+    "what": "Days after which held data is fetched anew or deleted.",
+    "amount": 10,
+    "default": 15,
+    "stated": [{"from": "2026-03-01", "amount": 10, "source": "Agreement of 2026-01-12, section 4"}],
+    "sources": [{"from": "2024-10-25", "amount": 15, "source": "Terms of Service, 2024-10-25"}],
+}
+
+
 class ValueShape(BaseModel):
     """A number of the terms: today's amount, its safe default, what was stated, and what sources say."""
 
-    model_config = example(
-        name="refresh_interval_days",
-        what="Days after which held data is fetched anew or deleted.",
-        amount=10,
-        default=15,
-        stated=[{"from": "2026-03-01", "amount": 10, "source": "Agreement of 2026-01-12, section 4"}],
-        sources=[{"from": "2024-10-25", "amount": 15, "source": "Terms of Service, 2024-10-25"}],
-    )
+    model_config = example(**_VALUE)
     name: str
     what: str
     amount: int
@@ -71,15 +74,7 @@ class ValueShape(BaseModel):
 class ValueSetShape(ValueShape):
     """A number of the terms as it is now, and what waits for a second administrator instead."""
 
-    model_config = example(
-        name="refresh_interval_days",
-        what="Days after which held data is fetched anew or deleted.",
-        amount=10,
-        default=15,
-        stated=[{"from": "2026-03-01", "amount": 10, "source": "Agreement of 2026-01-12, section 4"}],
-        sources=[{"from": "2024-10-25", "amount": 15, "source": "Terms of Service, 2024-10-25"}],
-        waiting=[],
-    )
+    model_config = example(**_VALUE, waiting=[])
     waiting: list[ProposalShape]
 
 

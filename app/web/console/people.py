@@ -39,11 +39,7 @@ async def show_people(turn: Turn) -> Response:
     state = await turn.desk.registry.state()
     sought = turn.asked("q").strip().lower()
     today = state.now.date()
-    names = {each.id: each.name for each in state.projects if each.retired_us is None}
-    places: dict[str, list[str]] = {}
-    for each in state.memberships:
-        if each.retired_us is None and each.project_id in names:
-            places.setdefault(each.person_id, []).append(names[each.project_id])
+    places = state.projects_by_person()
     found = [
         {
             "person": each,
