@@ -160,6 +160,21 @@ def test_nesting_without_end_is_a_programmers_error() -> None:
             encode({"v": value})
 
 
+@pytest.mark.parametrize("at_once", [True, False], ids=["plain", "with an enumeration"])
+def test_an_entry_nests_thirty_two_levels_and_not_one_more(at_once: bool) -> None:
+    class Word(StrEnum):
+        YES = "yes"
+
+    value: Value = "yes" if at_once else Word.YES
+    for level in range(31):
+        value = [value] if level % 2 else {"a": value}
+    assert encode({"v": value}).count(b"yes") == 1
+    with pytest.raises(NotAnEntry, match="32 levels"):
+        encode({"v": [value]})
+    with pytest.raises(NotAnEntry, match="32 levels"):
+        encode({"v": {"a": value}})
+
+
 def test_enumerations_tuples_and_other_mappings_are_taken_for_what_they_are() -> None:
     class Word(StrEnum):
         YES = "yes"

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import x25519
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from app.audit.notes import Checkpoint, Signer, Verifier, open_checkpoint
+from app.audit.notes import Checkpoint, Kept, Signer, Verifier, open_checkpoint
 from app.audit.tree import EMPTY_ROOT
 from app.errors import BadSetting, LogBroken
 
@@ -53,6 +53,16 @@ def test_signatures_of_others_are_passed_over() -> None:
     assert open_checkpoint(POINT.text + b"\n" + line + NOTE.split(b"\n\n")[1], [KEY]) == POINT
 
 
+def test_a_signature_of_another_kind_is_passed_over_by_its_key_id_alone() -> None:
+    assert open_checkpoint(NOTE + "\u2014 witness.example AAAAAA==\n".encode(), [KEY]) == POINT
+
+
+def test_what_is_kept_came_in_a_signed_note() -> None:
+    assert Kept.parse(NOTE) == Kept(POINT, NOTE)
+    with pytest.raises(LogBroken):
+        Kept.parse(POINT.text)
+
+
 @pytest.mark.parametrize(
     "note",
     [
@@ -62,10 +72,13 @@ def test_signatures_of_others_are_passed_over() -> None:
         NOTE.replace(b"example.edu/log\n", b"example.org/log\n", 1),
         NOTE.replace("\u2014 example.edu".encode(), "\u2014 example.org".encode()),
         NOTE.replace("\u2014".encode(), b"-"),
+        NOTE.replace("\u2014 ".encode(), b""),
         NOTE[:-10] + b"\n",
         SIGNER.sign(b"o\n012\n" + base64.b64encode(EMPTY_ROOT) + b"\n", NAME),
         SIGNER.sign(b"o\n-1\n" + base64.b64encode(EMPTY_ROOT) + b"\n", NAME),
         SIGNER.sign(b"o\n1\nAAAA\n", NAME),
+        SIGNER.sign(b"o\n1\nA\n", NAME),
+        SIGNER.sign(b"o\n1\n!" + base64.b64encode(EMPTY_ROOT) + b"\n", NAME),
         SIGNER.sign(b"\n1\n" + base64.b64encode(EMPTY_ROOT) + b"\n", NAME),
         Signer.generate().sign(POINT.text, NAME),
     ],
@@ -76,7 +89,7 @@ def test_anything_else_is_refused(note: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "vkey", ["", "a+b", "a+00000000+AQ==", KEY.vkey[:-4], KEY.vkey.replace("log", "gol")]
+    "vkey", ["", "a+b", "a+00000000+A", "a+00000000+AQ==", KEY.vkey[:-4], KEY.vkey.replace("log", "gol")]
 )
 def test_a_key_that_is_none_is_refused(vkey: str) -> None:
     with pytest.raises(BadSetting):
@@ -86,6 +99,19 @@ def test_a_key_that_is_none_is_refused(vkey: str) -> None:
 def test_the_private_key_is_never_shown() -> None:
     assert "0001" not in repr(SIGNER)
     assert "Ed25519PrivateKey" not in repr(SIGNER)
+
+
+def test_while_a_key_is_renewed_both_sign_and_the_new_one_is_in_force() -> None:
+    fresh = Signer.generate()
+    both, new = SIGNER.followed_by(fresh), fresh.verifier(NAME)
+    for each in (new, KEY):
+        assert open_checkpoint(both.sign(POINT.text, NAME), [each]) == POINT
+    assert both.verifier(NAME) == new
+    assert both.verifiers(NAME) == both.known(NAME) == [new, KEY]
+    assert (both.alone().verifiers(NAME), both.alone().known(NAME)) == ([new], [new, KEY])
+    renewal = both.sign_renewal(NAME).decode()
+    assert renewal.split("\n")[2] == new.vkey
+    assert renewal.count(f"\u2014 {NAME} ") == 2
 
 
 def test_the_key_file_of_a_renewal_holds_who_signs_and_whose_signatures_stay_known() -> None:

@@ -98,8 +98,9 @@ def test_there_is_no_proof_for_what_is_not_there(index: int, size: int) -> None:
 def test_trees_that_say_nothing_of_each_other_have_empty_proofs() -> None:
     kept = Kept(LEAVES[:5])
     assert consistency(kept, 0, 5) == consistency(kept, 5, 5) == []
-    with pytest.raises(ValueError, match="does not begin"):
-        consistency(kept, 6, 5)
+    for old in (6, -1):
+        with pytest.raises(ValueError, match="does not begin"):
+            consistency(kept, old, 5)
 
 
 def test_a_log_of_nothing_has_the_root_of_nothing() -> None:

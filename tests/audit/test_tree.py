@@ -133,7 +133,14 @@ def test_any_prefix_of_a_stored_frontier_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("size", "hashes"),
-    [(-1, ()), (2**64, (bytes(32),)), (3, (bytes(32),)), (0, (bytes(32),)), (1, (bytes(31),))],
+    [
+        (-1, ()),
+        (-1, (bytes(32),)),
+        (2**64, (bytes(32),)),
+        (3, (bytes(32),)),
+        (0, (bytes(32),)),
+        (1, (bytes(31),)),
+    ],
 )
 def test_a_frontier_that_no_tree_has_cannot_be_made(size: int, hashes: tuple[bytes, ...]) -> None:
     with pytest.raises(LogBroken):

@@ -198,8 +198,33 @@ def test_the_time_zone_of_the_moment_does_not_matter_but_must_be_there() -> None
 
 
 def test_a_short_signing_key_is_refused() -> None:
+    assert AccessTokens(bytes(32))
     with pytest.raises(ValueError):
-        AccessTokens(b"short")
+        AccessTokens(bytes(31))
+
+
+def test_of_renewed_keys_the_first_signs_and_each_is_accepted_until_it_is_gone() -> None:
+    former, fresh, other = bytes(32), SIGNING, b"o" * 32
+    keys: list[bytes] = [former]
+    asked_s: list[int] = []
+
+    def renewed(now_s: int) -> list[bytes]:
+        asked_s.append(now_s)
+        return list(keys)
+
+    tokens = AccessTokens(other, renewed=renewed)
+    of_former, of_fresh = (AccessTokens(key).issue(KEY_ID, now=NOW) for key in (former, fresh))
+    assert [tokens.read(of_former, now=NOW) for _ in range(9)] == [KEY_ID] * 9
+    assert len(asked_s) == 1, "once a second, where the token holds"
+    keys.insert(0, fresh)
+    assert tokens.read(of_fresh, now=NOW) == KEY_ID, "signed by a process that was told in this very second"
+    assert AccessTokens(fresh).read(tokens.issue(KEY_ID, now=NOW), now=NOW) == KEY_ID
+    assert tokens.read(of_former, now=NOW) == KEY_ID
+    keys.remove(former)
+    assert tokens.read(of_former, now=NOW + timedelta(seconds=1)) is None
+    assert tokens.read(of_fresh, now=NOW + timedelta(seconds=1)) == KEY_ID
+    keys.clear()
+    assert tokens.read(of_fresh, now=NOW + timedelta(seconds=2)) == KEY_ID, "the last that were known"
 
 
 def test_nothing_secret_is_shown() -> None:

@@ -435,3 +435,37 @@ def test_what_is_open_of_the_floors_of_others_is_kept_from_a_project() -> None:
 @pytest.mark.parametrize("other", [limit(PROJECT), limit(CREDENTIAL, window=Window.MONTH), limit(KEY)])
 def test_only_the_day_of_a_credential_knows_floors(other: Limit) -> None:
     assert kept_from("p", other, [floor("q", 7, credential=other.scope.id)]) == 0
+
+
+def test_of_an_overdrawn_limit_nothing_is_kept_for_others() -> None:
+    day = limit(CREDENTIAL, amount=10)
+    for taken, kept in ((4, 5), (8, 2), (10, 0), (12, 0)):
+        decision = decide([day], {day: Use(taken, 0)}, [want(7, CREDENTIAL)], days=TODAY, kept={day: 5})
+        assert isinstance(decision, Exhausted)
+        assert decision.kept == kept
+
+
+def test_without_anything_kept_a_call_has_room_for_all_that_is_left() -> None:
+    assert room(limit(amount=10), Use(3, 2), days=TODAY).left == 5
+
+
+def test_what_is_used_up_is_said_to_have_nothing_left() -> None:
+    _, state = ratelimit_headers([standing(limit(amount=10), Use(10, 0), NOON)], NOON)
+    assert state == '"project-requests-day";r=0;t=43200'
+
+
+@pytest.mark.parametrize(
+    ("now", "day_s", "month_s"),
+    [
+        (at(2026, 3, 14, 23, 59, 57), 9, 300),
+        (at(2026, 3, 15, 0, 0, 3), 3, 300),
+        (at(2026, 3, 15, 0, 0, 6), 300, 300),
+        (at(2026, 3, 31, 23, 59, 57), 9, 9),
+        (at(2026, 4, 1, 0, 0, 3), 3, 3),
+    ],
+)
+def test_at_midnight_nobody_waits_longer_than_until_calls_count_on_the_new_day_alone(
+    now: datetime, day_s: int, month_s: int
+) -> None:
+    assert retry_after_s(out(Window.DAY), now) == day_s
+    assert retry_after_s(out(Window.MONTH), now) == month_s

@@ -52,6 +52,11 @@ def test_where_all_is_kept_nobody_is_told() -> None:
     assert told == []
 
 
+def test_where_the_limits_stand_goes_with_the_call() -> None:
+    standings = (Standing(limit=CALLS, used=1, reserved=0, left=9, resets_at=None),)
+    assert Hold({CALLS: 1}, standings, lambda _: None).standings == standings
+
+
 def test_a_call_that_fails_gives_back_and_fails() -> None:
     told: list[Wanted] = []
     with pytest.raises(KeyError), Hold({CALLS: 1}, (), told.append):
