@@ -122,7 +122,11 @@ async def test_an_api_key_is_the_caller_under_the_scheme_in_any_case() -> None:
         assert (await bearers.caller(shown, source="a")).key == KEY
 
 
-@pytest.mark.parametrize("shown", [None, "", "Bearer", "Bearer  ", f"Basic {API_KEY}", API_KEY])
+@pytest.mark.parametrize(
+    "shown",
+    [None, "", "Bearer", "Bearer  ", f"Basic {API_KEY}", API_KEY],
+    ids=["nothing", "empty", "a scheme", "a scheme and blanks", "another scheme", "no scheme"],
+)
 async def test_what_is_no_bearer_token_is_refused(shown: str | None) -> None:
     bearers = door(clock=Clock())
     with pytest.raises(AccessTokenInvalid):
