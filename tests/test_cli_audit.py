@@ -182,7 +182,7 @@ def test_under_two_person_control_a_second_person_agrees_to_an_epoch_by_their_to
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = {}
-    for name, role in (("dpo", "compliance"), ("eve", "researcher")):
+    for name, role in (("dee", "compliance"), ("eve", "researcher")):
         email = f"{name}@example.edu"
         shell.json("person", "add", email, "--name", name, "--role", role)
         files[name] = tmp_path / name
@@ -192,7 +192,7 @@ def test_under_two_person_control_a_second_person_agrees_to_an_epoch_by_their_to
     asked = ("audit", "new-epoch", "--reason", "a drill")
     for more in ((), ("--approver-token-file", str(files["eve"]))):
         assert shell.run(*asked, *more)[0] == 2
-    entry = shell.json(*asked, "--approver-token-file", str(files["dpo"]))["entry"]
+    entry = shell.json(*asked, "--approver-token-file", str(files["dee"]))["entry"]
     told = shell.json("audit", "receipt", entry)["entry"]
     assert told["actor"]["kind"] == "cli"
     assert told["approved_by"]

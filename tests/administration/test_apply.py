@@ -431,7 +431,7 @@ async def test_a_member_whose_time_is_over_counts_no_more(office: Office) -> Non
 async def test_a_text_that_somebody_accepted_is_not_replaced(office: Office) -> None:
     await office.apply()
     (office.scene.directory / "terms-2024-10.md").write_text("# Other terms\n")
-    with pytest.raises(InvalidParams, match=r"terms \(2024-10\).text_file: .*new version"):
+    with pytest.raises(InvalidParams, match=r"terms \(2024-10\): .*new version"):
         await office.apply()
 
 
