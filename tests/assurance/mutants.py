@@ -51,7 +51,7 @@ TESTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "identity.sessions": ("identity/test_sessions.py",),
         "identity.passwords": ("identity/test_passwords.py",),
         "policy.engine": ("policy/test_engine.py",),
-        "policy.rules": ("policy/test_rules.py",),
+        "policy.rules": ("policy/test_rules.py", "policy/test_engine.py"),
     }
 )
 """The tests of each module, those first that are quick; under `app` and `tests`."""

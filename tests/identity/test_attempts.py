@@ -116,3 +116,32 @@ def test_failures_are_counted_anew_when_their_minute_is_over() -> None:
     assert wait_s(attempts) == 0
     fail(attempts, 1)
     assert wait_s(attempts) == 6
+
+
+def test_a_minute_ends_after_its_sixtieth_second() -> None:
+    clock = Clock()
+    attempts = Attempts(clock=clock, per_minute=10)
+    fail(attempts, 9)
+    clock.passed_s += 60
+    fail(attempts, 1)
+    assert wait_s(attempts) == 6
+
+
+@pytest.mark.parametrize(("rest_s", "waits_s"), [(900.0, 11), (900.1, 6)])
+def test_a_quarter_of_an_hour_without_a_failure_is_a_long_rest(rest_s: float, waits_s: int) -> None:
+    clock = Clock()
+    attempts = Attempts(clock=clock, per_minute=10)
+    fail(attempts, 10)
+    clock.passed_s += rest_s
+    fail(attempts, 10)
+    assert wait_s(attempts) == waits_s
+
+
+def test_the_pair_that_failed_longest_ago_is_forgotten_first() -> None:
+    attempts = Attempts(clock=Clock(), per_minute=1)
+    for number in range(10_000):
+        attempts.failed(f"source {number}", "")
+    attempts.failed("source 0", "")
+    attempts.failed("another", "")
+    assert wait_s(attempts, "source 0", "") > 0
+    assert wait_s(attempts, "source 1", "") == 0

@@ -126,3 +126,31 @@ def test_what_the_held_rules_warn_of_is_said_of_the_call() -> None:
         "warned": ["fields-approved/1", "refresh-interval/1"],
         "shadow": ["nothing-after-end/1"],
     }
+
+
+def test_a_held_page_inside_every_bound_is_allowed_by_the_last_rule_on_held_data() -> None:
+    assert held() == Allowed(rule="refresh-interval/1")
+    ended = held(caller=under(nothing_after_end="shadow"), now=datetime(2028, 3, 1, tzinfo=UTC))
+    assert ended == Allowed(rule="refresh-interval/1", shadow=("nothing-after-end/1",))
+
+
+def test_of_a_page_that_no_rule_speaks_of_nothing_is_said() -> None:
+    call = verdict()
+    assert isinstance(call, Allowed)
+    assert call.but(Allowed(rule="nothing-after-end/1")) is call
+
+
+@pytest.mark.parametrize("mode", ["warn", "shadow"])
+def test_what_is_only_warned_of_or_only_noted_is_said_as_well(mode: str) -> None:
+    call, over = verdict(), held(caller=under(refresh_interval=mode), age_s=99 * DAY_S)
+    assert isinstance(call, Allowed)
+    assert isinstance(over, Allowed)
+    said = {"warn": "warned", "shadow": "shadow"}[mode]
+    assert call.but(over).decision() == {"rule": "endpoint-approved/1", said: ["refresh-interval/1"]}
+
+
+def test_beside_other_objections_too_the_last_rule_allows_nothing_that_it_objects_to() -> None:
+    caller = under(fields_approved="shadow", endpoint_approved="shadow")
+    caller = replace(caller, approval=replace(APPROVAL, endpoints=frozenset()))
+    answer = verdict(caller=caller, asked=in_us(fields=("like_count",)))
+    assert answer.decision() == {"rule": BY_MODE, "shadow": ["fields-approved/1", "endpoint-approved/1"]}
