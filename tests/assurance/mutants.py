@@ -77,6 +77,7 @@ _OPERATORS: Mapping[type[ast.AST], type[ast.AST]] = MappingProxyType(
 )
 _NAMES: Final = {"min": "max", "max": "min", "any": "all", "all": "any"}
 _NOT_RUN: Final = {"annotation", "returns", "decorator_list"}
+_MOST_BYTES: Final = 4 << 30
 _WALL: Final = 10
 """Seconds on the clock for one of processor time, on a machine that does much beside."""
 
@@ -212,6 +213,7 @@ def _in_child(
             for stream in range(3):
                 os.dup2(nowhere, stream)
             resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s))
+            resource.setrlimit(resource.RLIMIT_AS, (_MOST_BYTES, _MOST_BYTES))
             code = _run_tests(tests, finder, told)
         finally:
             os._exit(code)

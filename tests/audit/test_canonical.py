@@ -143,7 +143,19 @@ def test_an_entry_over_16_kib_is_refused_and_one_at_16_kib_is_not() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [1.5, 1.0, float("nan"), b"bytes", {1, 2}, object(), {1: "x"}, {"\u00e9": 1}, {None: 1}, {"\ud800": 1}],
+    [
+        1.5,
+        1.0,
+        float("nan"),
+        b"bytes",
+        {1, 2},
+        object(),
+        {1: "x"},
+        {"\u00e9": 1},
+        {"a": 1, "\u00e9": 1},
+        {None: 1},
+        {"\ud800": 1},
+    ],
 )
 def test_what_no_client_can_bring_about_is_a_programmers_error(value: object) -> None:
     with pytest.raises(NotAnEntry):
@@ -157,6 +169,13 @@ def test_nesting_without_end_is_a_programmers_error() -> None:
     endless.append(endless)
     for value in (endless, {"a": endless}):
         with pytest.raises(NotAnEntry):
+            encode({"v": value})
+
+
+def test_an_integer_of_4096_bits_is_spelled_out_and_a_longer_one_refused() -> None:
+    assert encode({"v": 2**4096 - 1}) == f'{{"v":"{2**4096 - 1}"}}'.encode()
+    for value in (2**4096, -(2**4096)):
+        with pytest.raises(EntryTooLarge):
             encode({"v": value})
 
 
