@@ -188,13 +188,15 @@ async def test_counts_go_with_their_project_and_when_they_are_a_year_old(store: 
     assert await left() == set()
 
 
-async def test_search_ids_go_when_they_are_over_and_notices_when_nobody_can_need_them(store: Store) -> None:
+async def test_search_ids_go_when_nothing_can_be_held_of_them_and_notices_when_nobody_can_need_them(
+    store: Store,
+) -> None:
     now_us = int(dt.datetime.now(dt.UTC).timestamp() * 1_000_000)
     day_us, search, notice, delivery = 86_400_000_000, table(SearchRow), table(NoticeRow), table(DeliveryRow)
     texts = {"scope": "project:x", "credential_id": "c", "question_digest": b"q", "upstream_id": "7"}
     searches = [
         {"id": str(each), **texts, "created_us": 0, "expires_us": now_us + ends}
-        for each, ends in ((1, -day_us), (2, day_us))
+        for each, ends in ((1, -17 * day_us), (2, day_us), (3, -15 * day_us))
     ]
     kinds = (("new", day_us, now_us), ("old", 900 * day_us, 1), ("old and waiting", 900 * day_us, None))
     notices: list[dict[str, Any]] = [
@@ -211,6 +213,6 @@ async def test_search_ids_go_when_they_are_over_and_notices_when_nobody_can_need
     async def ids(column: sa.Column[Any]) -> set[str]:
         return set(await store.database.read(lambda conn: conn.execute(sa.select(column)).scalars().all()))
 
-    assert await ids(search.c.id) == {"2"}
+    assert await ids(search.c.id) == {"2", "3"}
     assert await ids(notice.c.id) == {"new", "old and waiting"}
     assert await ids(delivery.c.notice_id) == {"new", "old and waiting"}
