@@ -129,10 +129,13 @@ async def test_pages_behind_a_gap_are_not_counted(shelf: Shelf) -> None:
     assert (found.pages, found.positions, found.is_complete) == (1, 100, False)
 
 
-async def test_pages_behind_a_search_id_that_is_over_are_out_of_reach(shelf: Shelf) -> None:
-    await shelf.search(lasts=-HOUR)
+@pytest.mark.parametrize(("lasts", "pages"), [(-HOUR, 3), (-17 * DAY, 1)])
+async def test_pages_behind_a_search_id_are_within_reach_while_it_is_known(
+    shelf: Shelf, lasts: Any, pages: int
+) -> None:
+    await shelf.search(lasts=lasts)
     await shelf.hold(0, 100, 200)
-    assert (await shelf.held()).pages == 1
+    assert (await shelf.held()).pages == pages
 
 
 async def test_a_page_whose_time_is_over_is_not_counted(shelf: Shelf) -> None:
