@@ -131,7 +131,7 @@ async def test_pages_behind_a_gap_are_not_counted(shelf: Shelf) -> None:
 
 @pytest.mark.parametrize(("lasts", "pages"), [(-HOUR, 3), (-17 * DAY, 1)])
 async def test_pages_behind_a_search_id_are_within_reach_while_it_is_known(
-    shelf: Shelf, lasts: int, pages: int
+    shelf: Shelf, lasts: dt.timedelta, pages: int
 ) -> None:
     await shelf.search(lasts=lasts)
     await shelf.hold(0, 100, 200)
