@@ -169,11 +169,11 @@ class Call:
         if self.points_inside:
             raise InvalidParams("Invalid count or cursor", rule="request")
         if not self.is_understood:
-            raise self.is_over()
+            raise self.search_over()
         flight = self.flight_of(self.key)
         return replace(self, sent=self.query, flight=flight, part=None, overlap=None, search=self.named)
 
-    def is_over(self) -> "SearchOver":
+    def search_over(self) -> "SearchOver":
         """That its search cannot be gone on with."""
         return SearchOver(self.query.page.search_id or "", cost=self.spent)
 

@@ -348,12 +348,12 @@ class Upstream:
         )
         is_joined = search is not None and search.has_seam_at(lacking.start)
         if is_joined and await self._places(call, lacking) is None:
-            raise call.is_over()
+            raise call.search_over()
         if search is None or not search.is_over(self._now_us()):
             return call
         anew = await self._begun_anew(call)
         if anew is None:
-            raise call.is_over()
+            raise call.search_over()
         return anew
 
     async def _search_with(self, call: Call, lacking: Lacking) -> SearchState | None:
@@ -368,7 +368,7 @@ class Upstream:
             )
             return search if is_good else None
         if search is None or not (search.is_made or search.reaches(lacking.start)):
-            raise call.is_over()
+            raise call.search_over()
         return search
 
     async def _leaving(self, call: Call, lacking: Lacking) -> Call:
@@ -380,7 +380,7 @@ class Upstream:
         place, listing = call.query.page.cursor, lacking.listing or ""
         # Without keeping anything one would not know at the next page either where the two were joined.
         if call.is_unheld or (place and await self._seen_before(call, listing, place) is None):
-            raise call.is_over()
+            raise call.search_over()
         size = full_size(call.request.endpoint) or 1
         part = replace(lacking, start=-(-place // size) * size)
         sent = sent_for(call.request.endpoint, call.query, part)

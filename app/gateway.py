@@ -399,7 +399,7 @@ class Gateway:
             case Landed(outcome=HeldPage() as page) as fetched:
                 return self._of_leader(call, page, fetched)
             case Landed(outcome=Unjoined(), cost=cost):
-                raise replace(call, spent=call.spent + cost).is_over()
+                raise replace(call, spent=call.spent + cost).search_over()
             case Landed(outcome=(Failure() | NotDispatched() | OutcomeUnknown()) as error) as fetched:
                 return TurnedDown(
                     error=error,
@@ -427,7 +427,7 @@ class Gateway:
                                 call, found.page, hold, how="collapsed", coalesced_with=index
                             )
                     case Unjoined():
-                        raise call.is_over()
+                        raise call.search_over()
                     case error:
                         late = await self._past_its_time(call, error) if is_down(error) else None
                         if late is not None:

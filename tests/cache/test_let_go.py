@@ -162,12 +162,12 @@ async def test_a_list_by_time_goes_on_for_who_wants_nothing_kept(library: Librar
 
 
 class Gate:
-    """The platform's next answer is on its way for as long as somebody likes."""
+    """The platform's next answer, once this is shut, is on its way for as long as somebody likes."""
 
     def __init__(self, platform: Platform) -> None:
         self._fetch = platform.fetch
         self.has_answered, self.may_land = asyncio.Event(), asyncio.Event()
-        self.is_shut = True
+        self.is_shut = False
 
     async def fetch(self, credential: Any, query: Any, endpoint: Any, body: Any, *, send_by_s: float) -> Any:
         holds_up, self.is_shut = self.is_shut, False
@@ -178,14 +178,20 @@ class Gate:
         return reply
 
 
+@pytest.fixture
+def gate(library: Library, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    found = Gate(library.platform)
+    monkeypatch.setattr(library.platform, "fetch", found.fetch)
+    return found
+
+
 @pytest.mark.parametrize("who", ["ada", "cleo"])
 async def test_what_was_on_its_way_when_a_video_was_reported_gone_is_not_held_with_it(
-    library: Library, who: str, monkeypatch: pytest.MonkeyPatch
+    library: Library, gate: Gate, who: str
 ) -> None:
     everyone = await everything(library)
-    gate = Gate(library.platform)
-    monkeypatch.setattr(library.platform, "fetch", gate.fetch)
     asked = {**QUESTION, "max_count": 100}
+    gate.is_shut = True
     on_its_way = asyncio.create_task(given(library, "video/query", asked, who=who))
     await gate.has_answered.wait()
     library.platform.delete(videos=[everyone[5]])
@@ -202,10 +208,9 @@ async def test_what_was_on_its_way_when_a_video_was_reported_gone_is_not_held_wi
 
 
 async def test_who_wants_nothing_older_does_not_join_a_call_that_was_sent_before(
-    library: Library, monkeypatch: pytest.MonkeyPatch
+    library: Library, gate: Gate
 ) -> None:
-    gate = Gate(library.platform)
-    monkeypatch.setattr(library.platform, "fetch", gate.fetch)
+    gate.is_shut = True
     first = asyncio.create_task(given(library, "video/query", QUESTION))
     await gate.has_answered.wait()
     await asyncio.sleep(0.01)
@@ -421,13 +426,10 @@ async def test_a_list_without_searches_goes_on_in_its_places(library: Library, s
     assert library.platform.requests() == spent
 
 
-async def test_what_was_on_its_way_at_a_purge_is_not_held(
-    library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_was_on_its_way_at_a_purge_is_not_held(library: Library, gate: Gate) -> None:
     everyone = await everything(library)
     await given(library, "video/query", by_id(everyone[5]), who="ben")
-    gate = Gate(library.platform)
-    monkeypatch.setattr(library.platform, "fetch", gate.fetch)
+    gate.is_shut = True
     on_its_way = asyncio.create_task(given(library, "video/query", QUESTION))
     await gate.has_answered.wait()
     await do_purge(library, record=str(everyone[5]))
@@ -482,11 +484,8 @@ async def test_a_page_at_which_two_searches_were_joined_is_fetched_anew_without_
     assert found == expected[190:]
 
 
-async def test_an_answers_age_counts_from_when_the_platform_was_asked(
-    library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gate = Gate(library.platform)
-    monkeypatch.setattr(library.platform, "fetch", gate.fetch)
+async def test_an_answers_age_counts_from_when_the_platform_was_asked(library: Library, gate: Gate) -> None:
+    gate.is_shut = True
     asking = asyncio.create_task(given(library, "video/query", QUESTION))
     await gate.has_answered.wait()
     await asyncio.sleep(1.1)

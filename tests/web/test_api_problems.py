@@ -1,20 +1,18 @@
 import datetime as dt
 import gzip
-import re
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from starlette.requests import Request
 
-import app.administration
 from app.errors import AuditUnavailable, BursarError, LogBroken, RateLimited
 from app.web.api.access import ACCESS
 from app.web.errors import STATUS_OF_CODE
 from app.web.hints import through_the_api
 from app.web.problems import problem_of
 from tests.web.conftest import House
+from tests.web.hinting import lists_of_the_command_line
 
 pytestmark = pytest.mark.anyio
 LISTS = ("/people", "/projects", "/limits", "/keys", "/terms", "/me/terms", "/audit/entries")
@@ -264,14 +262,7 @@ async def test_every_error_has_a_problem_of_one_shape(kind: type[BursarError]) -
 
 
 def test_no_message_sends_people_from_the_api_to_a_list_of_the_command_line() -> None:
-    places = Path(app.administration.__file__).parent.glob("*.py")
-    found = {
-        each
-        for place in places
-        for each in re.findall(r"; (`bursar [a-z ]+` shows all)", place.read_text(encoding="utf-8"))
-    }
-    assert len(found) >= 10
-    assert [each for each in found if "`bursar" in through_the_api(each)] == []
+    assert [each for each in lists_of_the_command_line() if "`bursar" in through_the_api(each)] == []
 
 
 async def test_a_researcher_is_sent_to_no_command(shared_house: House) -> None:

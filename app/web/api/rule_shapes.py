@@ -8,17 +8,19 @@ from pydantic import BaseModel, Field
 from app.web.api.limit_shapes import ProposalShape
 from app.web.api.shapes import example
 
+_RULE: Final[dict[str, Any]] = {
+    "rule": "named-collaborator/1",
+    "mode": "enforce",
+    "clause": "Collaborators are named and reviewed one by one; leavers are removed.",
+    "source": "Research API FAQ, 2026-09-01",
+    "dated": "2026-09-01",
+}
+
 
 class RuleShape(BaseModel):
     """A rule of the terms: what it says and where, since when, and whether it is enforced."""
 
-    model_config = example(
-        rule="named-collaborator/1",
-        mode="enforce",
-        clause="Collaborators are named and reviewed one by one; leavers are removed.",
-        source="Research API FAQ, 2026-09-01",
-        dated="2026-09-01",
-    )
+    model_config = example(**_RULE)
     rule: str
     mode: str
     clause: str
@@ -29,14 +31,7 @@ class RuleShape(BaseModel):
 class RuleSetShape(RuleShape):
     """A rule as it is now, and what waits for a second administrator instead."""
 
-    model_config = example(
-        rule="named-collaborator/1",
-        mode="enforce",
-        clause="Collaborators are named and reviewed one by one; leavers are removed.",
-        source="Research API FAQ, 2026-09-01",
-        dated="2026-09-01",
-        waiting=[],
-    )
+    model_config = example(**_RULE, waiting=[])
     waiting: list[ProposalShape]
 
 

@@ -1,27 +1,17 @@
 """Words for those at a browser: no commands, no alarm about what does not concern them, nothing that cannot be chosen."""
 
-import re
-from pathlib import Path
-
 import pytest
 
-import app.administration
 from app.web.console.hints import at_the_console
 from tests.web.conftest import House
 from tests.web.console.conftest import Opened, signed_in, text_of
+from tests.web.hinting import lists_of_the_command_line
 
 pytestmark = pytest.mark.anyio
 
 
 def test_no_message_sends_people_from_the_console_to_a_list_of_the_command_line() -> None:
-    places = Path(app.administration.__file__).parent.glob("*.py")
-    found = {
-        each
-        for place in places
-        for each in re.findall(r"; (`bursar [a-z ]+` shows all)", place.read_text(encoding="utf-8"))
-    }
-    assert len(found) >= 10
-    assert [each for each in found if "`bursar" in at_the_console(each)] == []
+    assert [each for each in lists_of_the_command_line() if "`bursar" in at_the_console(each)] == []
 
 
 async def test_a_form_that_names_a_stranger_says_what_to_do_at_the_console(
