@@ -74,6 +74,18 @@ def test_an_operation_says_what_it_does_and_who_may(label: str) -> None:
     assert all(answer["description"] for answer in operation["responses"].values())
 
 
+CREATING = [
+    label
+    for label, operation in OPERATIONS.items()
+    if any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", []))
+]
+
+
+@pytest.mark.parametrize("label", CREATING)
+def test_what_takes_an_idempotency_key_tells_that_it_may_have_been_used_for_something_else(label: str) -> None:
+    assert "409" in OPERATIONS[label]["responses"]
+
+
 @pytest.mark.parametrize("label", OPERATIONS)
 def test_every_example_is_one_of_what_it_stands_for(label: str) -> None:
     operation = OPERATIONS[label]

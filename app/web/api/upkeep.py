@@ -62,7 +62,7 @@ class RetentionShape(BaseModel):
     "/erasures",
     status_code=201,
     summary="Propose to erase what somebody asked",
-    responses=refusals(404, 413),
+    responses=refusals(404, 409, 413),
 )
 async def ask_for_erasure(desk: AtDesk, who: Who, wanted: ErasureWanted) -> ProposalShape:
     """Once another person confirms it, the keys of their questions are destroyed. Proposed again, it is the same proposal."""
@@ -72,7 +72,7 @@ async def ask_for_erasure(desk: AtDesk, who: Who, wanted: ErasureWanted) -> Prop
     return await _shape(desk, made)
 
 
-@router.post("/prunings", status_code=201, summary="Propose to prune the log", responses=refusals(413))
+@router.post("/prunings", status_code=201, summary="Propose to prune the log", responses=refusals(409, 413))
 async def ask_for_pruning(desk: AtDesk, who: Who, wanted: PruningWanted | None = None) -> ProposalShape:
     """Once another person confirms it, the content of entries before that day goes; hashes and tree stay."""
     before: dt.date | None = None if wanted is None else wanted.before
