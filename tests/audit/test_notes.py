@@ -54,7 +54,10 @@ def test_signatures_of_others_are_passed_over() -> None:
 
 
 def test_a_signature_of_another_kind_is_passed_over_by_its_key_id_alone() -> None:
-    assert open_checkpoint(NOTE + "\u2014 witness.example AAAAAA==\n".encode(), [KEY]) == POINT
+    text, signatures = NOTE.split(b"\n\n")
+    witness = "\u2014 witness.example AAAAAA==\n".encode()
+    assert open_checkpoint(text + b"\n\n" + witness + signatures, [KEY]) == POINT
+    assert open_checkpoint(NOTE + witness, [KEY]) == POINT
 
 
 def test_what_is_kept_came_in_a_signed_note() -> None:
