@@ -17,10 +17,12 @@ from app.cache.listings import (
     as_page,
     before_first,
     full_size,
+    has_last_day,
     head_page,
     moment_after,
     onward_key,
     onward_page,
+    part_in,
     part_key,
     part_of,
     places_page,
@@ -54,7 +56,7 @@ from app.calls import (
 )
 from app.clock import Clock
 from app.errors import StoreUnavailable
-from app.ids import new_entry_id, new_search_id
+from app.ids import CredentialId, new_entry_id, new_search_id
 from app.policy.values import REFRESH_INTERVAL_DAYS
 from app.provider.answers import Failure, FailureKind, Success, read_reply
 from app.provider.charge import Charge
@@ -109,6 +111,8 @@ class Upstream:
         self._scribe = scribe
         self._clock = clock
         self._bounds = bounds
+        self._searching_last_days: set[tuple[CredentialId, str]] = set()
+        """Where a record has come that was made on the last day asked for: credentials with their endpoints."""
 
     def outlook(self, call: Call) -> TooManyWaiting | None:
         """Why the call had better not be reserved for: too many wait for their turn. None: it may."""
@@ -305,8 +309,26 @@ class Upstream:
 
     async def _gone(self, call: Call, outcome: object) -> Mapping[str, Sequence[bytes]]:
         """Tags, by scope, of what is held and the platform has no longer, as this outcome tells."""
-        names = vanished(call.request.endpoint, call.sent, outcome)
+        endpoint, sent = call.request.endpoint, call.sent
+        if isinstance(outcome, Success) and has_last_day(endpoint, sent, outcome):
+            self._searching_last_days.add((call.caller.credential, endpoint.name))
+        names = vanished(endpoint, sent, outcome, counts_last_day=False)
+        with_last_day = vanished(endpoint, sent, outcome, counts_last_day=True)
+        if with_last_day != names and await self._searches_last_days(call, with_last_day - names):
+            names = with_last_day
         return await self._pages.gone(names) if names else {}
+
+    async def _searches_last_days(self, call: Call, names: frozenset[str]) -> bool:
+        """Whether the platform has been seen to search last days, by this process or on held pages about these names."""
+        endpoint, scope = call.request.endpoint, call.caller.reuse_scope
+        known = (call.caller.credential, endpoint.name)
+        if known not in self._searching_last_days:
+            async for page in self._pages.naming(names, scope, endpoint.name):
+                part = part_in(page)
+                if part is not None and part.has_last_day:
+                    self._searching_last_days.add(known)
+                    break
+        return known in self._searching_last_days
 
     async def _sealed(self, call: Call, *, success: Success, pages: Sequence[HeldPage]) -> list[Holding]:
         names = names_in(call.request.endpoint, call.query.asked(), success.data) if pages else frozenset()

@@ -178,12 +178,14 @@ def part_of(
         next_start=goes_on if endpoint.cursor is CursorKind.TIME else goes_on + start - place,
         fetched_us=fetched_us,
         expires_us=expires_us,
-        has_last_day=_has_last_day(endpoint, sent, found if isinstance(found, list) else []),
+        has_last_day=has_last_day(endpoint, sent, success),
     )
 
 
-def _has_last_day(endpoint: Endpoint, sent: ResearchQuery, items: Sequence[object]) -> bool:
+def has_last_day(endpoint: Endpoint, sent: ResearchQuery, success: Success) -> bool:
     """Whether a record was made on the last day that was asked for. What is newest stands first."""
+    found = success.data.get(endpoint.list_key or "")
+    items = found if isinstance(found, list) else []
     first = next((item for item in items if isinstance(item, Mapping)), {})
     created_s = first.get("create_time")
     span = span_in(endpoint, sent.asked()) if isinstance(created_s, int) else None

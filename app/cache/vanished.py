@@ -16,15 +16,21 @@ from app.query import ResearchQuery
 
 _NO_ACCOUNT: Final = ("cannot find the user", "cannot return this user's information", "is private")
 """Parts of the messages under which accounts are kept back (seen by clients; facts, section 3.3)."""
+_DAY_S: Final = 86_400
 _NEVER_LATER_S: Final = 120
 """A video's creation follows the moment in its id by 22 to 92 seconds (as sampled by clients); a few more."""
 
 
-def vanished(endpoint: Endpoint, sent: ResearchQuery, outcome: object) -> frozenset[str]:
-    """The names (`app.provider.naming`) of what the platform says it does not have, in answer to `sent`."""
+def vanished(
+    endpoint: Endpoint, sent: ResearchQuery, outcome: object, *, counts_last_day: bool
+) -> frozenset[str]:
+    """The names (`app.provider.naming`) of what the platform says it does not have, in answer to `sent`.
+
+    `counts_last_day` says whether it has been seen to search last days, on which the documents disagree.
+    """
     match outcome:
         case Success() if endpoint.name == "video/query":
-            return _missing(sent, outcome)
+            return _missing(sent, outcome, counts_last_day=counts_last_day)
         case Failure(kind=FailureKind.INVALID, message=message):
             username = sent.asked().get("username") if "username" in endpoint.body_keys else None
             is_kept_back = any(words in message for words in _NO_ACCOUNT)
@@ -35,7 +41,7 @@ def vanished(endpoint: Endpoint, sent: ResearchQuery, outcome: object) -> frozen
             return frozenset()
 
 
-def _missing(sent: ResearchQuery, found: Success) -> frozenset[str]:
+def _missing(sent: ResearchQuery, found: Success, *, counts_last_day: bool) -> frozenset[str]:
     """Videos asked for by id alone, made on days that were searched for sure, and not among all that came."""
     asked = sent.asked()
     wanted = _only_ids(asked.get("query"))
@@ -45,13 +51,12 @@ def _missing(sent: ResearchQuery, found: Success) -> frozenset[str]:
     came = {str(item.get("id", item.get("video_id"))) for item in items}
     if items and "None" in came:
         return frozenset()
-    first = _midnight_s(spelling.day(str(asked["start_date"]), "start_date"))
-    # The documents disagree on whether the last day is searched.
-    last = _midnight_s(spelling.day(str(asked["end_date"]), "end_date"))
+    begin_s = _midnight_s(spelling.day(str(asked["start_date"]), "start_date"))
+    end_s = _midnight_s(spelling.day(str(asked["end_date"]), "end_date")) + counts_last_day * _DAY_S
     return frozenset(
         record(each)
         for each in wanted - came
-        if first <= int(each) >> 32 and (int(each) >> 32) + _NEVER_LATER_S < last
+        if begin_s <= int(each) >> 32 and (int(each) >> 32) + _NEVER_LATER_S < end_s
     )
 
 

@@ -1,7 +1,9 @@
 """What is purged, or reported gone by the platform, is on no held page any more, in any project or process."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import sqlalchemy as sa
 
 from app.administration.changes import local_operator
 from app.administration.purging import Purge, Purged, look_before_purging, purge, shown_figures
+from app.cache.steering import read_cache_control
 from app.calls import Delivered, TurnedDown
 from app.errors import InvalidParams, NotFound
 from app.sealing import MasterKey
@@ -24,6 +27,7 @@ from tests.servers.library import Library, Platform, opened_library
 pytestmark = pytest.mark.anyio
 PEOPLE = {"elections": ["ada", "ben"], "climate": ["cleo"]}
 ACTOR = local_operator(7)
+NO_CACHE = read_cache_control(b"no-cache")
 
 
 def question(*regions: str, **changes: Any) -> dict[str, Any]:
@@ -56,6 +60,16 @@ async def ask(
     answer = await library.ask(who, "video/query", fields.split(","), body)
     assert isinstance(answer, Delivered), answer
     return answer.how, json.loads(answer.data)["videos"]
+
+
+async def ask_all(
+    library: Library, body: Mapping[str, Any], fields: Sequence[str], **more: Any
+) -> dict[str, Any]:
+    """Everything that the answer says."""
+    answer = await library.ask("ada", "video/query", fields, body, **more)
+    assert isinstance(answer, Delivered), answer
+    data: dict[str, Any] = json.loads(answer.data)
+    return data
 
 
 async def do_purge(library: Library, **wanted: str) -> Purged:
@@ -119,6 +133,44 @@ async def test_a_search_that_leaves_a_video_out_says_nothing_of_it(library: Libr
     other = {"field_name": "region_code", "operation": "EQ", "field_values": ["FR"]}
     await ask(library, {**asked, "query": {"and": [*asked["query"]["and"], other]}}, fields="id")
     assert (await ask(library, question(), fields="id"))[0] == "hit"
+    assert await told(library, "held.deleted") == []
+
+
+def day_of(video: Mapping[str, Any]) -> str:
+    return f"{datetime.fromtimestamp(video['create_time'], UTC):%Y%m%d}"
+
+
+@pytest.mark.parametrize("shown_by", ["nothing", "a page about it", "its own answer", "a search"])
+async def test_a_video_looked_up_on_its_own_day_is_let_go_of_once_last_days_are_seen_to_be_searched(
+    library: Library, shown_by: str
+) -> None:
+    fields, first = ["id", "create_time"], question(max_count=100)
+    page = await ask_all(library, first, fields)
+    second = {**first, "cursor": page["cursor"], "search_id": page["search_id"]}
+    behind = await ask_all(library, second, fields)
+    assert day_of(page["videos"][0]) == "20261007"
+    video, other = (page if shown_by == "a page about it" else behind)["videos"][:2]
+    await library.restart()
+    if shown_by == "a search":
+        await ask(library, question("FR"), fields="id,create_time")
+    library.platform.delete([video["id"]])
+    asked = by_id(video["id"], *([other["id"]] if shown_by == "its own answer" else []))
+    on_its_day = {**asked, "start_date": day_of(video), "end_date": day_of(video)}
+    found = await ask_all(library, on_its_day, fields, steering=NO_CACHE)
+    assert video["id"] not in {each["id"] for each in found["videos"]}
+    assert len(await told(library, "held.deleted")) == (shown_by != "nothing")
+
+
+async def test_a_video_looked_up_on_its_own_day_stays_where_last_days_are_not_searched(
+    library: Library,
+) -> None:
+    state = library.platform.state
+    state.turn(replace(state.knobs, end_date_is_inclusive=False))
+    _, videos = await ask(library, question(max_count=100), fields="id,create_time")
+    assert day_of(videos[0]) == "20261006"
+    on_its_day = {**by_id(videos[0]["id"]), "start_date": "20261006", "end_date": "20261006"}
+    assert (await ask_all(library, on_its_day, ["id"], steering=NO_CACHE))["videos"] == []
+    assert (await ask(library, question(max_count=100), fields="id"))[0] == "hit"
     assert await told(library, "held.deleted") == []
 
 
