@@ -82,7 +82,9 @@ CREATING = [
 
 
 @pytest.mark.parametrize("label", CREATING)
-def test_what_takes_an_idempotency_key_tells_that_it_may_have_been_used_for_something_else(label: str) -> None:
+def test_what_takes_an_idempotency_key_tells_that_it_may_have_been_used_for_something_else(
+    label: str,
+) -> None:
     assert "409" in OPERATIONS[label]["responses"]
 
 
