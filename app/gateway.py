@@ -146,11 +146,9 @@ class Gateway:
             case Lacking() as lacking:
                 if await self._contains(call):
                     return await self._reuse_or_fetch(replace(call, fetches=call.fetches + 1))
-                call = await self._to_fetch(call)
-                return _warned(await self._fetch(await self._upstream.prepare(call, lacking)), call.permit)
+                return _warned(await self._fetch(await self._to_fetch(call), lacking), call.permit)
             case Apart() | Ready():
-                call = await self._to_fetch(call)
-                return _warned(await self._fetch(call.as_asked()), call.permit)
+                return _warned(await self._fetch(await self._to_fetch(call), None), call.permit)
             case never:
                 assert_never(never)
 
@@ -332,12 +330,18 @@ class Gateway:
         permit = call.permit.but(verdict)
         return call if permit is call.permit else replace(call, permit=permit)
 
-    async def _fetch(self, call: Call) -> Answer | Superseded:
+    async def _fetch(self, call: Call, lacking: Lacking | None) -> Answer | Superseded:
         """What the platform brings; what is held past its time, where that is nothing and the project allows it."""
         try:
-            answer = await self._fetch_together(call)
+            prepared = call.as_asked() if lacking is None else await self._upstream.prepare(call, lacking)
+            answer = await self._fetch_together(prepared)
         except QuotaExhausted:
             late = await self._past_its_time(call)
+            if late is None:
+                raise
+        except SearchOver as over:
+            # Nobody can go on with the search, not even a platform that is there.
+            late = await self._past_its_time(call) if over.cost == FREE else None
             if late is None:
                 raise
         else:

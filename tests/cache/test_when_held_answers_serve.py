@@ -275,6 +275,50 @@ async def test_all_who_share_a_fetch_that_fails_are_served_what_is_past_its_time
     assert len({each.receipt.id for each in answers}) == 5
 
 
+async def crawl(library: Library, who: str, *, size: int) -> list[Delivered]:
+    """Every page of the search, to its end."""
+    pages, page = [], dict[str, Any](max_count=size, end_date="20261012")
+    while True:
+        answer = await ask(library, who, **page)
+        assert isinstance(answer, Delivered), answer
+        pages.append(answer)
+        told = json.loads(answer.data)
+        if not told["has_more"]:
+            return pages
+        page |= {"cursor": told["cursor"], "search_id": told["search_id"]}
+
+
+@pytest.mark.parametrize("size", [100, 30])
+async def test_a_crawl_through_what_is_past_its_time_comes_to_its_end(library: Library, size: int) -> None:
+    fresh = [video for page in await crawl(library, "pia", size=100) for video in videos(page)]
+    assert len(fresh) > 200
+    later(library, 25 * HOUR)
+    platform = cast("Moody", library.platform)
+    platform.fails, _, _ = FAILURES["fails"]
+    pages = await crawl(library, "pia", size=size)
+    assert [video for page in pages for video in videos(page)] == fresh
+    assert {page.how for page in pages} == {"stale"}
+    assert all(page.overdue is not None and page.overdue.ttl_s < 0 for page in pages)
+    # Asked for are the beginning, and the last part, which a new search could have joined.
+    assert platform.failed == sum(page.cost.requests for page in pages) == 2
+
+
+async def test_whoever_is_within_a_search_that_is_over_gets_what_is_past_its_time_only_where_the_project_allows_it(
+    library: Library,
+) -> None:
+    first = {who: (await crawl(library, who, size=30))[0] for who in ("ada", "pia")}
+    later(library, 25 * HOUR)
+    told = {who: json.loads(page.data) for who, page in first.items()}
+    second = {
+        who: await ask(
+            library, who, max_count=30, end_date="20261012", cursor=30, search_id=told[who]["search_id"]
+        )
+        for who in told
+    }
+    assert isinstance(second["ada"], TurnedDown)
+    assert how(second["pia"]) == ("stale", 0)
+
+
 @pytest.mark.parametrize(
     "pause", [Paced(retry_after_s=3), CredentialRefused("the secret does not hold")], ids=["paced", "refused"]
 )
