@@ -10,7 +10,7 @@ after it was fetched, and between two of these a client has cursors of Bursar's 
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import cast
 
@@ -54,6 +54,8 @@ class Part:
     """Whether those were any searches that had its records, rather than a wider one."""
     has_last_day: bool = False
     """Whether one of its records was made on the last day that was asked for, so that last days are searched."""
+    lost: Mapping[int, str] = field(default_factory=dict)
+    """Marks of the records whose places are empty, as `Places` has them, by place: one may come again."""
 
     def items(self, endpoint: Endpoint) -> Sequence[object]:
         """The records in the order of their places."""
@@ -70,7 +72,7 @@ class Part:
 class Places:
     """Which place of a part each record has that it brought, for when its data are kept no longer.
 
-    `marks` are digests of what the records are known by, in order; None where one is gone.
+    `marks` are digests of what the records are known by, in order, also of those that are gone; None where there was none.
     """
 
     marks: tuple[str | None, ...]
@@ -244,6 +246,7 @@ def as_page(part: Part, *, key: bytes, scope: str, endpoint: Endpoint) -> HeldPa
         "contained": part.is_contained,
         "of_records": part.is_of_records,
         "last_day": part.has_last_day,
+        "lost": [[place, mark] for place, mark in part.lost.items()],
         "data": part.data,
     }
     return HeldPage(
@@ -297,6 +300,7 @@ def _part(page: HeldPage, told: Mapping[str, object]) -> Part:
         is_contained=told.get("contained") is True,
         is_of_records=told.get("of_records") is True,
         has_last_day=told.get("last_day") is True,
+        lost=dict(cast("list[tuple[int, str]]", told.get("lost", []))),
     )
 
 
@@ -398,7 +402,10 @@ def _cut_in_time(endpoint: Endpoint, query: ResearchQuery, part: Part) -> Cut:
 
 def places_in(endpoint: Endpoint, part: Part) -> Places | None:
     """The places of a part; None where a record of it is known by nothing."""
-    marks = [None if item is None else _mark(endpoint, item) for item in part.items(endpoint)]
+    marks = [
+        part.lost.get(place) if item is None else _mark(endpoint, item)
+        for place, item in enumerate(part.items(endpoint))
+    ]
     if "" in marks:
         return None
     return Places(marks=tuple(marks), has_more=part.has_more, next_start=part.next_start)
@@ -463,24 +470,34 @@ def in_places_of(old: Places, new: Part, endpoint: Endpoint) -> Part:
     if new.has_more and came and came[-1] == last < len(items) - 1:
         # What has come into the list at its head has pushed the end of the old part out of the page.
         items, has_more, next_start = items[: last + 1], new.has_more, new.next_start
-    data = {**new.data, endpoint.list_key or "": items}
-    return replace(new, data=data, has_more=has_more, next_start=next_start)
+    return replace(_with_items(new, items, old, endpoint), has_more=has_more, next_start=next_start)
 
 
 def with_gaps_of(old: Places, new: Part, endpoint: Endpoint) -> Part:
     """A part of a list by places that was fetched anew, with each record in the place that it had in the old one.
 
-    The platform leaves the place of a record empty that vanishes during a search. Where the new part has a record that the
-    old one had not, or one that nothing is known by, it stays as it came.
+    The platform leaves the place of a record empty that vanishes during a search. What the old part had not, since the platform
+    may keep back some of a page, follows behind what it had. Where that has no room, or nothing is known by which to tell a
+    record, the part stays as it came.
     """
     came = _old_places(old, new, endpoint)
-    if None in came or old.has_more != new.has_more:
-        return new
     items: list[object] = [None] * len(old.marks)
     for place, item in zip(came, new.items(endpoint), strict=True):
-        if place is not None:
+        if place is None:
+            items.append(item)
+        else:
             items[place] = item
-    return replace(new, data={**new.data, endpoint.list_key or "": items})
+    is_known = all(_mark(endpoint, item) for item in new.items(endpoint))
+    if not is_known or old.has_more != new.has_more or len(items) > max(new.size or 0, len(old.marks)):
+        return new
+    return _with_items(new, items, old, endpoint)
+
+
+def _with_items(new: Part, items: list[object], old: Places, endpoint: Endpoint) -> Part:
+    """The part with these records and gaps in its places, which were those of the old one."""
+    marks = enumerate(old.marks[: len(items)])
+    lost = {place: mark for place, mark in marks if mark is not None and items[place] is None}
+    return replace(new, data={**new.data, endpoint.list_key or "": items}, lost=lost)
 
 
 def _old_places(old: Places, new: Part, endpoint: Endpoint) -> list[int | None]:

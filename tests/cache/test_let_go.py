@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -494,3 +495,18 @@ async def test_an_answers_age_counts_from_when_the_platform_was_asked(library: L
     second, _ = await given(library, "video/query", QUESTION)
     assert (first.how, second.how) == ("miss", "hit")
     assert 1 <= first.age_s <= second.age_s
+
+
+async def test_no_record_comes_twice_where_the_platform_keeps_back_some_of_each_page(
+    library: Library,
+) -> None:
+    state = library.platform.state
+    state.knobs = replace(state.knobs, short_page_p=1.0)
+    asked, found = {**QUESTION, "max_count": 20}, list[int]()
+    while True:
+        _, page = await given(library, "video/query", asked, steering=NO_CACHE)
+        found += [each["id"] for each in page["videos"]]
+        if not page["has_more"]:
+            break
+        asked |= {name: page[name] for name in ("cursor", "search_id")}
+    assert len(found) == len(set(found)) > 40

@@ -1,13 +1,14 @@
-"""A part of a list by time that is fetched anew keeps every record in its place, for those who are between two."""
+"""A part that is fetched anew keeps every record in its place, for those who are between two."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from app.cache.listings import Part, in_places_of, is_own, moment_after, places_in, split
+from app.cache.listings import Part, in_places_of, is_own, moment_after, places_in, split, with_gaps_of
 from app.provider.endpoints import ENDPOINTS
 
-FOLLOWERS = ENDPOINTS["user/followers"]
+FOLLOWERS, VIDEOS = ENDPOINTS["user/followers"], ENDPOINTS["video/query"]
 
 
 def part(names: str, *, next_start: int = 50, has_more: bool = True) -> Part:
@@ -44,6 +45,55 @@ def test_records_keep_their_places(old: str, new: Part, placed: str, goes_on: in
     items: Any = found.items(FOLLOWERS)
     assert "".join("-" if item is None else item["username"] for item in items) == placed
     assert (found.next_start, found.has_more) == (goes_on, True)
+
+
+def searched(names: str, *, size: int = 100, has_more: bool = True) -> Part:
+    return replace(
+        part(names, has_more=has_more), size=size, data={"videos": [{"id": ord(name)} for name in names]}
+    )
+
+
+def placed(part: Part) -> str:
+    items: Any = part.items(VIDEOS)
+    return "".join("-" if item is None else chr(item["id"]) for item in items)
+
+
+def anew(old: Part, new: Part) -> Part:
+    places = places_in(VIDEOS, old)
+    assert places is not None
+    return with_gaps_of(places, new, VIDEOS)
+
+
+def test_records_of_a_search_keep_their_places_and_what_was_kept_back_follows() -> None:
+    second = anew(searched("abcde"), searched("acdx"))
+    assert placed(second) == "a-cd-x"
+    third = anew(second, searched("bcdey"))
+    assert placed(third) == "-bcde-y"
+    assert placed(anew(third, searched("abxy"))) == "ab---xy"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        # There is no place behind, or the list ends elsewhere.
+        (searched("abcde", size=5), searched("bcdef", size=5)),
+        (searched("abcde"), searched("abc", has_more=False)),
+        (searched("ab"), replace(searched("ab"), data={"videos": [{"id": ord("b")}, {}]})),
+    ],
+    ids=["full", "ends", "unknown"],
+)
+def test_what_cannot_be_put_in_its_place_stays_as_it_came(old: Part, new: Part) -> None:
+    assert anew(old, new) == new
+
+
+def test_who_has_left_a_list_by_time_comes_back_to_their_place() -> None:
+    places = places_in(FOLLOWERS, part("abcde"))
+    assert places is not None
+    left = in_places_of(places, part("acde"), FOLLOWERS)
+    places = places_in(FOLLOWERS, left)
+    assert places is not None
+    back: Any = in_places_of(places, part("abcde"), FOLLOWERS).items(FOLLOWERS)
+    assert "".join(each["username"] for each in back) == "abcde"
 
 
 @pytest.mark.parametrize("moment", [1_000_000_000, 1_796_000_000, 1_796_000_000_123, 2**32 - 1])
