@@ -11,6 +11,7 @@ from typing import Protocol
 
 import orjson
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.audit.calls import Origin, Scribe, Visit
@@ -46,6 +47,7 @@ def _problem(status: int, code: str, detail: str) -> tuple[Message, Message]:
 _UNLOGGED = _problem(
     503, "audit_unavailable", "This request could not be logged. Try again in a few seconds."
 )
+_CUT_OFF = _problem(400, "invalid_params", "The request ended before all of its body had come.")
 _BROKEN = _problem(500, "internal_error", "Something is wrong. Please try again later.")
 
 
@@ -66,6 +68,11 @@ class Accounted:
         entry = _Entry(scope, send, self._note(), self._scribe())
         try:
             await self._app(scope, receive, entry.send)
+        except ClientDisconnect:
+            # Nobody reads the answer any more, but the log has what became of the request.
+            if not entry.has_started:
+                for message in _CUT_OFF:
+                    await entry.send(message)
         except Exception:  # noqa: BLE001 - a bug must be logged too, and not answered in the framework's shape
             if not entry.has_started:
                 for message in _BROKEN:

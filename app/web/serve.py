@@ -19,13 +19,13 @@ from app.bootstrap import check_installation
 from app.errors import BadSetting
 from app.logs import configure_logs
 from app.settings import Settings, load_settings
+from app.web.connections import allow_many_connections
 from app.web.factory import Door, create_app
 
 _WORKERS = "WEB_CONCURRENCY"
 """uvicorn's own variable; each worker reads in it among how many it shares what Redis would count for all."""
 _FINISH_WITHIN_S = 35
 _PR_SET_DUMPABLE = 4
-_MAX_HEADER_BYTES = 32_768
 
 
 def run(settings: Settings, *, host: str = "127.0.0.1", port: int = 8080, workers: int = 1) -> None:
@@ -39,6 +39,7 @@ def run(settings: Settings, *, host: str = "127.0.0.1", port: int = 8080, worker
             "Several workers need PostgreSQL (BURSAR_DATABASE_URL) and Redis (BURSAR_REDIS_URL)."
         )
     keep_secrets_out_of_dumps()
+    allow_many_connections()
     with _only_server(settings.data_dir) if is_embedded else contextlib.nullcontext():
         asyncio.run(check_installation(settings))
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -52,7 +53,7 @@ def run(settings: Settings, *, host: str = "127.0.0.1", port: int = 8080, worker
             port=port,
             workers=workers,
             loop="uvloop",
-            http="httptools",
+            http="app.web.connections:Connection",
             lifespan="on",
             access_log=False,
             log_level="warning",
@@ -65,7 +66,6 @@ def run(settings: Settings, *, host: str = "127.0.0.1", port: int = 8080, worker
             timeout_keep_alive=75,
             # A worker that a busy machine lets wait for 5 s, uvicorn's default, would be killed with all its calls.
             timeout_worker_healthcheck=60,
-            h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
         )
 
 

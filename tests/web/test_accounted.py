@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.audit.calls import Scribe
@@ -20,6 +21,10 @@ async def answers(_scope: Scope, _receive: Receive, send: Send) -> None:
 
 async def breaks(_scope: Scope, _receive: Receive, _send: Send) -> None:
     raise LookupError("a bug")
+
+
+async def is_left_alone(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise ClientDisconnect
 
 
 class Log:
@@ -73,6 +78,17 @@ async def test_a_bug_is_answered_as_a_problem_and_logged(capfd: pytest.CaptureFi
     (draft,) = log.drafts
     # Whoever reads the line finds the entry, and the other way round.
     assert draft.id in "".join(capfd.readouterr())
+
+
+async def test_who_leaves_in_mid_request_is_in_the_log_and_no_failure_of_ours(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    log = Log()
+    start, _ = await ask(is_left_alone, log)
+    assert start["status"] == 400
+    (draft,) = log.drafts
+    assert draft.fields["decision"]["verdict"] == "refused"  # type: ignore[index,call-overload]
+    assert "".join(capfd.readouterr()) == ""
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
