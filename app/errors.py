@@ -25,6 +25,7 @@
         ├── BadSetting              a setting is unknown, malformed or unsafe
         ├── NotReady                the database is unmigrated or unreachable at start
         └── LogBroken               the log does not verify
+            ├── UnknownSigner       none of the keys that are known signed this
             └── RollbackDetected    the log is not the one that was signed before: entries were lost
 
 `code` is stable and says what happened; which HTTP status it becomes is decided once, in `web/errors.py`.
@@ -198,6 +199,10 @@ class LogBroken(Misconfigured):
 
     code = "log_broken"
     exit_code = 1
+
+
+class UnknownSigner(LogBroken):
+    """None of the keys that are known signed this; what is signed may be whole."""
 
 
 class RollbackDetected(LogBroken):

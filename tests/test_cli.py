@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from app.administration.key_files import ensure_log_key
 from app.cli import exit_code, main
 from app.errors import BadSetting, LogBroken, NotFound, NotReady, StoreUnavailable
 from app.identity.keys import parse
@@ -116,6 +117,54 @@ def test_init_makes_no_second_master_key_for_secrets_that_the_first_sealed(shell
     assert code == 2
     assert "Restore that file" in err
     assert not (shell.data / "master.key").exists()
+
+
+def test_init_makes_no_second_log_key_for_a_log_that_the_first_has_signed(shell: Shell) -> None:
+    assert shell.run("init")[0] == 0
+    for name in ("master.key", "log.key"):  # nothing is sealed yet, so a master key might be made, but alone
+        (shell.data / name).rename(shell.data / f"lost.{name}")
+    code, _, err = shell.run("init")
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"{shell.data / 'log.key'} is missing. Restore that file" in err
+    assert "new-epoch" not in err
+    assert not (shell.data / "log.key").exists()
+    assert not (shell.data / "master.key").exists()
+    code, out, _ = shell.run("doctor", "--json")
+    findings = [each for each in json.loads(out)["findings"] if each["severity"] == "problem"]
+    assert (code, [each["code"] for each in findings]) == (1, ["master_key", "log_key"])
+    for each in findings:
+        assert each["mend"].startswith("restore it")
+    for name in ("master.key", "log.key"):
+        (shell.data / f"lost.{name}").rename(shell.data / name)
+    shell.json("init")
+
+
+def test_a_log_key_that_did_not_sign_the_log_is_told_as_that_and_not_as_a_loss(shell: Shell) -> None:
+    shell.json("init")
+    (shell.data / "log.key").unlink()
+    ensure_log_key(shell.data / "log.key")
+    for command in (["init"], ["apply", str(shell.scene.path)], ["serve", "--port", "0"]):
+        code, _, err = shell.run(*command)
+        assert (code, err.count("\n")) == (1, 1), command
+        assert "log.key is not the one that signs this log" in err, command
+        assert "new-epoch" not in err, command
+    code, out, _ = shell.run("doctor", "--json")
+    (found,) = (each for each in json.loads(out)["findings"] if each["severity"] == "problem")
+    assert (code, found["code"]) == (1, "log_key")
+    assert found["mend"].startswith("restore it")
+
+
+def test_a_data_directory_of_another_log_is_told_to_be_of_another_installation(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shell.json("init")
+    monkeypatch.setenv("BURSAR_DATABASE_URL", f"sqlite+aiosqlite:///{tmp_path / 'other.db'}")
+    code, _, err = shell.run("init")
+    assert (code, err.count("\n")) == (1, 1)
+    assert ".." not in err
+    hint = "where another log is named, have BURSAR_DATABASE_URL and BURSAR_DATA_DIR of one installation"
+    assert hint in err
+    assert hint in shell.run("doctor")[1]
 
 
 def test_migrate_makes_the_schema_alone(shell: Shell) -> None:

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from app.audit.tree import HASH_BYTES
-from app.errors import BadSetting, LogBroken
+from app.errors import BadSetting, LogBroken, UnknownSigner
 
 ED25519: Final = b"\x01"
 """The algorithm's byte in key ids and verifier keys (C2SP signed-note)."""
@@ -232,7 +232,7 @@ def text_of(note: bytes) -> bytes:
 
 
 def open_checkpoint(note: bytes, verifiers: Sequence[Verifier]) -> Checkpoint:
-    """The checkpoint in `note`, if one of the keys signed it; raises LogBroken.
+    """The checkpoint in `note`, if one of the keys signed it; raises LogBroken, UnknownSigner where none did.
 
     Signatures by keys that are not known say nothing and are passed over, as C2SP has it.
     """
@@ -253,4 +253,4 @@ def open_checkpoint(note: bytes, verifiers: Sequence[Verifier]) -> Checkpoint:
                 if len(signed) != _SIGNATURE_BYTES or not each.accepts(text, signed):
                     raise LogBroken(f"The signature of {name} on the checkpoint does not hold.")
                 return checkpoint
-    raise LogBroken("No known key signed this checkpoint.")
+    raise UnknownSigner("No known key signed this checkpoint.")

@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import urlsplit
 
 from app.administration.acts import ensure_admin
@@ -17,7 +18,7 @@ from app.administration.minting import Mint
 from app.audit.notes import Signer
 from app.cache.lifetimes import UsualLifetimes
 from app.clock import SystemClock
-from app.errors import BadSetting, BursarError, LogBroken, NotReady, RollbackDetected
+from app.errors import BadSetting, BursarError, LogBroken, NotReady, RollbackDetected, UnknownSigner
 from app.ids import CredentialId
 from app.sealing import MasterKey, following, where_it_lies
 from app.settings import Settings
@@ -27,7 +28,7 @@ from app.storage.disk import embedded_directory, used_percent
 from app.storage.engines import Database, open_database, parse_url
 from app.storage.held_room import is_short
 from app.storage.history import first_objection, read_history
-from app.storage.log import Boot, name_log
+from app.storage.log import Boot, is_signed, name_log, require_own_key
 from app.storage.notices import Untold
 from app.storage.pages import SqlPages
 from app.storage.purging import SqlHeld
@@ -114,7 +115,7 @@ async def initialise(
 ) -> Installed:
     """Data directory, keys, newest schema and an administrator, all there on return; safe to run again.
 
-    Raises BadSetting where the database was set up with a master key that is not there, and NotReady.
+    Raises BadSetting where the database was set up with a key whose file is not there, and NotReady.
     """
     ensure_data_dir(settings.data_dir)
     revision = await migrate_schema(settings)
@@ -124,6 +125,7 @@ async def initialise(
             f"The database holds secrets that were sealed with a master key, and {settings.master_key_path} is "
             "missing. Restore that file, or set BURSAR_MASTER_KEY_FILE; a new key could open none of them."
         )
+    await _require_log_key(settings)
     master = ensure_master_key(settings.master_key_path, may_create=True)
     ensure_log_key(settings.log_key_path)
     await _name_log(settings)
@@ -132,6 +134,22 @@ async def initialise(
         admin = await ensure_admin(office.registry, office.mint, actor, email=email)
         token = await issue_token(office.registry, office.mint, actor, email=admin) if wants_token else None
     return Installed(revision=revision, admin=admin, token=token)
+
+
+async def _require_log_key(settings: Settings) -> None:
+    """Return if the log's key is there, or the log is not signed yet. Raises BadSetting, and LogBroken for another key."""
+    database = open_database(settings.owner_database_url)
+    try:
+        if settings.log_key_path.exists():
+            signer = read_log_key(settings.log_key_path)
+            await database.read(lambda conn: require_own_key(conn, signer))
+        elif await database.read(is_signed):
+            raise BadSetting(
+                f"The log in the database is signed with a key, and its file {settings.log_key_path} is missing. Restore "
+                "that file from where the key files are kept; with a new key nobody could go on with this log."
+            )
+    finally:
+        await database.close()
 
 
 async def _name_log(settings: Settings) -> None:
@@ -174,9 +192,33 @@ async def diagnose(settings: Settings) -> Report:
         report.findings.append(_problem("database", error.message, "see `bursar init` and `bursar migrate`"))
         return report
     report.findings.extend(await _of_credentials(settings))
+    report.findings.extend(await _of_log_key(settings))
     report.findings.extend(await _of_questions(settings))
     report.findings.extend(await _of_history(settings))
     return report
+
+
+_MEND_LOG: Final = 'see "When the log lost entries" for administrators'
+_MEND_KEY: Final = (
+    "restore it from where the key files are kept; `bursar init` makes one for a new installation alone"
+)
+
+
+async def _of_log_key(settings: Settings) -> list[Finding]:
+    """Whether the log's key is the one that signed the log."""
+    database = open_database(settings.database_url)
+    try:
+        signer = read_log_key(settings.log_key_path)
+        await database.read(lambda conn: require_own_key(conn, signer))
+    except UnknownSigner as error:
+        return [_problem("log_key", error.message, _MEND_KEY)]
+    except LogBroken as error:
+        return [_problem(error.code, error.message, _MEND_LOG)]
+    except BursarError:
+        return []  # that the key file cannot be read is a finding already
+    finally:
+        await database.close()
+    return []
 
 
 async def _of_questions(settings: Settings) -> list[Finding]:
@@ -195,11 +237,11 @@ def _of_files(settings: Settings) -> list[Finding]:
     try:
         MasterKey.from_file(settings.master_key_path)
     except BursarError as error:
-        found.append(_problem("master_key", error.message, "make it with `bursar init`, or restore it"))
+        found.append(_problem("master_key", error.message, _MEND_KEY))
     try:
         read_log_key(settings.log_key_path)
     except BursarError as error:
-        found.append(_problem("log_key", error.message, "make it with `bursar init`, or restore it"))
+        found.append(_problem("log_key", error.message, _MEND_KEY))
     target = following(where_it_lies(settings.log_key_path))
     if target.exists():
         what = f"{target} holds keys of the log from a renewal or a retirement that was not ended"
@@ -308,12 +350,16 @@ async def _of_history(settings: Settings) -> list[Finding]:
         found = await database.read(lambda conn: first_objection(read_history(conn), known))
         anchors = await database.read(read_anchors)
     except BursarError as error:
-        return [_problem(error.code, error.message, 'see "When the log lost entries" for administrators')]
+        return [_problem(error.code, error.message, _MEND_LOG)]
     finally:
         await database.close()
     lost = []
     if found is not None:
-        mend = "bring back the database that has these entries, or run `bursar audit new-epoch --reason TEXT`"
+        mend = (
+            "bring back the database that has these entries, or, where another log is named, have BURSAR_DATABASE_URL "
+            "and BURSAR_DATA_DIR of one installation; only if entries are lost for good, run "
+            "`bursar audit new-epoch --reason TEXT`"
+        )
         lost.append(_problem(RollbackDetected.code, found, mend))
     failing = [
         Finding(

@@ -18,7 +18,7 @@ from app.audit.epochs import order_of
 from app.audit.facts import FACT_NAMES, facts_of, tags_of
 from app.audit.notes import Checkpoint, Kept, Signer, open_checkpoint
 from app.audit.tree import Frontier, leaf_hash
-from app.errors import BadSetting, LogBroken, NotReady, RollbackDetected
+from app.errors import BadSetting, LogBroken, NotReady, RollbackDetected, UnknownSigner
 from app.ids import EntryId
 from app.storage.engines import Database
 from app.storage.prepared import Prepared
@@ -108,9 +108,9 @@ class Boot:
     """What nobody knows to be committed or not, since the connection ended in between."""
 
     def verify(self, kept: Kept) -> None:
-        """Return if the log's key signed it; raises LogBroken."""
+        """Return if the log's key signed it; raises LogBroken, UnknownSigner where another did."""
         if self.signer is not None and kept.note != self._trusted:
-            open_checkpoint(kept.note, self.signer.verifiers(kept.checkpoint.origin))
+            open_own(kept.note, self.signer, kept.checkpoint.origin)
             self._trusted = kept.note
 
     def take_note(self, next_rseq: int, signed: Kept | None) -> None:
@@ -302,6 +302,8 @@ def lock_head(conn: Connection, database: Database, boot: Boot) -> LockedHead:
         if head.origin != then.origin or head.size < then.size:
             boot.trouble = f"the log has {head.size} entries under {head.origin}, and had {then.size}"
     if boot.trouble is not None:
+        if head.note:
+            boot.verify(Kept.parse(head.note))  # another key than the log's is not told as a loss of entries
         raise RollbackDetected(rollback_message(boot.trouble))
     _require_signed(head)
     return head
@@ -319,12 +321,37 @@ def _require_signed(head: LockedHead) -> None:
         raise LogBroken("the signed head of the log stands for another tree than the one to append to")
 
 
+def open_own(note: bytes, signer: Signer, origin: str) -> Checkpoint:
+    """The checkpoint of this very log; raises LogBroken, UnknownSigner where its key is another one."""
+    try:
+        return open_checkpoint(note, signer.verifiers(origin))
+    except UnknownSigner as error:
+        raise UnknownSigner(
+            f"The key in log.key is not the one that signs this log, {origin}. Put that one back from where the key "
+            "files are kept, or copy it from a machine that serves; if you did not expect this log, BURSAR_DATABASE_URL "
+            "names the database of another installation."
+        ) from error
+
+
+def is_signed(conn: Connection) -> bool:
+    """Whether a key has signed what the log holds, so that no other can go on with it; false without a log."""
+    return bool(conn.execute(sa.select(_HEAD.c.checkpoint)).scalar_one_or_none())
+
+
+def require_own_key(conn: Connection, signer: Signer) -> None:
+    """Return if this is the key that signed the log's head, or none did yet; raises LogBroken and UnknownSigner."""
+    head = conn.execute(sa.select(_HEAD.c.origin, _HEAD.c.checkpoint)).one_or_none()
+    if head is not None and head.checkpoint:
+        open_own(bytes(head.checkpoint), signer, head.origin)
+
+
 def rollback_message(found: str) -> str:
     """What was found, as the error says it, with what to do."""
     return (
-        f"audit_rollback_detected: {found}. Nothing is logged or served, since the log must not be signed twice "
-        "over. Bring back the database that has these entries; if they are lost for good, run `bursar audit "
-        "new-epoch --reason TEXT`."
+        f"audit_rollback_detected: {found.rstrip('.')}. Nothing is logged or served, since the log must not be signed twice "
+        "over. Bring back the database that has these entries, or, where another log is named, have BURSAR_DATABASE_URL "
+        "and BURSAR_DATA_DIR of one installation; only if entries are lost for good, run `bursar audit new-epoch "
+        "--reason TEXT`."
     )
 
 
@@ -407,7 +434,7 @@ def check_log(conn: Connection, signer: Signer | None = None) -> int:
             "entries were lost or changed. Restore the database, and keep this one as evidence."
         )
     if head.checkpoint and signer is not None:
-        signed = open_checkpoint(bytes(head.checkpoint), signer.verifiers(head.origin))
+        signed = open_own(bytes(head.checkpoint), signer, head.origin)
         if signed != Checkpoint(head.origin, frontier.size, frontier.root()):
             raise LogBroken("the signed head of the log stands for another tree than its entries make up")
     newest = sa.select(_ENTRY.c.ix, _ENTRY.c.leaf, _ENTRY.c.leaf_hash).order_by(_ENTRY.c.ix.desc())
