@@ -53,6 +53,7 @@ from app.storage.sharing import REDIS_AWAY, Sharing, is_there, sharing
 from app.storage.vault import SqlVault
 from app.storage.verifying import Verifier
 from app.storage.watching import Watch
+from app.storage.wrapped_keys import require_opens
 from app.tracing import Tracing
 from app.upstream.addresses import find_loops
 from app.upstream.channels import open_channels
@@ -74,6 +75,7 @@ class Installation:
     settings: Settings
     clock: Clock
     boot: Boot
+    master: MasterKey
     signer: Signer
     database: Database
     prompt: Database
@@ -152,7 +154,7 @@ async def open_installation(settings: Settings, *, processes: int = 1) -> AsyncI
 
 @asynccontextmanager
 async def _checked(settings: Settings, *, processes: int) -> AsyncIterator[Installation]:
-    """The parts, of which none has started to work, once log and settings have been found sound."""
+    """The parts, of which none has started to work, once log, keys and settings have been found sound."""
     master = MasterKey.installed(settings.master_key_path)
     signer = read_log_key(settings.log_key_path)
     await require_current_schema(settings.database_url)
@@ -164,6 +166,7 @@ async def _checked(settings: Settings, *, processes: int) -> AsyncIterator[Insta
     try:
         await require_durable(settings, database)
         await database.read(lambda conn: check_log(conn, signer))
+        await require_opens(database, master, settings.master_key_path)
         installation = _compose(settings, master, signer, database, processes=processes)
         await installation.watch.require()
         await _check_clock_offset(settings, installation.vault)
@@ -341,6 +344,7 @@ def _compose(
         settings=settings,
         clock=clock,
         boot=boot,
+        master=master,
         signer=signer,
         database=database,
         prompt=prompt,

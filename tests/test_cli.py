@@ -17,8 +17,9 @@ from app.administration.key_files import ensure_log_key
 from app.cli import exit_code, main
 from app.errors import BadSetting, LogBroken, NotFound, NotReady, StoreUnavailable
 from app.identity.keys import parse
-from app.sealing import SealBroken
+from app.sealing import MasterKey, SealBroken
 from tests.administration.scene import CANARY, Scene
+from tests.servers.programs import free_port
 
 Run = Callable[..., Any]
 
@@ -165,6 +166,22 @@ def test_a_data_directory_of_another_log_is_told_to_be_of_another_installation(
     hint = "where another log is named, have BURSAR_DATABASE_URL and BURSAR_DATA_DIR of one installation"
     assert hint in err
     assert hint in shell.run("doctor")[1]
+
+
+def test_with_another_master_key_than_the_databases_neither_init_nor_serve_goes_on(shell: Shell) -> None:
+    shell.applied()
+    written, path = len(shell.entries()), shell.data / "master.key"
+    path.rename(shell.data / "elsewhere.key")
+    MasterKey.write_new(path)
+    for command in (["init", "--admin", "second@example.edu"], ["serve", "--port", str(free_port())]):
+        code, out, err = shell.run(*command)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert f"The master key in {path} opens nothing that is sealed in the database" in err
+    assert len(shell.entries()) == written
+    # Beside the right one, as in a renewal, it is in nobody's way.
+    path.rename(shell.data / "master.key.next")
+    (shell.data / "elsewhere.key").rename(path)
+    assert shell.run("init")[0] == 0
 
 
 def test_migrate_makes_the_schema_alone(shell: Shell) -> None:

@@ -28,7 +28,7 @@ def serve(
     """Run the gateway.
 
     Refuses to start on an unmigrated database (3), a log that does not verify (1), or a key file that others
-    can read (2).
+    can read or that is not of this database (2).
     """
     from app.settings import load_settings  # noqa: PLC0415
     from app.web.serve import run  # noqa: PLC0415

@@ -39,6 +39,7 @@ from app.storage.seals import SqlSeals, objection
 from app.storage.tallies import SqlTallies
 from app.storage.vault import SqlVault
 from app.storage.watching import Watch, known_checkpoints
+from app.storage.wrapped_keys import require_opens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +116,7 @@ async def initialise(
 ) -> Installed:
     """Data directory, keys, newest schema and an administrator, all there on return; safe to run again.
 
-    Raises BadSetting where the database was set up with a key whose file is not there, and NotReady.
+    Raises BadSetting where the database was set up with a key whose file is not there, or with another master key, and NotReady.
     """
     ensure_data_dir(settings.data_dir)
     revision = await migrate_schema(settings)
@@ -127,6 +128,7 @@ async def initialise(
         )
     await _require_log_key(settings)
     master = ensure_master_key(settings.master_key_path, may_create=True)
+    await _require_master_key(settings, master)
     ensure_log_key(settings.log_key_path)
     await _name_log(settings)
     await _have_seal_key(settings)
@@ -148,6 +150,14 @@ async def _require_log_key(settings: Settings) -> None:
                 f"The log in the database is signed with a key, and its file {settings.log_key_path} is missing. Restore "
                 "that file from where the key files are kept; with a new key nobody could go on with this log."
             )
+    finally:
+        await database.close()
+
+
+async def _require_master_key(settings: Settings, master: MasterKey) -> None:
+    database = open_database(settings.owner_database_url)
+    try:
+        await require_opens(database, master, settings.master_key_path)
     finally:
         await database.close()
 

@@ -28,24 +28,19 @@ from app.audit.notes import Signer
 from app.clock import SystemClock
 from app.errors import BadSetting, Conflict
 from app.identity.keys import SIGNING_PURPOSE
-from app.sealing import UNTIL, MasterKey, SealBroken, derive, following, unwrap, where_it_lies, wrap
+from app.sealing import UNTIL, MasterKey, derive, following, unwrap, where_it_lies, wrap
 from app.settings import Settings
 from app.storage.administering import Administration, open_administration
 from app.storage.exporting import RENEWED
 from app.storage.log import LockedHead, lock_head
 from app.storage.seal_files import SealKeyFile, destroy, sync_directory
 from app.storage.seals import all_keys, current, settle
-from app.storage.tables import CredentialRow, ProjectRow, table
 from app.storage.upkeep import wrap_anew
+from app.storage.wrapped_keys import HOLDERS, opens
 
 _STRAGGLERS_S: Final = 2.0
 """After which every process on this machine has seen that the file is another."""
 _CARRIED: Final = (PEPPER_PURPOSE, TAG_PURPOSE, DIGEST_PURPOSE)
-_project, _credential = table(ProjectRow), table(CredentialRow)
-_HOLDERS: Final = (
-    ("credential", _credential.c.id, _credential.c.wrapped_key),
-    ("project", _project.c.id, _project.c.wrapped_data_key),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +190,7 @@ async def _change_log_key(
 async def _wrap_all(office: Administration, actor: Actor, old: MasterKey, new: MasterKey) -> int:
     def work(conn: Connection) -> tuple[LockedHead, int]:
         head = lock_head(conn, office.database, office.boot)
-        count = sum(_wrap_those(conn, *holder, old=old, new=new) for holder in _HOLDERS)
+        count = sum(_wrap_those(conn, *holder, old=old, new=new) for holder in HOLDERS)
         if count:
             head.stage(_entry(actor, "master_key.rotated", Renewed(old.fingerprint, new.fingerprint, count)))
             head.change_directory()
@@ -218,21 +213,13 @@ def _wrap_those(
     """How many of the rows' keys were under the old key; those that are gone stay so."""
     count = 0
     for object_id, value in conn.execute(sa.select(ids, wrapped)).all():
-        if not value or _opens(new, bytes(value), data_key_aad(kind, object_id)):
+        if not value or opens(new, kind, object_id, bytes(value)):
             continue
         bound = data_key_aad(kind, object_id)
         anew = wrap(new, unwrap(old, bytes(value), bound), bound)
         conn.execute(sa.update(ids.table).where(ids == object_id).values({wrapped: anew}))
         count += 1
     return count
-
-
-def _opens(master: MasterKey, wrapped: bytes, bound: bytes) -> bool:
-    try:
-        unwrap(master, wrapped, bound)
-    except SealBroken:
-        return False
-    return True
 
 
 def _take_place(path: Path, target: Path, *, meanwhile: str = "The database is under the key in") -> None:

@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse, Response
 from app.bootstrap import Installation
 from app.errors import BursarError, Refusal, RollbackDetected
 from app.storage.engines import Prompt
-from app.storage.log import head_size
+from app.storage.wrapped_keys import objection
 
 _WITHIN_S = 0.8
 """Whoever asks wants to know within a second."""
@@ -33,7 +33,10 @@ async def not_ready(installation: Installation, *, is_stopping: bool) -> list[st
     if installation.books.trouble is not None:
         problems.append(installation.books.trouble)
     try:
-        await Prompt(installation.database, within_s=_WITHIN_S).read(head_size)
+        database = Prompt(installation.database, within_s=_WITHIN_S)
+        found = await database.read(lambda conn: objection(conn, installation.master))
+        if found is not None:
+            problems.append(found)
     except Refusal as error:
         problems.append(error.message)
     except BursarError as error:
