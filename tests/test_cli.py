@@ -190,6 +190,36 @@ def test_migrate_makes_the_schema_alone(shell: Shell) -> None:
     assert not (shell.data / "master.key").exists()
 
 
+def test_a_schema_of_a_newer_release_is_told_in_one_line_with_what_helps(shell: Shell) -> None:
+    shell.json("init")
+    with sqlite3.connect(shell.data / "bursar.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    for command in (["init"], ["migrate"], ["usage"], ["serve", "--port", "0"]):
+        code, out, err = shell.run(*command)
+        assert (code, out, err.count("\n")) == (3, "", 1), command
+        assert "(9999) is of a newer release than this program: install that release again" in err
+    code, out, _ = shell.run("doctor", "--json")
+    (found,) = json.loads(out)["findings"]
+    assert (code, found["code"]) == (1, "database")
+    assert found["mend"].startswith("install the newer release again, or restore")
+
+
+def test_the_doctor_names_the_command_that_mends_the_database(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mend() -> str:
+        findings = json.loads(shell.run("doctor", "--json")[1])["findings"]
+        return next(str(each["mend"]) for each in findings if each["code"] == "database")
+
+    assert mend() == "run `bursar init`"
+    shell.json("init")
+    with sqlite3.connect(shell.data / "bursar.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0033'")
+    assert mend() == "run `bursar migrate`"
+    monkeypatch.setenv("BURSAR_DATABASE_URL", "postgresql+asyncpg://bursar@127.0.0.1:9/bursar")
+    assert mend() == "see to the database's server, and to BURSAR_DATABASE_URL"
+
+
 def test_commands_before_init_are_not_ready_or_say_what_is_missing(shell: Shell) -> None:
     code, _, err = shell.run("usage")
     assert (code, err.count("\n")) == (2, 1)

@@ -97,8 +97,8 @@ async def require_current_schema(url: str) -> None:
             raise NotReady("The database has no schema yet: run `bursar init`.")
         case Behind():
             raise NotReady("The database's schema is of an older release: run `bursar migrate`.")
-        case Ahead():
-            raise NotReady("The database's schema is of a newer release: run that release of Bursar.")
+        case Ahead() as ahead:
+            raise NotReady(ahead.message)
 
 
 async def migrate_schema(settings: Settings) -> str:
@@ -199,13 +199,29 @@ async def diagnose(settings: Settings) -> Report:
             in_use = [each for each in state.credentials if each.retired_us is None]
             report.base_urls.update({each.name: each.base_url for each in in_use})
     except BursarError as error:
-        report.findings.append(_problem("database", error.message, "see `bursar init` and `bursar migrate`"))
+        report.findings.append(_problem("database", error.message, await _mend_of_database(settings)))
         return report
     report.findings.extend(await _of_credentials(settings))
     report.findings.extend(await _of_log_key(settings))
     report.findings.extend(await _of_questions(settings))
     report.findings.extend(await _of_history(settings))
     return report
+
+
+async def _mend_of_database(settings: Settings) -> str:
+    try:
+        state = await schema_state(settings.database_url)
+    except BursarError:
+        return "see to the database's server, and to BURSAR_DATABASE_URL"
+    match state:
+        case Missing():
+            return "run `bursar init`"
+        case Behind():
+            return "run `bursar migrate`"
+        case Ahead():
+            return "install the newer release again, or restore the backup from before it; no migration leads back"
+        case Current():
+            return "see to the database's server: its schema is right, and reading it failed"
 
 
 _MEND_LOG: Final = 'see "When the log lost entries" for administrators'

@@ -75,6 +75,14 @@ class Ahead:
 
     revision: str
 
+    @property
+    def message(self) -> str:
+        """Why nothing runs on it, and what to do; no migration leads back."""
+        return (
+            f"The database's schema ({self.revision}) is of a newer release than this program: install that release "
+            "again, or restore the backup that was made before it."
+        )
+
 
 SchemaState = Current | Behind | Missing | Ahead
 
@@ -83,7 +91,7 @@ async def migrate(url: str, *, app_role: str | None = None) -> str:
     """The newest revision, which the database at `url` has on return; all steps or none.
 
     `app_role` is the role that serves on PostgreSQL, where it is not the one that migrates: it may read and
-    write rows, may append to the log, and can neither change an entry nor a table. Raises BadSetting for a URL of another kind, NotReady when the database does not answer.
+    write rows, may append to the log, and can neither change an entry nor a table. Raises BadSetting for a URL of another kind, NotReady when the database does not answer or is of a newer release.
     """
 
     def work(conn: Connection) -> None:
@@ -110,6 +118,9 @@ async def schema_state(url: str) -> SchemaState:
 def _upgrade(conn: Connection) -> None:
     if conn.dialect.name == "postgresql":
         conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+    state = _state(conn)
+    if isinstance(state, Ahead):
+        raise NotReady(state.message)
     config = _config()
     config.attributes["connection"] = conn
     command.upgrade(config, "head")
