@@ -13,6 +13,16 @@ SearchId = NewType("SearchId", str)
 """Bursar's own search id: decimal digits inside int64, since clients parse it as an integer."""
 
 
+def held_scope(kind: str, object_id: str, era: int) -> str:
+    """Where answers for a `project`, or for all of a `credential`, are held: another place each time that it begins anew."""
+    return f"{kind}:{object_id}.{era}" if era else f"{kind}:{object_id}"
+
+
+def owner_of(scope: str) -> str:
+    """Whose such a place is, in whichever era: `project:` or `credential:` and the id."""
+    return scope.partition(".")[0]
+
+
 def new_entry_id() -> EntryId:
     """A fresh 128-bit id as 32 hexadecimal digits; being random it also blinds the leaf hash."""
     return EntryId(secrets.token_hex(16))

@@ -28,6 +28,7 @@ from app.administration.floors import after, check_floors
 from app.administration.minting import Mint
 from app.administration.naming import former, require_new, require_new_address, require_visible
 from app.administration.policy import rule_modes, stated_values
+from app.administration.renewing import is_shared_anew, renewed
 from app.administration.retiring import (
     retire_credential,
     retire_membership,
@@ -147,6 +148,7 @@ class _Comparison:
             roster_limit=wanted.roster_limit,
             permission=wanted.permission,
             created_us=old.created_us if old else self.state.now_us,
+            held_era=old.held_era if old else 0,
         )
         self.credentials[new.name] = new
         if old is None or account_of(self.mint, old) != (wanted.base_url, wanted.client_key):
@@ -284,9 +286,8 @@ class _Comparison:
         require_new("projects", wanted.name, old)
         if old is None or old.approval_reference != wanted.approval.reference:
             require_visible(f"{place}.approval.reference", wanted.approval.reference)
-        project_id = old.id if old else self.mint.object_id()
         new = Project(
-            id=project_id,
+            id=old.id if old else self.mint.object_id(),
             name=wanted.name,
             credential_id=credential.id,
             approval_reference=wanted.approval.reference,
@@ -296,17 +297,20 @@ class _Comparison:
             cache_scope=wanted.cache_scope,
             allow=wanted.allow.as_stored(),
             reuse=wanted.reuse.as_stored(),
-            wrapped_data_key=(old.wrapped_data_key if old else b"")
-            or self.mint.wrapped_key("project", project_id),
+            wrapped_data_key=b"",
             created_us=old.created_us if old else self.state.now_us,
         )
+        new, ended = renewed(self.state, old, new, self.mint)
+        if is_shared_anew(self.state, new):
+            self._share_anew(credential)
         self.projects[new.name] = new
         names = {each.id: each.name for each in self.credentials.values()}
         names |= {each.id: each.email for each in self.people.values()}
         was_retired = old is not None and old.retired_us is not None
         before = project_face(old, names) if old else None
         after = project_face(new, names)
-        self._put(new, differences("project", new.name, new.id, before, after, was_retired=was_retired))
+        changes = differences("project", new.name, new.id, before, after, was_retired=was_retired)
+        self._put(new, [*ended, *changes])
         for kind, limits in (
             (ScopeKind.PROJECT, wanted.limits),
             (EACH_MEMBER, wanted.member_limits),
@@ -316,6 +320,13 @@ class _Comparison:
         for member in wanted.members:
             self._member(new, member, f"{place}.members ({member.email})")
         self._members_left(new, {self.people[member.email].id for member in wanted.members})
+
+    def _share_anew(self, credential: Credential) -> None:
+        before = next((each for each in self.state.credentials if each.id == credential.id), None)
+        if before is not None and credential.held_era == before.held_era:
+            anew = replace(credential, held_era=before.held_era + 1)
+            self.credentials[anew.name] = anew
+            self.draw.puts.append(anew)
 
     def _member(self, project: Project, wanted: DesiredMember, place: str) -> None:
         person = self._known(wanted.email, place)

@@ -7,11 +7,13 @@ from typing import Protocol
 
 from app.administration.changes import Actor, grounds_of
 from app.administration.registry import Registry
+from app.administration.renewing import former_scopes
 from app.administration.state import State
 from app.audit.calls import versioned
 from app.audit.entries import Draft, Value
 from app.errors import InvalidParams, NotFound
 from app.identity.roles import Act
+from app.ids import held_scope, owner_of
 from app.provider.endpoints import ENDPOINTS
 from app.provider.naming import NO_AUTHOR, NO_RECORD, author, record
 
@@ -51,9 +53,9 @@ class HeldFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doomed:
-    """Pages that go: of these scopes (None: of all), of that endpoint, and with a name of each group."""
+    """Pages that go: of these owners (None: of all), of that endpoint, and with a name of each group."""
 
-    scopes: Collection[str] | None
+    owners: Collection[str] | None
     endpoint: str | None
     names: Sequence[Collection[str]]
 
@@ -106,9 +108,9 @@ async def _doomed(registry: Registry, actor: Actor, wanted: Purge) -> tuple[Doom
     if wanted.endpoint is not None and wanted.endpoint not in ENDPOINTS:
         raise NotFound(f"There is no endpoint {wanted.endpoint!a}; they are called as in video/query.")
     told: dict[str, Value] = {"by": sorted(chosen)}
-    scopes: Collection[str] | None = None
+    owners: Collection[str] | None = None
     if wanted.project is not None:
-        scopes = _scopes_of(await registry.state(), wanted.project)
+        owners = _owners_of(await registry.state(), wanted.project)
     names = []
     if wanted.record is not None:
         names.append((record(wanted.record), NO_RECORD))
@@ -116,7 +118,7 @@ async def _doomed(registry: Registry, actor: Actor, wanted: Purge) -> tuple[Doom
         names.append((author(wanted.author), NO_AUTHOR))
     if wanted.endpoint is not None:
         told["endpoint"] = wanted.endpoint
-    return Doomed(scopes=scopes, endpoint=wanted.endpoint, names=names), told
+    return Doomed(owners=owners, endpoint=wanted.endpoint, names=names), told
 
 
 def purged_entry(actor: Actor, scope: str, told: Mapping[str, Value], purged: Purged) -> Draft:
@@ -126,7 +128,7 @@ def purged_entry(actor: Actor, scope: str, told: Mapping[str, Value], purged: Pu
         fields={
             "actor": {"kind": actor.kind, "principal": actor.principal, "roles": sorted(actor.roles)},
             "op": "held.purged",
-            "object": {"kind": "held", "id": scope},
+            "object": {"kind": "held", "id": owner_of(scope)},
             "decision": {"verdict": "allowed", "rule": versioned(grounds_of(actor))},
             "pages": purged.pages,
             "records": purged.records,
@@ -154,12 +156,19 @@ def shown_figures(state: State, figures: Sequence[HeldFigures]) -> list[dict[str
 
 
 def _scope_names(state: State) -> dict[str, str]:
-    names = {f"project:{each.id}": f"project:{each.name}" for each in state.projects}
-    return names | {f"credential:{each.id}": f"credential:{each.name}" for each in state.credentials}
+    """How people know each place where pages are held; what was held before somebody began anew is told apart."""
+    owners = (("project", state.projects), ("credential", state.credentials))
+    names = {
+        held_scope(kind, each.id, each.held_era): f"{kind}:{each.name}"
+        for kind, records in owners
+        for each in records
+    }
+    known_by = {owner_of(scope): name for scope, name in names.items()}
+    return names | {scope: f"{known_by[owner_of(scope)]} (ended)" for scope in former_scopes(state)}
 
 
-def _scopes_of(state: State, name: str) -> set[str]:
-    """Where what the project may see is held; with others, where its credential's projects share."""
+def _owners_of(state: State, name: str) -> set[str]:
+    """Whose pages the project may see or might have seen: its own; with others, those that its credential's projects share."""
     project = state.project(name)
     if project is None:
         raise NotFound(f"There is no project {name!a}; `bursar project list` shows all.")

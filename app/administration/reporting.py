@@ -8,9 +8,11 @@ from typing import Final, Protocol
 
 from app.administration.durations import end_of
 from app.administration.registry import EARLIER, Registry
+from app.administration.renewing import former_scopes
 from app.administration.state import Acceptance, Freeze, Person, Project, State
 from app.administration.upkeep import months_before
 from app.errors import InvalidParams
+from app.ids import held_scope, owner_of
 from app.policy.engine import Mode, mode_of
 from app.policy.rules import NothingAfterEnd, RefreshInterval
 from app.policy.values import REFRESH_INTERVAL_DAYS
@@ -192,8 +194,10 @@ async def report(registry: Registry, counts: Counts, period: Period) -> Report:
 
 def held_of(state: State, held: Sequence[HeldByAge]) -> list[HeldOf]:
     """What is held under names that people know, the oldest first."""
-    projects = {f"project:{each.id}": each for each in state.projects}
-    credentials = {f"credential:{each.id}": f"all projects on {each.name}" for each in state.credentials}
+    projects = {held_scope("project", each.id, each.held_era): each for each in state.projects}
+    names = {f"project:{each.id}": each.name for each in state.projects}
+    names |= {f"credential:{each.id}": f"all projects on {each.name}" for each in state.credentials}
+    former = former_scopes(state)
     days = refresh_days(state)
     by_scope: dict[str, list[HeldByAge]] = {}
     for each in held:
@@ -207,13 +211,13 @@ def held_of(state: State, held: Sequence[HeldByAge]) -> list[HeldOf]:
             ages[_age(each.days)] += each.pages
         found.append(
             HeldOf(
-                name=credentials.get(scope, scope) if project is None else project.name,
+                name=names.get(owner_of(scope), scope),
                 ages=dict(ages),
                 pages=sum(each.pages for each in parts),
                 records=sum(each.records for each in parts),
                 oldest_us=oldest_us,
-                gone_by_us=_gone_by(state, project, oldest_us, days),
-                ended=project is not None and _has_ended(state, project),
+                gone_by_us=state.now_us if scope in former else _gone_by(state, project, oldest_us, days),
+                ended=scope in former or (project is not None and _has_ended(state, project)),
             )
         )
     return sorted(found, key=lambda each: each.oldest_us)

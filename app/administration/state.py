@@ -18,7 +18,10 @@ from app.quota.limits import LimitSlot, Raise, StoredLimit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """An upstream key and secret, sealed; `secret_digest` is empty once it is retired."""
+    """An upstream key and secret, sealed; `secret_digest` is empty once it is retired.
+
+    `held_era` counts how often its projects have begun anew to share what is held.
+    """
 
     id: str
     name: str
@@ -31,6 +34,7 @@ class Credential:
     permission: Mapping[str, Any]
     created_us: int
     retired_us: int | None = None
+    held_era: int = 0
 
     @property
     def sealed(self) -> SealedCredential:
@@ -89,7 +93,10 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """One approved proposal; `wrapped_data_key` is empty once it is retired, and with it what was held."""
+    """One approved proposal; `wrapped_data_key` is empty once it is retired, and with it what was held.
+
+    `held_era` counts how often it has begun anew, with another key.
+    """
 
     id: str
     name: str
@@ -104,6 +111,7 @@ class Project:
     wrapped_data_key: bytes = field(repr=False)
     created_us: int
     retired_us: int | None = None
+    held_era: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

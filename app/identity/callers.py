@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from app.ids import CredentialId, KeyId, MembershipId, PersonId, ProjectId
+from app.ids import CredentialId, KeyId, MembershipId, PersonId, ProjectId, held_scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,11 +161,15 @@ class Caller:
     reuse: ReuseChoices = ReuseChoices()
     freeze: Freeze | None = None
     """Of the person, else of the project, else of the credential."""
+    held_era: int = 0
+    """Of the credential where held answers are shared by it, else of the project."""
 
     @property
     def reuse_scope(self) -> str:
         """The partition of held answers that this caller may see."""
-        return f"credential:{self.credential}" if self.shared_by_credential else f"project:{self.project}"
+        if self.shared_by_credential:
+            return held_scope("credential", self.credential, self.held_era)
+        return held_scope("project", self.project, self.held_era)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,9 @@ _OF_PROJECT = (
     _project.c.allow,
     _project.c.cache_scope,
     _project.c.reuse,
+    sa.case(
+        (_project.c.cache_scope == "credential", _credential.c.held_era), else_=_project.c.held_era
+    ).label("held_era"),
     _credential.c.roster_limit,
 )
 _BY_KEY = (
@@ -285,6 +288,7 @@ def _caller(conn: Connection, row: sa.RowMapping) -> Caller:
             accepted=frozenset(accepted),
         ),
         shared_by_credential=row["cache_scope"] == "credential",
+        held_era=row["held_era"],
         revision=conn.execute(_REVISION).scalar_one(),
         roster=_roster(conn, row["credential_id"], limit=row["roster_limit"]),
         policy=read_policy(conn),

@@ -16,12 +16,13 @@ from sqlalchemy.engine import Connection
 from app.administration.retention import deleted
 from app.cache.lifetimes import UsualLifetimes, longest_s
 from app.identity.callers import ReuseChoices
+from app.ids import held_scope
 from app.provider.endpoints import ENDPOINTS
 from app.storage.directory import reuse_choices
 from app.storage.engines import Database
 from app.storage.log import Boot, LockedHead, lock_head
 from app.storage.rounds import Rounds
-from app.storage.tables import HeldPageRow, PageTagsRow, ProjectRow, table
+from app.storage.tables import CredentialRow, HeldPageRow, PageTagsRow, ProjectRow, table
 from app.storage.tagged import TAG_BYTES, delete_pages
 
 HELD_ROOM: Final = "held-room/1"
@@ -38,7 +39,8 @@ _MOST_AT_ONCE: Final = 500
 _BESIDE_BYTES: Final = 450
 """What a page takes beside its data, in rows and indexes: 441 and 455 measured on PostgreSQL and SQLite."""
 
-_held, _tags, _project = table(HeldPageRow), table(PageTagsRow), table(ProjectRow)
+_held, _tags = table(HeldPageRow), table(PageTagsRow)
+_project, _credential = table(ProjectRow), table(CredentialRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +179,12 @@ class HeldRoom:
 def _choices(conn: Connection) -> Mapping[str, Sequence[ReuseChoices]]:
     """What those chose who share a scope, by scope."""
     found = defaultdict[str, list[ReuseChoices]](list)
-    asked = sa.select(_project.c.id, _project.c.credential_id, _project.c.cache_scope, _project.c.reuse)
-    for row in conn.execute(asked.where(_project.c.retired_us.is_(None))):
+    eras = {row.id: row.held_era for row in conn.execute(sa.select(_credential.c.id, _credential.c.held_era))}
+    for row in conn.execute(sa.select(_project).where(_project.c.retired_us.is_(None))):
+        credential = row.credential_id
         is_shared = row.cache_scope == "credential"
-        scope = f"credential:{row.credential_id}" if is_shared else f"project:{row.id}"
+        own = held_scope("project", row.id, row.held_era)
+        scope = held_scope("credential", credential, eras[credential]) if is_shared else own
         found[scope].append(reuse_choices(row.reuse))
     return found
 

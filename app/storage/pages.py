@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from app.administration.credentials import data_key_aad
 from app.cache.pages import MOST_NAMING, SEARCHES_KNOWN_S, HeldPage, Holding, SearchState
 from app.clock import Clock
-from app.ids import SearchId
+from app.ids import SearchId, held_scope, owner_of
 from app.sealing import MasterKey, SealBroken, aad, blinder, open_sealed, seal, unwrap
 from app.storage.engines import Database
 from app.storage.log import lock_moment
@@ -304,7 +304,7 @@ class SqlPages:
     async def _data_key(self, scope: str) -> bytes:
         data_key = self._data_keys.get(scope)
         if data_key is None:
-            kind, _, object_id = scope.partition(":")
+            kind, _, object_id = owner_of(scope).partition(":")
             wrapped = await self._database.read(lambda conn: _wrapped_key(conn, kind, object_id))
             data_key = unwrap(self._master, wrapped, data_key_aad(kind, object_id))
             self._data_keys[scope] = data_key
@@ -313,10 +313,10 @@ class SqlPages:
 
 def _scopes(conn: Connection) -> Sequence[str]:
     """Every scope for which something is or may be on its way to be held."""
-    projects, credentials = sa.select(_project.c.id), sa.select(_credential.c.id)
     return [
-        *(f"project:{each}" for each in conn.execute(projects).scalars()),
-        *(f"credential:{each}" for each in conn.execute(credentials).scalars()),
+        held_scope(kind, object_id, era)
+        for kind, owner in (("project", _project), ("credential", _credential))
+        for object_id, era in conn.execute(sa.select(owner.c.id, owner.c.held_era))
     ]
 
 

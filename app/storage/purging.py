@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 from app.administration.changes import Actor
 from app.administration.purging import Doomed, HeldFigures, Purged, purged_entry
 from app.audit.entries import Value
+from app.ids import owner_of
 from app.storage.engines import Database
 from app.storage.held_room import stored_bytes
 from app.storage.log import Boot, LockedHead, lock_head, lock_moment
@@ -73,7 +74,7 @@ class SqlHeld:
         return {
             scope: await self._pages.tags_of(scope, doomed.names)
             for scope in scopes
-            if doomed.scopes is None or scope in doomed.scopes
+            if doomed.owners is None or owner_of(scope) in doomed.owners
         }
 
     async def _purge_some(

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from app.administration.retention import deleted, destroy_keys_of_ended, keys_to_destroy
 from app.audit.entries import Draft
 from app.cache.pages import SEARCHES_KNOWN_S
+from app.ids import held_scope
 from app.policy.engine import Mode, mode_of
 from app.policy.rules import NothingAfterEnd, RefreshInterval
 from app.policy.values import REFRESH_INTERVAL_DAYS
@@ -100,24 +101,21 @@ def _delete(conn: Connection, database: Database, boot: Boot) -> tuple[LockedHea
 def _tidy(conn: Connection, now_us: int) -> None:
     """Drop what says nothing any more: none of it is the platform's data, so nothing is logged.
 
-    Counts go with what they were counted of, search ids when they are over, notices when the event they are
-    about cannot come again.
+    Counts go with what they were counted of, search ids when they or their projects are over, notices when the event
+    they are about cannot come again.
     """
-    _forget_tallies(conn, now_us)
+    today = dt.datetime.fromtimestamp(now_us / 1_000_000, dt.UTC).date()
+    is_enforced = mode_of(NothingAfterEnd.id, read_policy(conn)) is Mode.ENFORCE
+    ended = _ended_scopes(conn, today, is_enforced=is_enforced)
+    forget_tallies(conn, now_us=now_us, ended_scopes=ended)
     forget_flights(conn, now_us)
-    conn.execute(sa.delete(_search).where(_search.c.expires_us <= now_us - SEARCHES_KNOWN_S * 1_000_000))
+    is_over = _search.c.expires_us <= now_us - SEARCHES_KNOWN_S * 1_000_000
+    conn.execute(sa.delete(_search).where(sa.or_(is_over, _search.c.scope.in_(ended))))
     old = sa.select(_notice.c.id).where(
         _notice.c.taken_up_us.is_not(None), _notice.c.created_us < now_us - _NOTICES_LAST_US
     )
     conn.execute(sa.delete(_delivery).where(_delivery.c.notice_id.in_(old)))
     conn.execute(sa.delete(_notice).where(_notice.c.id.in_(old)))
-
-
-def _forget_tallies(conn: Connection, now_us: int) -> None:
-    is_enforced = mode_of(NothingAfterEnd.id, read_policy(conn)) is Mode.ENFORCE
-    today = dt.datetime.fromtimestamp(now_us / 1_000_000, dt.UTC).date()
-    ended = _ended_scopes(conn, today) if is_enforced else []
-    forget_tallies(conn, now_us=now_us, ended_scopes=ended)
 
 
 def _entry(rule: str, scope: str, pages: Sequence[sa.Row[Any, Any, Any, Any]]) -> Draft:
@@ -134,8 +132,8 @@ def _doomed(conn: Connection, now_us: int) -> _Doomed | None:
     """Pages that a rule ends, at most as many as one transaction takes; None where there are none."""
     policy, today = read_policy(conn), dt.datetime.fromtimestamp(now_us / 1_000_000, dt.UTC).date()
     conditions: list[tuple[str, sa.ColumnElement[bool]]] = []
-    if mode_of(NothingAfterEnd.id, policy) is Mode.ENFORCE:
-        conditions.append((NothingAfterEnd.id, _held.c.scope.in_(_ended_scopes(conn, today))))
+    ended = _ended_scopes(conn, today, is_enforced=mode_of(NothingAfterEnd.id, policy) is Mode.ENFORCE)
+    conditions.append((NothingAfterEnd.id, _held.c.scope.in_(ended)))
     if mode_of(RefreshInterval.id, policy) is Mode.ENFORCE:
         days = REFRESH_INTERVAL_DAYS.at(today, policy.amounts.get(REFRESH_INTERVAL_DAYS.name, ()))
         conditions.append((RefreshInterval.id, _held.c.fetched_us <= now_us - days * _DAY_US))
@@ -146,15 +144,18 @@ def _doomed(conn: Connection, now_us: int) -> _Doomed | None:
     return None
 
 
-def _ended_scopes(conn: Connection, today: dt.date) -> list[str]:
-    """Scopes of projects that have ended, and of credentials that no project uses any more."""
-    projects = conn.execute(
-        sa.select(_project.c.id, _project.c.credential_id, _project.c.approved_until, _project.c.retired_us)
-    ).all()
+def _ended_scopes(conn: Connection, today: dt.date, *, is_enforced: bool) -> list[str]:
+    """Where nobody's calls are answered from: the eras before the one that each project and credential is in.
+
+    And that one as well, where the end `is_enforced`, of projects that are over and credentials by which none shares.
+    """
+    projects, credentials = (conn.execute(sa.select(each)).all() for each in (_project, _credential))
     going_on = [each for each in projects if each.retired_us is None and each.approved_until >= today]
-    kept = {each.id for each in going_on} | {each.credential_id for each in going_on}
-    credentials = conn.execute(sa.select(_credential.c.id)).scalars()
+    kept = {each.id for each in going_on}
+    kept |= {each.credential_id for each in going_on if each.cache_scope == "credential"}
     return [
-        *(f"project:{each.id}" for each in projects if each.id not in kept),
-        *(f"credential:{each}" for each in credentials if each not in kept),
+        held_scope(kind, each.id, era)
+        for kind, owners in (("project", projects), ("credential", credentials))
+        for each in owners
+        for era in range(each.held_era + (is_enforced and each.id not in kept))
     ]

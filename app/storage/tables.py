@@ -309,6 +309,8 @@ class CredentialRow(SQLModel, table=True):
     permission: dict[str, Any] = _json()
     created_us: int = _big()
     retired_us: int | None = _big(nullable=True)
+    held_era: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
+    """How often its projects have begun anew to share what is held."""
 
 
 class PersonRow(SQLModel, table=True):
@@ -372,6 +374,8 @@ class ProjectRow(SQLModel, table=True):
     wrapped_data_key: bytes = _bytes()
     created_us: int = _big()
     retired_us: int | None = _big(nullable=True)
+    held_era: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
+    """How often it has begun anew, with nothing held."""
 
 
 class RuleModeRow(SQLModel, table=True):

@@ -306,7 +306,7 @@ async def test_a_project_that_comes_back_has_the_limits_that_are_asked_for_and_n
     await office.apply()
     state = await office.registry.state()
     assert state.project("elections") == dataclasses.replace(
-        project, wrapped_data_key=state.projects[0].wrapped_data_key
+        project, wrapped_data_key=state.projects[0].wrapped_data_key, held_era=project.held_era + 1
     )
     assert {each.window for each in state.limits if each.scope_kind != "credential"} == {
         Window.DAY,

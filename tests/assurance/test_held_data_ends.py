@@ -69,6 +69,29 @@ async def test_a_page_is_served_for_fifteen_days_and_not_a_minute_longer(tmp_pat
         assert {each["decision"]["rule"] for each in deleted} == {"refresh-interval/1"}
 
 
+async def test_a_project_that_comes_again_goes_on_with_nothing_of_before(tmp_path: Path) -> None:
+    with Installation(tmp_path) as installation:
+        installation.start()
+        first = ask(installation, installation.key()["api_key"])[2]["data"]
+        installation.bursar("project", "remove", "elections")
+        installation.apply()
+        key = installation.key()["api_key"]
+        assert "project:elections" not in scopes_held(installation)
+        body = video_query(cursor=first["cursor"], search_id=first["search_id"])
+        status, _, answer = call(
+            installation.port, "POST", VIDEO_QUERY, body=body, headers={"Authorization": f"Bearer {key}"}
+        )
+        assert (status, json.loads(answer)["error"]["code"]) == (400, "invalid_params")
+        assert ask(installation, key)[1] == "bursar; fwd=miss; stored"
+        restart(installation, days=0)
+        assert scopes_held(installation) == {"project:elections"}
+        assert ask(installation, key)[1] == "bursar; hit; detail=exact"
+
+
+def scopes_held(installation: Installation) -> set[str]:
+    return {each["scope"] for each in installation.bursar("cache", "stats")["held"]}
+
+
 async def test_after_a_project_ends_nothing_held_is_served_and_its_key_is_gone(tmp_path: Path) -> None:
     with Installation(tmp_path) as installation:
         installation.start()

@@ -13,7 +13,9 @@ from app.administration.minting import Mint
 from app.administration.wanted import read_state_file
 from app.cache.pages import HeldPage
 from app.clock import SystemClock
+from app.ids import held_scope
 from app.sealing import MasterKey
+from app.storage.directory import SqlDirectory
 from app.storage.engines import Database
 from app.storage.pages import SqlPages
 from app.storage.pages import hold as keep
@@ -79,13 +81,24 @@ class Store:
         )
         return sorted(bytes(key).decode().strip() for key in keys)
 
-    async def deletions(self) -> list[dict[str, Any]]:
+    async def entries(self) -> list[dict[str, Any]]:
         entry = table(EntryRow)
         leaves = await self.database.read(
             lambda conn: conn.execute(sa.select(entry.c.leaf).order_by(entry.c.ix)).scalars().all()
         )
         found = [exact_json.loads(bytes(leaf)) for leaf in leaves]
-        return [each for each in found if isinstance(each, dict) and each.get("op") == "held.deleted"]
+        return [each for each in found if isinstance(each, dict)]
+
+    async def deletions(self) -> list[dict[str, Any]]:
+        return [each for each in await self.entries() if each.get("op") == "held.deleted"]
 
     async def scope(self) -> str:
-        return f"project:{(await self.registry.state()).projects[0].id}"
+        project = (await self.registry.state()).projects[0]
+        return held_scope("project", project.id, project.held_era)
+
+    async def scope_of_caller(self) -> str:
+        """Where answers for the project's people are held: its own scope, or its credential's."""
+        project = (await self.registry.state()).projects[0].id
+        caller = await SqlDirectory(self.database).caller_in(project, None)
+        assert caller is not None
+        return caller.reuse_scope

@@ -89,8 +89,7 @@ async def test_a_project_that_has_answers_last_longer_keeps_them_longer(store: S
 async def test_what_a_credential_shares_is_past_its_time_for_the_last_of_its_projects(store: Store) -> None:
     store.scene.edit("cache_scope: project", "cache_scope: credential\n    reuse: {lifetimes: {default: 9d}}")
     await store.apply()
-    shared = f"credential:{(await store.registry.state()).credentials[0].id}"
-    await store.hold("shared", scope=shared, age=8 * DAY, size=SIZE)
+    await store.hold("shared", scope=await store.scope_of_caller(), age=8 * DAY, size=SIZE)
     await store.hold("other", scope=await store.scope(), age=2 * DAY, size=SIZE)
     assert await room(store, await taken(store) - 1).sweep() == 1
     assert await store.held() == ["shared"]

@@ -1,20 +1,28 @@
 """What the sweep deletes, on both databases: held data too old, and whatever belongs to what has ended."""
 
 import datetime as dt
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlmodel import SQLModel
 
 from app.administration.doctor import examine
+from app.administration.ending import retire
+from app.administration.purging import shown_figures
 from app.administration.registry import LogSize
 from app.administration.ruling import set_mode, state_value
+from app.cache.pages import SearchState
+from app.ids import new_search_id
 from app.storage.log import check_log
+from app.storage.purging import SqlHeld
 from app.storage.retention import Retention
 from app.storage.tables import (
     DeliveryRow,
     HeldPageRow,
     NoticeRow,
+    PageTagsRow,
     SearchRow,
     TallyRow,
     table,
@@ -119,9 +127,117 @@ async def test_a_renewed_project_begins_with_a_fresh_key(store: Store) -> None:
     assert await sweep(store) == 0
 
 
-async def test_data_shared_by_a_credential_goes_with_the_last_project_that_uses_it(store: Store) -> None:
+async def end_by_date(store: Store) -> None:
+    await store.end_project(dt.date(2026, 6, 30))
+
+
+async def end_by_date_and_sweep(store: Store) -> None:
+    await end_by_date(store)
+    await sweep(store)
+
+
+async def retire_it(store: Store) -> None:
+    project = (await store.registry.state()).projects[0]
+    await retire(store.registry, ACTOR, kind="project", object_id=project.id)
+
+
+ENDS = [end_by_date, end_by_date_and_sweep, retire_it]
+
+
+async def come_again(store: Store) -> None:
+    old = (await store.registry.state()).projects[0].approved_until
+    if old < dt.date(2027, 6, 30):
+        await store.end_project(dt.date(2027, 6, 30))
+    else:
+        await store.apply()
+
+
+async def names_of_held(store: Store) -> set[str]:
+    held = SqlHeld(database=store.database, boot=store.boot, pages=store.pages)
+    figures = shown_figures(await store.registry.state(), await held.figures())
+    return {str(each["scope"]) for each in figures}
+
+
+async def count(store: Store, row: type[SQLModel]) -> int:
+    counting = sa.select(sa.func.count()).select_from(table(row))
+    return int(await store.database.read(lambda conn: conn.execute(counting).scalar_one()))
+
+
+def searched(scope: str) -> SearchState:
+    now_us = int(dt.datetime.now(dt.UTC).timestamp() * 1_000_000)
+    return SearchState(
+        id=new_search_id(),
+        scope=scope,
+        credential="main",
+        question_digest=b"",
+        upstream_id="7",
+        began_us=now_us,
+        expires_us=now_us + 86_400_000_000,
+    )
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("shares", [False, True])
+async def test_whoever_comes_again_has_nothing_of_what_was_held_before(
+    store: Store, end: Callable[[Store], Awaitable[None]], *, shares: bool
+) -> None:
+    if shares:
+        store.scene.edit("cache_scope: project", "cache_scope: credential")
+        await store.apply()
+    kind = "credential:main" if shares else "project:elections"
+    before = await store.scope_of_caller()
+    page, search, other = (
+        await store.hold("old", scope=before, age=DAY),
+        searched(before),
+        store.fresh_pages(),
+    )
+    assert await store.pages.keep([(page, ["name"])], search, made_of=[])
+    assert await other.find(page.key, before) == page
+    key = (await store.registry.state()).projects[0].wrapped_data_key
+    await end(store)
+    await come_again(store)
+    scope = await store.scope_of_caller()
+    for pages in (store.pages, other, store.fresh_pages()):
+        assert await pages.find(page.key, scope) is None
+        assert await pages.search(search.id, scope) is None
+    assert kind not in await names_of_held(store)
+    # What was on its way at the end lands where it was begun.
+    await store.hold("late", scope=before, age=DAY)
+    await store.hold("new", scope=scope, age=DAY)
+    assert await names_of_held(store) == {kind, f"{kind} (ended)"}
+    await sweep(store)
+    assert await store.held() == ["new"]
+    assert await names_of_held(store) == {kind}
+    assert [await count(store, row) for row in (SearchRow, PageTagsRow)] == [0, 0]
+    assert {each["object"]["id"] for each in await store.deletions()} == {before.partition(".")[0]}
+    assert (await store.registry.state()).projects[0].wrapped_data_key not in {b"", key}
+    await store.database.read(check_log)
+
+
+async def test_a_project_that_ended_is_told_to_have_lost_its_key_when_it_comes_again_before_the_sweep(
+    store: Store,
+) -> None:
+    await end_by_date(store)
+    await come_again(store)
+    told = [each for each in await store.entries() if each.get("what") == "data_key"]
+    assert [(each["after"], each["rule"]) for each in told] == [("destroyed", "nothing-after-end/1")]
+
+
+async def test_a_project_goes_on_with_what_it_holds_where_its_end_is_not_enforced(store: Store) -> None:
+    await set_mode(store.registry, ACTOR, rule="nothing-after-end", mode="warn")
+    page = await store.hold("mine", scope=await store.scope(), age=DAY)
+    await end_by_date(store)
+    await come_again(store)
+    assert await store.fresh_pages().find(page.key, await store.scope()) == page
+
+
+async def test_data_shared_by_a_credential_goes_with_the_last_project_that_shares_it(store: Store) -> None:
+    store.scene.edit("cache_scope: project", "cache_scope: credential")
+    await store.apply()
     credential = (await store.registry.state()).credentials[0].id
-    page = await store.hold("shared", scope=f"credential:{credential}", age=DAY)
+    scope = await store.scope_of_caller()
+    assert scope.startswith(f"credential:{credential}")
+    page = await store.hold("shared", scope=scope, age=DAY)
     assert await sweep(store) == 0
     await store.end_project(dt.date(2026, 6, 30))
     assert await sweep(store) == 1
