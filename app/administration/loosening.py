@@ -16,6 +16,7 @@ from app.administration.second_person import (
     OPEN,
     RULE,
     HeldBack,
+    once,
     proposed_instead,
     whoever,
 )
@@ -204,25 +205,15 @@ def _of_value(state: State, each: StatedValue, after: int | None) -> Loosening:
 
 def _slot(what: str, told: Mapping[str, Any]) -> tuple[str, ...]:
     """What a later proposal about the same takes the place of."""
-    return (what, told["rule"]) if what == MODE else (what, told["name"], told["from"])
+    if what == MODE:
+        return what, told["rule"]
+    return (what, told["name"], told["from"]) if what == VALUE else (what,)
 
 
 def _proposed(
     state: State, wanted: Loosening, actor: Actor, new_id: Callable[[], str]
 ) -> tuple[Proposal, Sequence[Proposal]]:
     """The open proposal for this very change, or a new one, and what it takes the place of."""
-    slot = _slot(wanted.what, wanted.told)
-    rivals = [
-        each
-        for each in state.proposals
-        if each.outcome == OPEN and each.what == wanted.what and _slot(each.what, each.permission) == slot
-    ]
-    content = (wanted.before, wanted.after, dict(wanted.told))
-    same = next(
-        (each for each in rivals if (each.before, each.after, dict(each.permission)) == content), None
-    )
-    if same is not None:
-        return same, ()
     proposal = Proposal(
         id=new_id(),
         credential_id="",
@@ -234,7 +225,7 @@ def _proposed(
         proposed_us=state.now_us,
         outcome=OPEN,
     )
-    return proposal, rivals
+    return once(state, proposal, slot=lambda each: _slot(each.what, each.permission))
 
 
 def _without(plan: Plan, loosenings: Sequence[Loosening]) -> Plan:

@@ -213,15 +213,6 @@ def _proposed(
     state: State, raising: Raising, actor: Actor, new_id: Callable[[], str]
 ) -> tuple[Proposal, Sequence[Proposal]]:
     """The open proposal for this very raise, or a new one, and what it takes the place of."""
-    rivals = [
-        each
-        for each in state.proposals
-        if each.outcome == OPEN and (each.credential_id, each.what) == (raising.credential_id, raising.what)
-    ]
-    wanted = (raising.before, raising.after, dict(raising.permission))
-    same = next((each for each in rivals if (each.before, each.after, dict(each.permission)) == wanted), None)
-    if same is not None:
-        return same, ()
     proposal = Proposal(
         id=new_id(),
         credential_id=raising.credential_id,
@@ -233,7 +224,20 @@ def _proposed(
         proposed_us=state.now_us,
         outcome=OPEN,
     )
-    return proposal, rivals
+    return once(state, proposal, slot=lambda each: (each.credential_id, each.what))
+
+
+def once(
+    state: State, new: Proposal, *, slot: Callable[[Proposal], tuple[str, ...]]
+) -> tuple[Proposal, Sequence[Proposal]]:
+    """The open proposal for the very change that `new` wants, or `new`, and what takes the same slot, which it replaces."""
+    rivals = [each for each in state.proposals if each.outcome == OPEN and slot(each) == slot(new)]
+    same = [each for each in rivals if _content(each) == _content(new)]
+    return (same[0], ()) if same else (new, rivals)
+
+
+def _content(proposal: Proposal) -> tuple[int, int | None, dict[str, Any]]:
+    return proposal.before, proposal.after, dict(proposal.permission)
 
 
 def _without(state: State, plan: Plan, raisings: Sequence[Raising]) -> Plan:
