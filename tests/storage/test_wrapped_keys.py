@@ -82,8 +82,9 @@ async def test_one_data_key_that_opens_is_enough_and_retired_ones_count_for_noth
     lost = sa.update(_credential).values(wrapped_key=new_wrapped_key(master, "credential", "another"))
     await database.write(lambda conn: conn.execute(lost))
     assert await said(database, master) is None
-    for each in (_credential, _project):
-        column = "wrapped_key" if each is _credential else "wrapped_data_key"
-        emptied = sa.update(each).values({column: b""})
-        await database.write(lambda conn, emptied=emptied: conn.execute(emptied))
+    emptied = [
+        sa.update(_credential).values(wrapped_key=b""),
+        sa.update(_project).values(wrapped_data_key=b""),
+    ]
+    await database.write(lambda conn: [conn.execute(each) for each in emptied])
     assert await said(database, MasterKey.write_new(tmp_path / "other.key")) is None
