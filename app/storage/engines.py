@@ -124,7 +124,10 @@ def open_database(url: str, *, clock_offset_s: float = 0.0, synchronous_commit: 
 
 
 def parse_url(url: str) -> URL:
-    """A URL for SQLite on disk or for PostgreSQL; raises BadSetting for anything else."""
+    """A URL for SQLite on disk or for PostgreSQL; raises BadSetting for anything else.
+
+    Good: `postgresql+asyncpg://u@h/d`, `postgresql://u@h/d?sslmode=verify-full`. Bad: `mysql://u@h/d`.
+    """
     try:
         parsed = make_url(url)
     except sa.exc.ArgumentError as error:
@@ -135,7 +138,10 @@ def parse_url(url: str) -> URL:
         case "sqlite" if parsed.database and parsed.database != ":memory:":
             return parsed.set(drivername="sqlite+pysqlite")
         case "postgresql":
-            return parsed.set(drivername="postgresql+asyncpg")
+            query = dict(parsed.query)
+            if "sslmode" in query:  # as libpq and every other program of PostgreSQL's calls it
+                query["ssl"] = query.pop("sslmode")
+            return parsed.set(drivername="postgresql+asyncpg", query=query)
         case other:
             raise BadSetting(f"DATABASE_URL names {other!r}; use sqlite on disk or postgresql")
 

@@ -175,10 +175,25 @@ async def _run(url: str, work: Callable[[Connection], T], *, begin: str) -> T:
         finally:
             await engine.dispose()
     except (sa.exc.DBAPIError, OSError, TimeoutError) as error:
-        reason = type(getattr(error, "orig", None) or error).__name__
-        raise NotReady(
-            f"The database cannot be reached or read ({reason}); check BURSAR_DATABASE_URL."
-        ) from error
+        raise NotReady(_explain(error, parsed)) from error
+
+
+def _explain(error: Exception, url: sa.URL) -> str:
+    """What is wrong, without the URL, which may hold a password."""
+    orig = getattr(error, "orig", None)
+    match getattr(orig, "sqlstate", None):
+        case "28P01" | "28000":
+            said = "The database's server refused the user or the password"
+        case "3D000":
+            said = "The database's server has no database of that name"
+        case "42501":
+            return (
+                f"The role {url.username} may not do this in the database. `bursar init` and `bursar migrate` make tables "
+                "and let the role that serves use them; they need the owner's URL, in BURSAR_MIGRATION_DATABASE_URL."
+            )
+        case _:
+            said = f"The database cannot be reached or read ({type(orig or error).__name__})"
+    return f"{said}; check BURSAR_DATABASE_URL, and BURSAR_MIGRATION_DATABASE_URL where it is set."
 
 
 def _run_on_sqlite(url: sa.URL, work: Callable[[Connection], T], begin: str) -> T:

@@ -6,7 +6,8 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
 from app.audit.entries import Draft
@@ -106,6 +107,47 @@ async def test_the_database_itself_refuses_to_change_or_drop_an_entry(database_u
 async def test_a_database_that_does_not_answer_is_not_ready() -> None:
     with pytest.raises(NotReady, match="BURSAR_DATABASE_URL"):
         await schema_state("postgresql+asyncpg://nobody@127.0.0.1:9/none")
+
+
+async def test_a_server_that_refuses_is_told_from_one_that_is_away(postgres_url: str) -> None:
+    url = make_url(postgres_url)
+    with pytest.raises(
+        NotReady, match="refused the user or the password; check BURSAR_DATABASE_URL"
+    ) as refused:
+        await schema_state(text_of(url.set(username="nobody", password="hush")))
+    assert "hush" not in refused.value.message
+    with pytest.raises(NotReady, match="no database of that name; check BURSAR_DATABASE_URL"):
+        await schema_state(text_of(url.set(database="none")))
+
+
+async def test_a_role_that_may_make_no_tables_is_told_to_be_none_of_the_owners(postgres_url: str) -> None:
+    engine = create_async_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql("CREATE ROLE bursar_guest LOGIN")
+        await connection.exec_driver_sql("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        try:
+            guest = text_of(make_url(postgres_url).set(username="bursar_guest"))
+            with pytest.raises(NotReady, match=r"bursar_guest may not .* BURSAR_MIGRATION_DATABASE_URL"):
+                await migrate(guest)
+        finally:
+            await connection.exec_driver_sql("DROP ROLE bursar_guest")
+    await engine.dispose()
+
+
+async def test_a_url_as_other_programs_write_it_is_understood(postgres_url: str) -> None:
+    plain = text_of(make_url(postgres_url).set(drivername="postgresql", query={"sslmode": "prefer"}))
+    await migrate(plain)
+    database = open_database(plain)
+    try:
+        assert await database.read(lambda conn: conn.execute(sa.text("SELECT 1")).scalar_one()) == 1
+    finally:
+        await database.close()
+    with pytest.raises(NotReady):  # a server without TLS, asked for nothing less
+        await schema_state(plain.replace("prefer", "require"))
+
+
+def text_of(url: sa.URL) -> str:
+    return url.render_as_string(hide_password=False)
 
 
 async def test_other_kinds_of_database_are_refused() -> None:
