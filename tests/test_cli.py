@@ -155,6 +155,16 @@ def test_a_log_key_that_did_not_sign_the_log_is_told_as_that_and_not_as_a_loss(s
     assert found["mend"].startswith("restore it")
 
 
+def test_a_seal_key_that_is_lost_is_exit_code_two_in_one_line(shell: Shell) -> None:
+    shell.json("init")
+    (shell.data / "seal.key").unlink()
+    for command in (["serve", "--port", "0"], ["init"]):
+        code, _, err = shell.run(*command)
+        assert (code, err.count("\n")) == (2, 1), command
+        assert "which seal.key in the data directory does not hold. Restore that file" in err
+    assert not (shell.data / "seal.key").exists()
+
+
 def test_a_data_directory_of_another_log_is_told_to_be_of_another_installation(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

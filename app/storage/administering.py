@@ -35,7 +35,7 @@ from app.storage.purging import SqlHeld
 from app.storage.registry import SqlRegistry
 from app.storage.schema import Ahead, Behind, Current, Missing, migrate, schema_state
 from app.storage.seal_files import SealKeyFile
-from app.storage.seals import SqlSeals, objection
+from app.storage.seals import SqlSeals, objection, require_seal_key
 from app.storage.tallies import SqlTallies
 from app.storage.vault import SqlVault
 from app.storage.watching import Watch, known_checkpoints
@@ -179,6 +179,15 @@ async def _have_seal_key(settings: Settings) -> None:
         await SqlSeals(
             database=database, file=SealKeyFile(settings.seal_key_path), clock=SystemClock()
         ).start()
+    finally:
+        await database.close()
+
+
+async def check_seal_key(settings: Settings) -> None:
+    """Return if questions can be sealed here; writes nothing. Raises BadSetting, and StoreUnavailable."""
+    file, database = SealKeyFile(settings.seal_key_path), open_database(settings.database_url)
+    try:
+        await database.read(lambda conn: require_seal_key(conn, file))
     finally:
         await database.close()
 

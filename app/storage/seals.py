@@ -185,19 +185,37 @@ def adopt(conn: Connection, now_us: int, file: SealKeyFile) -> None:
         conn.execute(first.on_conflict_do_nothing())
         kek = conn.execute(sa.select(_wrapping.c.kek).with_for_update()).scalar_one()
     _destroy_again(conn)
+    left = _left_instead(kek, file)
+    if left:
+        replace_keys(conn, left, kek=str(left[0]["kek"]), now_us=now_us)
+    else:
+        file.settle(kek)
+
+
+def require_seal_key(conn: Connection, file: SealKeyFile) -> None:
+    """Return if `adopt` will; changes nothing. Raises BadSetting."""
+    kek = conn.execute(sa.select(_wrapping.c.kek)).scalar_one_or_none()
+    if kek is not None:
+        _left_instead(kek, file)
+
+
+def _left_instead(kek: str, file: SealKeyFile) -> list[dict[str, Any]]:
+    """The keys that were left when the one that the file holds took the place of `kek`; none where it holds `kek` itself.
+
+    Raises BadSetting where it holds neither.
+    """
     try:
         file.key(kek)
     except AuditUnavailable as error:
         present = file.present()
         left = [row for row in file.kept_wrapped() if present and row["kek"] == present.fingerprint]
-        if present is None or not left:
+        if not left:
             raise BadSetting(
                 f"The questions in the log are sealed under the key {kek}, which seal.key in the data directory does "
                 "not hold. Restore that file from where it is kept; without it nobody can read what was asked."
             ) from error
-        replace_keys(conn, left, kek=present.fingerprint, now_us=now_us)
-        return
-    file.settle(kek)
+        return left
+    return []
 
 
 def _destroy_again(conn: Connection) -> None:

@@ -19,6 +19,7 @@ from app.bootstrap import check_installation
 from app.errors import BadSetting
 from app.logs import configure_logs
 from app.settings import Settings, load_settings
+from app.storage.administering import check_seal_key
 from app.web.connections import allow_many_connections
 from app.web.factory import Door, create_app
 
@@ -42,6 +43,7 @@ def run(settings: Settings, *, host: str = "127.0.0.1", port: int = 8080, worker
     allow_many_connections()
     with _only_server(settings.data_dir) if is_embedded else contextlib.nullcontext():
         asyncio.run(check_installation(settings))
+        asyncio.run(check_seal_key(settings))
         for number in (signal.SIGTERM, signal.SIGINT):
             # uvicorn raises the signal again once it has stopped; by then it has been obeyed.
             signal.signal(number, _ignore)
