@@ -358,6 +358,7 @@ def _compose(
             every_s=settings.heartbeat_s,
             config=settings.digest,
             release=RELEASE,
+            failed=books.try_writing,
         ),
         sharing=shared,
         pages=pages,

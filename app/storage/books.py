@@ -89,7 +89,7 @@ class SqlBooks:
     """The books' port over SQL. `start` before use; `stop` commits what is queued.
 
     While the log cannot be written everything is refused at its deadline, and a try every half second finds out
-    when it can be again. The end of a call is tried again until its lease ends. `disk` is where an embedded database lies; while it is full no call is opened, and once there is no room at all, nothing
+    when it can be again. That it cannot is found out without a request, too, whenever a job of this process fails. The end of a call is tried again until its lease ends. `disk` is where an embedded database lies; while it is full no call is opened, and once there is no room at all, nothing
     but ends of calls is written, into the reserve.
     """
 
@@ -254,6 +254,12 @@ class SqlBooks:
         """Settle the reservations whose lease has ended; the books do so by themselves, again and again."""
         if await self._database.read(lambda conn: ReapLeases.is_due(conn, self._database)):
             await self._submit(ReapLeases())
+
+    def try_writing(self) -> None:
+        """Find out soon whether the log can be written; for whoever could not reach the database otherwise."""
+        # A read may fail for reasons of its own, so nothing counts but a commit. What is queued is one already.
+        if not self._stopping and self.queued == 0:
+            self._post(ReapLeases())
 
     def _keep_standings(self, membership: str, standings: tuple[Standing, ...]) -> None:
         if len(self._standings) >= _MOST_STANDINGS:
@@ -466,6 +472,6 @@ class SqlBooks:
                 await self._renew()
                 await self.end_leases()
             except Unavailable:
-                continue
+                self.try_writing()
             except Exception:  # noqa: BLE001 - reservations must not stay for ever because of one bad row
                 _log.exception("leases could not be ended")

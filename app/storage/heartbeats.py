@@ -6,6 +6,7 @@ is due; the others see it and wait on. Each process writes one more when it star
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Final, Literal
 
 import sqlalchemy as sa
@@ -41,15 +42,26 @@ _FORGET: Final = Prepared(
 class Heartbeats:
     """Writes this process's heartbeats, every `every_s` seconds and at both of its ends.
 
-    `config` is the digest of its settings, `release` the program's version.
+    `config` is the digest of its settings, `release` the program's version. `failed` is told of each that could not
+    be written.
     """
 
-    def __init__(self, *, database: Database, boot: Boot, every_s: float, config: str, release: str) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        boot: Boot,
+        every_s: float,
+        config: str,
+        release: str,
+        failed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._database = database
         self._boot = boot
         self._every_s = every_s
         self._config = config
         self._release = release
+        self._failed = failed
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -80,7 +92,8 @@ class Heartbeats:
             try:
                 wait_s = await self.beat()
             except Unavailable:
-                wait_s = _TRY_AGAIN_S  # whoever answers requests says that the log cannot be written
+                wait_s = _TRY_AGAIN_S
+                self._failed()
             except Exception:  # noqa: BLE001 - the next try may find it mended, and silence would be a gap
                 _log.exception("a heartbeat could not be written")
                 wait_s = _TRY_AGAIN_S

@@ -124,6 +124,41 @@ async def test_a_database_server_that_stands_still_dies_is_read_only_or_has_the_
                 await other.close()
 
 
+async def until_told(installation: Installation, *, unwritable: int) -> None:
+    """Wait until the metrics say so; scraping them is all that anybody asks."""
+    wanted = f"\nbursar_log_unwritable {float(unwritable)}\n".encode()
+    async with asyncio.timeout(WITHIN_S):
+        while wanted not in (await asyncio.to_thread(call, installation.port, "GET", "/metrics"))[2]:
+            await asyncio.sleep(0.1)
+
+
+async def test_a_database_server_that_goes_while_nobody_asks_anything(
+    tmp_path: Path, postgres_url: str, postgres_server: PrivatePostgres
+) -> None:
+    name = postgres_url.rpartition("/")[2]
+    with Installation(
+        tmp_path, database_url=postgres_url, settings={"BURSAR_HEARTBEAT_S": "1"}
+    ) as installation:
+        gateway = installation.start()
+        await until_told(installation, unwritable=0)
+        only_read = "ALTER SYSTEM SET default_transaction_read_only = {}"
+        postgres_server.execute(name, only_read.format("on"), "SELECT pg_reload_conf()")
+        try:
+            await until_told(installation, unwritable=1)
+        finally:
+            again = "BEGIN READ WRITE; SET LOCAL transaction_read_only = off; COMMIT"
+            postgres_server.execute(name, again, only_read.format("off"), "SELECT pg_reload_conf()")
+        await until_told(installation, unwritable=0)
+        postgres_server.kill()
+        try:
+            await until_told(installation, unwritable=1)
+        finally:
+            postgres_server.start()
+        await until_told(installation, unwritable=0)
+        assert gateway.output.count("the log cannot be written") == 2
+        assert gateway.output.count("the log can be written again") == 2
+
+
 async def test_a_disk_without_room(tmp_path: Path) -> None:
     """Calls under way get their end in the reserve, and everything else waits for room."""
     if not SmallDisk.may_be_mounted(tmp_path / "tried"):

@@ -20,6 +20,7 @@ from app.quota.limits import Owners, wants_of
 from app.storage.books import SqlBooks
 from app.storage.disk import Disk
 from app.storage.engines import Database, Prompt, open_database
+from app.storage.heartbeats import Heartbeats
 from app.storage.log import check_log
 from app.storage.tables import CounterRow, EntryRow, table
 from tests.signing import boot
@@ -34,7 +35,7 @@ _WITHIN_S = 30.0
 
 
 class Faulty(Prompt):
-    """A database whose writes fail or hang when it is told so."""
+    """A database whose writes fail or hang when it is told so, or that is away altogether."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database, within_s=_WITHIN_S)
@@ -42,11 +43,19 @@ class Faulty(Prompt):
         """How the next writes fail: before anything is done, or after it was done in full."""
         self.gate = asyncio.Event()
         self.gate.set()
+        self.is_away = self.is_unread = False
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        if self.is_away or self.is_unread:
+            raise StoreUnavailable("not read")
+        return await super().read(work)
 
     async def write(
         self, work: Callable[[Connection], T], *, committed: Callable[[T], object] | None = None
     ) -> T:
         await self.gate.wait()
+        if self.is_away:
+            raise StoreUnavailable("not done")
         how = self.fails.pop(0) if self.fails else None
         if how == "before":
             raise StoreUnavailable("not done")
@@ -160,6 +169,48 @@ async def test_what_was_not_written_is_told_once_and_it_finds_out_by_itself_that
         "the log can be written again",
     ]
     assert isinstance(await books.note(note()), Receipt)
+
+
+async def test_a_database_that_is_away_is_told_once_though_nobody_asks(
+    books: SqlBooks, database: Faulty
+) -> None:
+    with capture_logs() as told:
+        database.is_away = True
+        await until(lambda: books.trouble is not None)
+        await asyncio.sleep(3)
+        assert books.trouble is not None
+        database.is_away = False
+        await until(lambda: books.trouble is None)
+    assert [each["event"] for each in told] == [
+        "the log cannot be written: requests are refused",
+        "the log can be written again",
+    ]
+
+
+async def test_reads_that_fail_while_the_log_can_be_written_are_no_trouble(
+    books: SqlBooks, database: Faulty
+) -> None:
+    before = books.commits.cumulative()
+    with capture_logs() as told:
+        database.is_unread = True
+        await until(lambda: books.commits.cumulative() != before)
+    assert books.trouble is None
+    assert told == []
+
+
+async def test_a_heartbeat_that_cannot_be_written_makes_the_books_find_out(
+    books: SqlBooks, database: Faulty
+) -> None:
+    hearts = Heartbeats(
+        database=database, boot=boot(), every_s=0.05, config="", release="", failed=books.try_writing
+    )
+    await hearts.start()
+    with capture_logs() as told:
+        database.fails = ["before"] * 8  # only writes: what is only read shows nothing of it
+        await until(lambda: books.trouble is not None)
+        await until(lambda: books.trouble is None)
+    await hearts.stop()
+    assert len(told) == 2
 
 
 async def test_a_database_that_hangs_is_noticed_before_anybody_is_refused(
