@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from math import ceil
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -498,6 +498,17 @@ class Settings(BaseSettings):
         return self.migration_database_url or self.database_url
 
 
+def _holds_password(value: object) -> bool:
+    """Whether it is an address with a password, as a user's or in its query."""
+    if not isinstance(value, str):
+        return False
+    try:
+        parts = urlsplit(value)
+        return parts.password is not None or any(name == "password" for name, _ in parse_qsl(parts.query))
+    except ValueError:
+        return False
+
+
 def _without_secret(url: str) -> str:
     """Scheme, host, port and path: neither a user's password nor what a query may carry."""
     parts = urlsplit(url)
@@ -517,6 +528,12 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         return Settings(**values)  # type: ignore[arg-type]
     except ValidationError as error:
         raise BadSetting(_explain(error)) from None
+
+
+def file_with_password(environ: Mapping[str, str] | None = None) -> Path | None:
+    """The file that `environ` names (this process's by default), if a password stands in it. Raises BadSetting."""
+    path = (os.environ if environ is None else environ).get(CONFIG_NAME, "")
+    return Path(path) if any(_holds_password(each) for each in _from_file(path).values()) else None
 
 
 def _from_environ(environ: Mapping[str, str]) -> dict[str, object]:

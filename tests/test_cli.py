@@ -482,6 +482,29 @@ def test_doctor_names_each_fault_and_its_mend(shell: Shell) -> None:
     assert "bursar terms record --person it@example.edu" in found["terms_not_accepted"]["mend"]
 
 
+def test_doctor_warns_of_a_password_in_a_file_that_everybody_may_read(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shell.json("init")
+    file = tmp_path / "settings.yaml"
+    monkeypatch.setenv("BURSAR_CONFIG", str(file))
+
+    def warned() -> list[str]:
+        found = json.loads(shell.run("doctor", "--json")[1])["findings"]
+        return [f"{each['what']} {each['mend']}" for each in found if each["code"] == "settings_open"]
+
+    file.write_text("public_url: https://bursar.example.edu")
+    file.chmod(0o644)
+    assert warned() == []
+    file.write_text("migration_database_url: postgresql+asyncpg://owner:hush-hush@db/bursar")
+    (said,) = warned()
+    assert f"{file} holds a password" in said
+    assert f"chmod o= {file}" in said
+    assert "hush" not in said
+    file.chmod(0o640)
+    assert warned() == []
+
+
 def test_room_of_what_is_held_is_told_and_the_doctor_warns_when_it_is_too_little(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

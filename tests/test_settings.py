@@ -7,7 +7,7 @@ from app.administration.desired import ReuseStep
 from app.cache.shelf import Step
 from app.errors import BadSetting
 from app.identity.roles import Role
-from app.settings import REUSE_STEPS, ROLES, Settings, is_placeholder, load_settings
+from app.settings import REUSE_STEPS, ROLES, Settings, file_with_password, is_placeholder, load_settings
 
 
 def config_file(directory: Path, text: str) -> Path:
@@ -152,6 +152,24 @@ def test_no_password_is_shown_by_repr_or_by_an_error() -> None:
     with pytest.raises(BadSetting) as refused:
         load_settings({"BURSAR_DATABASE_URL": url, "BURSAR_PAGE_TTL_S": canary})
     assert canary not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "holds"),
+    [
+        ("public_url: https://bursar.example.edu", False),
+        ("database_url: postgresql+asyncpg://app@db/bursar", False),
+        ("database_url: postgresql+asyncpg://app:s0Xq@db/bursar", True),
+        ("database_url: postgresql+asyncpg://db/bursar?user=app&password=s0Xq", True),
+        ("redis_url: redis://:s0Xq@redis/0", True),
+        ("heartbeat_s: 5", False),
+    ],
+)
+def test_whether_a_password_stands_in_the_file_is_known(tmp_path: Path, line: str, *, holds: bool) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(line)
+    assert file_with_password({"BURSAR_CONFIG": str(file)}) == (file if holds else None)
+    assert file_with_password({"BURSAR_REDIS_URL": "redis://:s0Xq@redis/0"}) is None
 
 
 def test_every_setting_is_described() -> None:

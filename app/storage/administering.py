@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+import stat
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from app.clock import SystemClock
 from app.errors import BadSetting, BursarError, LogBroken, NotReady, RollbackDetected, UnknownSigner
 from app.ids import CredentialId
 from app.sealing import MasterKey, following, where_it_lies
-from app.settings import Settings
+from app.settings import Settings, file_with_password
 from app.storage.anchoring import read_anchors
 from app.storage.directory import SqlDirectory
 from app.storage.disk import embedded_directory, used_percent
@@ -196,6 +197,7 @@ async def diagnose(settings: Settings) -> Report:
     """Everything that is wrong with this installation, as far as it can be looked at."""
     report = Report()
     report.findings.extend(_of_files(settings))
+    report.findings.extend(_of_settings_file())
     report.findings.extend(_of_disk(settings))
     try:
         await require_current_schema(settings.database_url)
@@ -303,6 +305,16 @@ def _of_files(settings: Settings) -> list[Finding]:
             Finding(severity="warning", code="clock_offset", what=what, mend="unset BURSAR_CLOCK_OFFSET_S")
         )
     return found
+
+
+def _of_settings_file() -> list[Finding]:
+    file = file_with_password()
+    mode = 0 if file is None else stat.S_IMODE(file.stat().st_mode)
+    if not mode & stat.S_IRWXO:
+        return []
+    what = f"{file} holds a password, and every account of this machine may use it (mode {mode:04o})"
+    mend = f"run chmod o= {file}, and have another password if anybody else has an account here"
+    return [Finding(severity="warning", code="settings_open", what=what, mend=mend)]
 
 
 def _of_disk(settings: Settings) -> list[Finding]:
