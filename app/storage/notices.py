@@ -15,6 +15,7 @@ from app.storage.tables import DeliveryRow, NoticeRow, table
 SENT: Final = "sent"
 GAVE_UP: Final = "gave_up"
 FAILED: Final = "failed"
+OUTCOMES: Final = (SENT, FAILED, GAVE_UP)
 
 _notice, _delivery = table(NoticeRow), table(DeliveryRow)
 _GIVE_UP_US: Final = int(GIVE_UP_AFTER.total_seconds()) * 1_000_000

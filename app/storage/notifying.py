@@ -25,7 +25,7 @@ from app.storage.engines import Database
 from app.storage.leases import hold, release
 from app.storage.log import Boot
 from app.storage.muted import who_mutes
-from app.storage.notices import Due, due, has_work, settle, take_up
+from app.storage.notices import OUTCOMES, Due, due, has_work, settle, take_up
 from app.storage.registry import SqlRegistry
 
 LOG: Final = "log"
@@ -84,7 +84,8 @@ class Notifier:
         self._turn = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self.outcomes: Counter[tuple[str, str]] = Counter()
+        # From the start, since an increase is only seen of what was told as none before.
+        self.outcomes = Counter({(name, outcome): 0 for name in self._channels for outcome in OUTCOMES})
         """How many tries ended how, by channel and outcome."""
 
     def start(self) -> None:

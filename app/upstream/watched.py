@@ -1,15 +1,20 @@
 """The platform's port with a count of how calls ended and how long they took."""
 
 from collections import Counter
+from typing import Final
 
 from app.clock import Clock
 from app.ids import CredentialId
 from app.provider.answers import UpstreamReply
 from app.provider.endpoint import Endpoint
+from app.provider.endpoints import ENDPOINTS
 from app.provider.outgoing import Outgoing
 from app.provider.platform import NotDispatched, Platform
 from app.query import ResearchQuery
 from app.timings import Timings
+
+_REFUSED: Final = ("401", "403")
+"""What the platform says of a credential that it does not take, or not for an endpoint."""
 
 
 class WatchedPlatform:
@@ -19,7 +24,8 @@ class WatchedPlatform:
         self._platform = platform
         self._clock = clock
         self.timings = Timings()
-        self.outcomes: Counter[tuple[str, str]] = Counter()
+        # From the start, since an increase is only seen of what was told as none before; of the rest a ratio is asked.
+        self.outcomes = Counter({(name, status): 0 for name in ENDPOINTS for status in _REFUSED})
         """Calls by endpoint and outcome: the platform's HTTP status, `not_sent` or `unknown`."""
 
     async def fetch(

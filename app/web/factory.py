@@ -172,7 +172,7 @@ async def _metrics(request: Request) -> Response:
     state = request.app.state
     metrics: Metrics = state.metrics
     measured: InstallationMetrics = state.measured
-    measured.seen = await look(state.installation, desk_of(request).registry, is_stopping=state.is_stopping)
+    measured.saw(await look(state.installation, desk_of(request).registry, is_stopping=state.is_stopping))
     return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

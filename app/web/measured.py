@@ -59,7 +59,14 @@ class InstallationMetrics(Collector):
 
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
-        self.seen: Seen | None = None
+        # The entry by which this process said that it has started.
+        self._last_entry_s = _seconds(installation.clock.now())
+        self._seen: Seen | None = None
+
+    def saw(self, seen: Seen) -> None:
+        """Tell what was found at this scrape; of the newest entry what was last known, where the database did not say."""
+        self._seen = seen
+        self._last_entry_s = self._last_entry_s if seen.last_entry_s is None else seen.last_entry_s
 
     def collect(self) -> Iterable[Metric]:
         """Everything, in the order in which the path of a request goes."""
@@ -81,18 +88,23 @@ class InstallationMetrics(Collector):
         for labels, count in sorted(watched.outcomes.items()):
             answers.add_metric(labels, count)
         yield answers
-        if self.seen is not None:
-            yield from _of_installation(self.seen, self._installation.clock.now())
+        if self._seen is not None:
+            yield from _of_installation(self._seen)
+            # Told also while the database is away: silence is then what there is to see.
+            lag_s = max(0.0, _seconds(self._installation.clock.now()) - self._last_entry_s)
+            yield _gauge(
+                "bursar_log_last_entry_age_seconds",
+                "Time since the newest entry of the log that this process knows of.",
+                lag_s,
+            )
 
 
-def _of_installation(seen: Seen, now: datetime) -> Iterable[Metric]:
+def _of_installation(seen: Seen) -> Iterable[Metric]:
     yield _gauge("bursar_ready", "1 while /readyz says yes.", int(seen.problems == 0))
     is_up = seen.log_entries is not None
     yield _gauge("bursar_database_up", "1 while the database answers.", int(is_up))
-    if seen.log_entries is not None and seen.last_entry_s is not None:
+    if seen.log_entries is not None:
         yield _gauge("bursar_log_entries", "Entries in the log of the whole installation.", seen.log_entries)
-        lag_s = max(0.0, now.astimezone(UTC).timestamp() - seen.last_entry_s)
-        yield _gauge("bursar_log_last_entry_age_seconds", "Time since the newest entry of the log.", lag_s)
     labels = ("credential", "dimension", "window")
     amounts = {
         "limit": GaugeMetricFamily("bursar_quota_limit", "What the credential may spend.", labels=labels),
@@ -110,6 +122,10 @@ def _of_installation(seen: Seen, now: datetime) -> Iterable[Metric]:
         amounts["reserved"].add_metric(told, standing.reserved)
         amounts["left"].add_metric(told, standing.left)
     yield from amounts.values()
+
+
+def _seconds(moment: datetime) -> float:
+    return moment.astimezone(UTC).timestamp()
 
 
 def _gauge(name: str, says: str, value: float) -> Metric:

@@ -131,7 +131,7 @@ async def test_a_notice_goes_out_once_on_every_channel_and_to_every_recipient(po
     assert await notifier.work_off() == 0
     assert hook.sent == [(spent().id, "")]
     assert sorted(to for _, to in mail.sent) == ["it@example.edu", "quota@example.edu"]
-    assert notifier.outcomes == {("log", "sent"): 1, ("webhook", "sent"): 1, ("mail", "sent"): 2}
+    assert +notifier.outcomes == {("log", "sent"): 1, ("webhook", "sent"): 1, ("mail", "sent"): 2}
 
 
 async def test_whoever_does_not_want_a_kind_by_mail_gets_none_and_others_do(post: Post) -> None:
@@ -160,7 +160,7 @@ async def test_of_many_replicas_one_sends_and_each_notice_goes_out_once(post: Po
         await post.note(spent(day))
         await asyncio.gather(*(each.work_off() for each in replicas))
     assert sorted(hook.sent) == sorted((spent(day).id, "") for day in days)
-    assert sum(bool(each.outcomes) for each in replicas) == 1
+    assert sum(bool(+each.outcomes) for each in replicas) == 1
 
 
 async def test_a_replica_that_stops_hands_the_duty_over_at_once(post: Post) -> None:

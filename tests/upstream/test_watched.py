@@ -62,5 +62,5 @@ async def test_each_end_is_counted_and_goes_through(says: UpstreamReply | Except
     )
     (came,) = await call
     assert came is says
-    assert dict(watched.outcomes) == {("user/info", outcome): 1}
+    assert dict(+watched.outcomes) == {("user/info", outcome): 1}
     assert watched.timings.cumulative()[-1] == 1

@@ -1,12 +1,18 @@
-"""What Prometheus is told, and the doctor, while Redis is away."""
+"""What Prometheus is told, and the doctor, also while Redis or the database is away."""
 
+import datetime as dt
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from app.administration.changes import local_operator
 from app.bootstrap import diagnose
 from app.clock import SystemClock
+from app.errors import StoreUnavailable
 from app.quota.arithmetic import Dimension, Limit, Scope, ScopeKind, Window
 from app.settings import Settings
 from app.storage.administering import initialise
@@ -14,10 +20,11 @@ from app.storage.sharing import sharing
 from app.web.metrics import Metrics
 from tests.servers.programs import free_port
 from tests.servers.redis import PrivateRedis
-from tests.web.conftest import House
+from tests.web.conftest import House, opened_house
 
 pytestmark = pytest.mark.anyio
 
+ROOT = Path(__file__).parents[2]
 LIMIT = Limit(Scope(ScopeKind.PROJECT, "p"), Dimension.CALLS, Window.MINUTE, 10)
 
 
@@ -92,3 +99,48 @@ def figures(told: str) -> dict[str, float]:
     """Every sample by its name and labels."""
     lines = (line.rpartition(" ") for line in told.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, _, value in lines}
+
+
+async def test_while_the_database_is_away_the_log_is_told_to_be_silent_for_longer_and_longer(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    age = "bursar_log_last_entry_age_seconds"
+    seconds = house.installation.clock.now().timestamp()
+    monkeypatch.setattr(
+        type(house.installation.clock), "now", lambda _: dt.datetime.fromtimestamp(seconds, dt.UTC)
+    )
+
+    async def away(work: Callable[[Any], Any]) -> Any:
+        raise StoreUnavailable("the database does not answer")
+
+    monkeypatch.setattr(house.installation.database, "read", away)
+    for passed_s in (30, 300):
+        seconds += passed_s
+        told = figures((await house.client.get("/metrics")).text)
+        assert (told["bursar_database_up"], told["bursar_ready"]) == (0, 0)
+        assert "bursar_log_entries" not in told
+    assert 330 <= told[age] < 400, "it has not been scraped before"
+    monkeypatch.undo()
+    assert figures((await house.client.get("/metrics")).text)[age] < 60
+
+
+async def test_the_alerts_are_tried_with_what_is_told_from_the_start(tmp_path: Path) -> None:
+    """A series that appears with its first increase has none, for Prometheus: the tests must not give it a zero before."""
+    url = f"sqlite+aiosqlite:///{tmp_path / 'bursar.db'}"
+    mail = {"smtp_url": f"smtp://127.0.0.1:{free_port()}", "mail_from": "bursar@example.edu"}
+    async with opened_house(tmp_path, url, **mail) as house:
+        fresh = {series_of(name) for name in figures((await house.client.get("/metrics")).text)}
+    wrong = [
+        each
+        for test in yaml.safe_load((ROOT / "deploy/prometheus/alerts.test.yml").read_text())["tests"]
+        for each in test["input_series"]
+        if not each["series"].startswith("up{")
+        if (series_of(each["series"]) in fresh) == each["values"].startswith("_")
+    ]
+    assert wrong == []
+
+
+def series_of(text: str) -> tuple[str, frozenset[tuple[str, str]]]:
+    """Name and labels, but for those that Prometheus adds."""
+    labels = re.findall(r'(\w+)="([^"]*)"', text)
+    return text.partition("{")[0], frozenset(each for each in labels if each[0] not in {"instance", "job"})
