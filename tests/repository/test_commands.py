@@ -89,8 +89,6 @@ ELSEWHERE = {
         20,
         "needs docker; test_stack.py makes the secrets",
     ),
-    (DEPLOYING, "BURSAR_DATA_DIR"): (6, "needs a cluster; test_stack.py builds the kustomizations"),
-    (DEPLOYING, "kubectl apply -k"): (3, "needs a cluster; test_stack.py builds the kustomizations"),
     (DEPLOYING, "apt-get install --yes python3-venv"): (
         10,
         "a whole machine; done by hand on a clean one, as the page says",
@@ -104,8 +102,9 @@ ELSEWHERE = {
     (DEPLOYING, "as_bursar apply"): (4, "the same; test_deploy.py has systemd read the unit"),
     (DEPLOYING, "apt-get install --yes nginx"): (7, "the same; test_deploy.py has nginx read the file"),
 }
-# What other tests of this folder run whole: test_user_docs, test_client_docs, test_first_project, test_offline_story.
-_MARKED = {"run", "shim", "first"}
+# What other tests of this folder run whole: test_user_docs, test_client_docs, test_first_project, test_kubernetes_steps,
+# test_offline_story.
+_MARKED = {"run", "shim", "first", "kubernetes"}
 _PEOPLE = [
     {"email": "it@example.edu", "name": "Service desk", "roles": ["admin"]},
     {"email": "dpo@example.edu", "name": "Data protection", "roles": ["compliance"]},

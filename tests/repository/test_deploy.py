@@ -54,7 +54,7 @@ def test_every_setting_that_they_name_is_one() -> None:
 def test_every_command_that_they_give_is_one() -> None:
     known = get_command(commands)
     assert isinstance(known, TyperGroup)
-    call = r"(?:\bas_(?:bursar|owner)|/bin/bursar|run --rm bursar|run --rm init|exec bursar(?:-1)? bursar) ([a-z]+)"
+    call = r"(?:\bas_(?:bursar|owner|operator)|/bin/bursar|run --rm bursar|run --rm init|exec bursar(?:-1)? bursar) ([a-z]+)"
     given = {name for text in deployed().values() for name in re.findall(call, text)}
     assert {"init", "serve", "apply", "doctor"} <= given
     assert given <= set(known.commands)

@@ -226,10 +226,23 @@ def test_kustomize_builds_what_the_folder_holds(directory: str) -> None:
             *("Namespace", "ServiceAccount", "ConfigMap", "Deployment", "Service"),
             *("PodDisruptionBudget", "HorizontalPodAutoscaler", "NetworkPolicy"),
         },
-        "deploy/kubernetes/migrate": {"Job"},
+        "deploy/kubernetes/migrate": {"Job", "ConfigMap"},
     }
     assert kinds == expected[directory]
     assert {each["metadata"].get("namespace", "bursar") for each in built} == {"bursar"}
+
+
+def test_the_job_before_a_release_is_told_the_address_that_names_the_log_as_gateways_are() -> None:
+    told = []
+    for directory in KUSTOMIZATIONS:
+        built = list(yaml.safe_load_all(run(program("kubectl"), "kustomize", directory).stdout))
+        (settings,) = (each for each in built if each["kind"] == "ConfigMap")
+        (pod,) = (each["spec"]["template"]["spec"] for each in built if each["kind"] in {"Deployment", "Job"})
+        (container,) = pod["containers"]
+        assert container["envFrom"] == [{"configMapRef": {"name": settings["metadata"]["name"]}}]
+        told.append(settings["data"])
+    assert told[0] == told[1]
+    assert told[0]["BURSAR_PUBLIC_URL"] == "https://bursar.example.edu"
 
 
 def pods() -> Iterator[tuple[str, dict[str, Any]]]:
