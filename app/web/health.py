@@ -18,10 +18,17 @@ async def livez(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """200 when the next request can be served, otherwise 503 with what is not ready."""
+    """200 when requests can be served, otherwise 503 with what is not ready.
+
+    200 with warnings where some are refused: whoever turned elsewhere then would keep people from the rest.
+    """
     installation: Installation = request.app.state.installation
     problems = await not_ready(installation, is_stopping=request.app.state.is_stopping)
-    body = {"status": "ready" if not problems else "not ready", "problems": problems}
+    body = {
+        "status": "ready" if not problems else "not ready",
+        "problems": problems,
+        "warnings": refused_in_part(installation),
+    }
     return JSONResponse(body, status_code=503 if problems else 200)
 
 
@@ -42,3 +49,12 @@ async def not_ready(installation: Installation, *, is_stopping: bool) -> list[st
     except BursarError as error:
         problems.append(f"the database does not answer: {error.code}")
     return problems
+
+
+def refused_in_part(installation: Installation) -> list[str]:
+    """What is refused while all else is served, and why, in words for an administrator."""
+    disk = installation.disk
+    if disk is None or disk.level != "full" or disk.is_spent:  # with its reserve spent, nothing is served
+        return []
+    used = f"the disk that holds the log is almost full ({disk.used_percent:.0f} % used)"
+    return [f"{used}: nothing new is sent to the platform, and what is held is still served"]

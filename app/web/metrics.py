@@ -79,6 +79,11 @@ class _Log(Collector):
                 "How much of the embedded database's disk is used.",
                 value=self._disk.used_percent / 100,
             )
+            yield GaugeMetricFamily(
+                "bursar_log_disk_full",
+                "1 while that disk is too full for anything new to be sent to the platform.",
+                value=float(self._disk.level == "full"),
+            )
 
 
 class _Held(Collector):

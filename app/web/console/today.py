@@ -18,7 +18,7 @@ from app.storage.spending import SLOT_S, DaySeen
 from app.web.console.doors import Page, Turn
 from app.web.console.meters import Meter, meters
 from app.web.console.told import Names, why_refused
-from app.web.health import not_ready
+from app.web.health import not_ready, refused_in_part
 
 ALL: Final = frozenset({Act.SEE_ALL})
 _SOON_DAYS: Final = 60
@@ -202,7 +202,8 @@ async def _health(turn: Turn, now: dt.datetime) -> list[tuple[str, str, str]]:
     problems = await not_ready(installation, is_stopping=is_stopping)
     size, last_us = await installation.database.read(last_entry)
     age_s = max(0, int(now.timestamp() - last_us / 1_000_000))
-    log = f"{size:,} entries, the newest {age_s} seconds old, signed"
+    warnings = refused_in_part(installation)
+    log = "; ".join([f"{size:,} entries, the newest {age_s} seconds old, signed", *warnings])
     outcomes = Counter[str]()
     for (_, outcome), count in installation.watched.outcomes.items():
         outcomes["good" if outcome.startswith("2") else "bad"] += count
@@ -222,7 +223,7 @@ async def _health(turn: Turn, now: dt.datetime) -> list[tuple[str, str, str]]:
         ),
         ("Database", "bad" if problems else "good", "; ".join(problems) or "answers"),
         ("Redis", *redis),
-        ("Audit log", "bad" if problems else "good", log),
+        ("Audit log", "bad" if problems else "warn" if warnings else "good", log),
     ]
 
 
