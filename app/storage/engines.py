@@ -123,6 +123,12 @@ def open_database(url: str, *, clock_offset_s: float = 0.0, synchronous_commit: 
     return PostgresDatabase(parsed, offset_us=offset_us, synchronous_commit=synchronous_commit)
 
 
+_OPTIONS = frozenset(
+    {"ssl", "host", "port", "user", "password", "database", "passfile", "target_session_attrs"}
+)
+_TAKES = "it takes sslmode, host, port, user, password, database, passfile and target_session_attrs."
+
+
 def parse_url(url: str) -> URL:
     """A URL for SQLite on disk or for PostgreSQL; raises BadSetting for anything else.
 
@@ -141,6 +147,9 @@ def parse_url(url: str) -> URL:
             query = dict(parsed.query)
             if "sslmode" in query:  # as libpq and every other program of PostgreSQL's calls it
                 query["ssl"] = query.pop("sslmode")
+            unknown = sorted(query.keys() - _OPTIONS)
+            if unknown:
+                raise BadSetting(f"DATABASE_URL has {unknown[0]!a} behind its question mark; {_TAKES}")
             return parsed.set(drivername="postgresql+asyncpg", query=query)
         case other:
             raise BadSetting(f"DATABASE_URL names {other!r}; use sqlite on disk or postgresql")

@@ -146,6 +146,11 @@ async def test_a_url_as_other_programs_write_it_is_understood(postgres_url: str)
         await schema_state(plain.replace("prefer", "require"))
 
 
+def test_an_option_of_the_url_that_the_driver_does_not_know_is_named() -> None:
+    with pytest.raises(BadSetting, match=r"'connect_timeout' .* it takes sslmode"):
+        open_database("postgresql://app@db.example.edu/bursar?sslmode=require&connect_timeout=5")
+
+
 def text_of(url: sa.URL) -> str:
     return url.render_as_string(hide_password=False)
 
