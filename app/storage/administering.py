@@ -378,9 +378,7 @@ async def _of_credentials(settings: Settings) -> list[Finding]:
                 try:
                     await office.vault.open(CredentialId(each.id))
                 except BursarError as error:
-                    mend = (
-                        "restore the master key it was sealed with, or apply the state file with its secret"
-                    )
+                    mend = "restore the master key it was sealed with; docs/backup.md says what to do if that is lost"
                     found.append(
                         _problem("credential_sealed", f"credential {each.name}: {error.message}", mend)
                     )
