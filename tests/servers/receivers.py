@@ -41,7 +41,9 @@ class Hooks:
         self.posts: list[Post] = []
         self._statuses = list(statuses)
         self._headers = dict(headers or {})
-        self.delay_s = 0.0
+        self.may_answer = threading.Event()
+        """Cleared, it holds its answers back until it is set again."""
+        self.may_answer.set()
         kept = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -49,7 +51,7 @@ class Hooks:
                 body = self.rfile.read(int(self.headers.get("content-length", "0")))
                 named = {name.lower(): value for name, value in self.headers.items()}
                 kept.posts.append(Post(path=self.path, headers=named, body=body))
-                time.sleep(kept.delay_s)
+                kept.may_answer.wait(60)
                 self.send_response(kept._statuses.pop(0) if kept._statuses else 204)
                 for name, value in kept._headers.items():
                     self.send_header(name, value)
