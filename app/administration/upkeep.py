@@ -12,7 +12,7 @@ from typing import Any, Final
 from app.administration.changes import Actor, Change, Erasure, Plan, Pruning
 from app.administration.registry import Registry
 from app.administration.second_person import CONFIRMED, OPEN, RULE, SUPERSEDED, whoever
-from app.administration.state import Proposal, State
+from app.administration.state import Person, Proposal, State
 from app.audit.entries import Value
 from app.errors import Conflict, InvalidParams, NotFound, NotPermitted
 from app.identity.roles import Act
@@ -40,19 +40,52 @@ def months_before(day: dt.date, months: int) -> dt.date:
     return dt.date(count // 12, count % 12 + 1, 1)
 
 
+def anybody(state: State, email: str) -> Person:
+    """Who has or had that address or id, since those who have left have questions in the log, too; raises NotFound."""
+    wanted = email.strip().lower()
+    person = next((each for each in state.people if wanted in {each.email, each.id}), None)
+    if person is None:
+        raise NotFound(f"There is no person {email!a}, and there was none.")
+    return person
+
+
+def require_month(month: str) -> None:
+    """Raises InvalidParams for what is not written as 2026-05, such as 2026-5."""
+    try:
+        dt.date.fromisoformat(f"{month}-01")
+    except ValueError:
+        raise InvalidParams(f"{month!a} is no month such as 2026-05.", rule="request") from None
+
+
+def pruning_day(state: State, before: dt.date | None) -> dt.date:
+    """The day before which content would go, by default the latest that may be; raises InvalidParams for a later one."""
+    latest = _latest(state)
+    _check(before or latest, latest)
+    return before or latest
+
+
+def require_months(months: int) -> None:
+    """Raises InvalidParams for a time for which content cannot be kept."""
+    if not LEAST_MONTHS <= months <= MOST_MONTHS:
+        raise InvalidParams(
+            f"Entries are kept for {LEAST_MONTHS} to {MOST_MONTHS} months, not for {months}.", rule=RULE
+        )
+
+
+def waiting(state: State, what: str) -> list[Proposal]:
+    """Proposals of that kind which nobody has decided on."""
+    return [each for each in state.proposals if (each.what, each.outcome) == (what, OPEN)]
+
+
 async def propose_erasure(
     registry: Registry, actor: Actor, *, email: str, month: str | None, new_id: Callable[[], str]
 ) -> Proposal:
     """Ask for a person's questions to be erased; raises NotFound and InvalidParams."""
 
     def details(state: State) -> tuple[int, int | None, Mapping[str, Any]]:
-        wanted = email.strip().lower()
-        # Those who have left have questions in the log, too.
-        person = next((each for each in state.people if wanted in {each.email, each.id}), None)
-        if person is None:
-            raise NotFound(f"There is no person {email!a}, and there was none.")
+        person = anybody(state, email)
         if month is not None:
-            _first_of(month)
+            require_month(month)
         return 0, None, {"person": person.id, "month": month}
 
     return await _propose(registry, actor, ERASE, details, new_id)
@@ -67,10 +100,7 @@ async def propose_pruning(
     """
 
     def details(state: State) -> tuple[int, int | None, Mapping[str, Any]]:
-        latest = _latest(state)
-        day = before or latest
-        _check(day, latest)
-        return 0, None, {"before": day.isoformat()}
+        return 0, None, {"before": pruning_day(state, before).isoformat()}
 
     return await _propose(registry, actor, PRUNE, details, new_id)
 
@@ -79,10 +109,7 @@ async def propose_retention(
     registry: Registry, actor: Actor, *, months: int, new_id: Callable[[], str]
 ) -> Proposal:
     """Ask for the content of entries to be kept for so many months; raises InvalidParams."""
-    if not LEAST_MONTHS <= months <= MOST_MONTHS:
-        raise InvalidParams(
-            f"Entries are kept for {LEAST_MONTHS} to {MOST_MONTHS} months, not for {months}.", rule=RULE
-        )
+    require_months(months)
     return await _propose(
         registry, actor, RETENTION, lambda state: (retention_months(state), months, {}), new_id
     )
@@ -161,7 +188,7 @@ async def _propose(
         before, after, told = details(state)
         if before == after:
             raise Conflict(f"That is how it is: {before} months.")
-        open_ones = [each for each in state.proposals if (each.what, each.outcome) == (what, OPEN)]
+        open_ones = waiting(state, what)
         same = next(
             (each for each in open_ones if (each.after, dict(each.permission)) == (after, told)), None
         )
@@ -200,10 +227,3 @@ def _check(day: dt.date, latest: dt.date) -> None:
             f"Entries from {latest} on are still to be kept; change that with `bursar audit retention`.",
             rule=RULE,
         )
-
-
-def _first_of(month: str) -> dt.date:
-    try:
-        return dt.datetime.strptime(month, "%Y-%m").replace(tzinfo=dt.UTC).date()
-    except ValueError:
-        raise InvalidParams(f"{month!a} is no month such as 2026-05.", rule="request") from None

@@ -28,10 +28,11 @@ from app.storage.tables import (
     FurtherAboutRow,
     HeadRow,
     SealedQuestionRow,
+    SealKeyRow,
     table,
 )
 
-_head, _entry = table(HeadRow), table(EntryRow)
+_head, _entry, _seal = table(HeadRow), table(EntryRow), table(SealKeyRow)
 _BESIDE: Final = tuple(table(row) for row in (FactRow, AboutRow, FurtherAboutRow, SealedQuestionRow))
 _AT_ONCE: Final = 2_000
 _KIDS_AN_ENTRY: Final = 300
@@ -76,6 +77,18 @@ def prepare(
             conn.execute(sa.update(_head).values(min_index=min_index))
 
     return finish
+
+
+def erasable_months(conn: Connection, person: str) -> list[str]:
+    """Of which months there are keys of that person's questions, the first one first: an erasure destroys these."""
+    asked = sa.select(_seal.c.month).where(_seal.c.person == person).order_by(_seal.c.month)
+    return list(conn.execute(asked).scalars())
+
+
+def prunable_entries(conn: Connection, before_us: int) -> int:
+    """How many entries a pruning would empty now that are older than that moment."""
+    min_index, size = conn.execute(sa.select(_head.c.min_index, _head.c.size)).one()
+    return max(0, index_at(conn, before_us, int(size)) - int(min_index))
 
 
 async def empty_pruned(database: Database) -> int:

@@ -258,6 +258,37 @@ def test_an_administrator_purges_what_is_held_after_a_look_at_it(
     it.context.close()
 
 
+def test_an_officer_proposes_to_erase_what_somebody_asked_and_sees_where_it_waits(
+    said: dict[str, Any], chromium: Browser
+) -> None:
+    size: Any = {"width": 1920, "height": 1080}
+    dpo = Visitor(said["gateway"], chromium.new_context(viewport=size, reduced_motion="reduce"))
+    dpo.sign_in(person(said, "dpo")["token"])
+    page, axe = dpo.page, Axe()
+    dpo.go("/compliance")
+    page.get_by_text("Propose to erase what somebody asked").click()
+    page.get_by_label("Whose questions").fill("nobody@nowhere.example")
+    page.get_by_role("button", name="See what would be erased").click()
+    page.get_by_text("There is no person").wait_for()
+    assert page.get_by_label("Whose questions").input_value() == "nobody@nowhere.example"
+    fits_and_keeps_nobody_out(page, axe, "erasure refused")
+    page.get_by_label("Whose questions").fill(person(said, "ada")["email"])
+    page.get_by_role("button", name="See what would be erased").click()
+    page.get_by_text("erased for good").wait_for()
+    fits_and_keeps_nobody_out(page, axe, "erasure")
+    page.get_by_role("button", name="Propose it").click()
+    page.get_by_role("link", name="See where it waits").click()
+    waiting = page.get_by_role("region", name="Waits for a second person")
+    assert person(said, "ada")["email"] in waiting.inner_text()
+    assert waiting.get_by_role("button", name="Confirm").count() == 0
+    fits_and_keeps_nobody_out(page, axe, "proposal")
+    waiting.get_by_role("button", name="Refuse").click()
+    waiting.wait_for(state="detached")
+    # The address of nobody was refused, as the browser says too.
+    assert [each for each in dpo.complaints if "400" not in each] == []
+    dpo.context.close()
+
+
 def test_lists_are_looked_at_before_they_are_saved_and_keys_are_taken_as_a_file(
     said: dict[str, Any], chromium: Browser, tmp_path: Path
 ) -> None:

@@ -7,7 +7,6 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from app.administration.proposals import shown_proposals
-from app.administration.second_person import OPEN
 from app.administration.state import Proposal, State
 from app.administration.upkeep import (
     LEAST_MONTHS,
@@ -17,6 +16,7 @@ from app.administration.upkeep import (
     propose_pruning,
     propose_retention,
     retention_months,
+    waiting,
 )
 from app.ids import new_object_id
 from app.web.api.desk import AtDesk, Desk, Who
@@ -94,8 +94,7 @@ async def ask_for_retention(desk: AtDesk, who: Who, wanted: RetentionWanted) -> 
 
 
 def _retention(state: State) -> RetentionShape:
-    waiting = [each for each in state.proposals if (each.what, each.outcome) == (RETENTION, OPEN)]
-    shown = shown_proposals(state, waiting)
+    shown = shown_proposals(state, waiting(state, RETENTION))
     return RetentionShape(
         months=retention_months(state), waiting=[ProposalShape.model_validate(each) for each in shown]
     )

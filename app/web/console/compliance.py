@@ -18,7 +18,14 @@ from app.administration.reporting import (
     usual_period,
 )
 from app.administration.state import Acceptance, Project, State
-from app.administration.upkeep import LEAST_MONTHS, MOST_MONTHS, months_before, retention_months
+from app.administration.upkeep import (
+    LEAST_MONTHS,
+    MOST_MONTHS,
+    UPKEEP,
+    months_before,
+    retention_months,
+    waiting,
+)
 from app.audit.notes import Checkpoint, text_of
 from app.errors import InvalidParams
 from app.storage.proving import newest_note
@@ -49,6 +56,7 @@ async def show_compliance(turn: Turn) -> Response:
         prunable_before=months_before(state.now.date(), months),
         pruned=pruned,
         whole_since_us=whole_since_us,
+        waiting=[proposal for what in UPKEEP for proposal in waiting(state, what)],
         outstanding=outstanding(state),
         terms=state.terms_at(state.now.date()),
         ending=_ending(state),

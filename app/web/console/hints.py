@@ -17,6 +17,7 @@ _INSTEAD: Final[Mapping[str, str]] = {
     "with `bursar limit set` or `bursar apply`": "under Quotas",
     "with `bursar limit set`": "under Quotas",
     "with `bursar unfreeze`": "on its own page, under Projects or People",
+    "change that with `bursar audit retention`": "two people can change that, under Compliance",
     " (`bursar token issue`)": "",
 }
 

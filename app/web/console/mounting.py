@@ -24,6 +24,7 @@ from app.web.console import (
     rules,
     signing,
     today,
+    upkeep,
 )
 from app.web.console.cookies import PATH
 from app.web.console.doors import Door, Link, NamedRoute, OpenPage, Page, Turn, Visit
@@ -83,6 +84,7 @@ PAGES: Final[tuple[Page | OpenPage, ...]] = (
     *rules.PAGES,
     *held.PAGES,
     *compliance.PAGES,
+    *upkeep.PAGES,
     OpenPage(method="GET", path="/{rest:path}", answer=find_nothing),
 )
 

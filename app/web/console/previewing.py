@@ -39,6 +39,7 @@ def preview(
     changes: Sequence[dict[str, Any]],
     warnings: Sequence[str] = (),
     version: str = "",
+    button: str = "Make it so",
 ) -> Response:
     """What would change, with a button that sends the same form again, and that version, to be carried out."""
     fields = [
@@ -50,7 +51,13 @@ def preview(
     if version:
         fields.append((VERSION, version))
     return turn.render(
-        "preview.html", title=title, back=back, changes=changes, warnings=warnings, fields=fields
+        "preview.html",
+        title=title,
+        back=back,
+        changes=changes,
+        warnings=warnings,
+        fields=fields,
+        button=button,
     )
 
 
@@ -174,4 +181,4 @@ def _text(value: Any) -> str:
 
 def counted(count: int, one: str, several: str) -> str:
     """How many there are: `1 person`, `2 people`."""
-    return f"{count} {one if count == 1 else several}"
+    return f"{count:,} {one if count == 1 else several}"

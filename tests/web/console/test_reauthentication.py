@@ -42,6 +42,9 @@ GUARDED = {
     "/new-projects",
     "/projects/{id}/form",
     "/freezes/end",
+    "/compliance/erasures",
+    "/compliance/prunings",
+    "/compliance/retention",
 }
 
 

@@ -113,6 +113,9 @@ MATRIX: dict[str, tuple[int, ...]] = {
     "POST /held": (401, 403, 403, 403, 403, 400, 400),
     "GET /compliance": (401, 403, 403, 403, 403, 200, 200),
     "GET /compliance/report": (401, 403, 403, 403, 403, 200, 200),
+    "POST /compliance/erasures": (401, 403, 403, 403, 403, 400, 400),
+    "POST /compliance/prunings": (401, 403, 403, 403, 403, 400, 400),
+    "POST /compliance/retention": (401, 403, 403, 403, 403, 400, 400),
     "GET /{rest:path}": (404, 404, 404, 404, 404, 404, 404),
 }
 
