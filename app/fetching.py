@@ -55,7 +55,7 @@ from app.calls import (
     steered,
 )
 from app.clock import Clock
-from app.errors import StoreUnavailable
+from app.errors import InvalidParams, StoreUnavailable
 from app.ids import CredentialId, new_entry_id, new_search_id
 from app.policy.values import REFRESH_INTERVAL_DAYS
 from app.provider.answers import Failure, FailureKind, Success, read_reply
@@ -312,8 +312,9 @@ class Upstream:
         endpoint, sent = call.request.endpoint, call.sent
         if isinstance(outcome, Success) and has_last_day(endpoint, sent, outcome):
             self._searching_last_days.add((call.caller.credential, endpoint.name))
-        names = vanished(endpoint, sent, outcome, counts_last_day=False)
-        with_last_day = vanished(endpoint, sent, outcome, counts_last_day=True)
+        now_s = self._now_us() // 1_000_000
+        names = vanished(endpoint, sent, outcome, now_s=now_s, counts_last_day=False)
+        with_last_day = vanished(endpoint, sent, outcome, now_s=now_s, counts_last_day=True)
         if with_last_day != names and await self._searches_last_days(call, with_last_day - names):
             names = with_last_day
         return await self._pages.gone(names) if names else {}
@@ -343,12 +344,13 @@ class Upstream:
         endpoint, scope = call.request.endpoint, call.caller.reuse_scope
         search = await self._search_with(call, lacking)
         # A page that the platform does not know is cut out of one that is fetched, though that be kept for nobody.
-        is_alone = call.is_unheld and call.is_understood
+        is_alone = call.is_unheld and await self.is_understood(call)
         if is_alone or call.fetches >= _MOST_FETCHES or await self._pages.blinder(scope) is None:
-            return call.as_asked()
+            return await self.as_asked(call)
         if search is None and lacking.listing is not None and endpoint.has_search_id:
             lacking = replace(lacking, listing=None)
-        wide = lacking.fields
+        # Colleagues may have had fields that this project may not, or may no longer.
+        wide = frozenset(call.query.fields) | _approved(call, lacking.fields)
         if self._shelf.uses(Step.FIELDS, call.caller.reuse.without) and endpoint.fields:
             proven = await self._fields.of(call.caller.credential, endpoint.name)
             telling = _TELLING & endpoint.fields
@@ -371,12 +373,24 @@ class Upstream:
         is_joined = search is not None and search.has_seam_at(lacking.start)
         if is_joined and await self._places(call, lacking) is None:
             raise call.search_over()
-        if search is None or not search.is_over(self._now_us()):
+        if search is None or not self._is_over(call, search):
             return call
         anew = await self._begun_anew(call)
         if anew is None:
             raise call.search_over()
         return anew
+
+    async def as_asked(self, call: Call) -> Call:
+        """The call as its client made it; raises SearchOver and InvalidParams where the platform would read it otherwise."""
+        if call.is_understood and not await self.is_understood(call):
+            if not call.request.endpoint.has_search_id:
+                raise InvalidParams("Invalid count or cursor", rule="request")
+            raise call.search_over()
+        return call.as_asked()
+
+    async def is_understood(self, call: Call) -> bool:
+        """Whether the platform knows the search, and counts its client's place as Bursar does."""
+        return call.is_understood and not await self._shelf.is_behind_gaps(sought_by(call, self._clock.now()))
 
     async def _search_with(self, call: Call, lacking: Lacking) -> SearchState | None:
         """The search that has the part; None where one has to begin. Raises SearchOver where its client is past that."""
@@ -385,13 +399,15 @@ class Upstream:
             is_own = named is not None and named.id == lacking.listing
             search = named if is_own else await self._pages.search(lacking.listing, call.caller.reuse_scope)
         if named is None:
-            is_good = (
-                search is not None and search.reaches(lacking.start) and not search.is_over(self._now_us())
-            )
+            is_good = search is not None and search.reaches(lacking.start) and not self._is_over(call, search)
             return search if is_good else None
         if search is None or not (search.is_made or search.reaches(lacking.start)):
             raise call.search_over()
         return search
+
+    def _is_over(self, call: Call, search: SearchState) -> bool:
+        """Whether the platform knows the search no longer, or never did under the credential that the project has now."""
+        return search.credential != call.caller.credential or search.is_over(self._now_us())
 
     async def _leaving(self, call: Call, lacking: Lacking) -> Call:
         """The call that begins a search for somebody whose listing was made of held ones and does not go on.

@@ -169,7 +169,7 @@ class Gateway:
     ) -> Landed | NoRoom | PlatformSpent | Superseded | UnderWay:
         """One call to the platform; and another where that one was too late, too wide or of an old search."""
         landed = await self._attempt(call)
-        if isinstance(landed, NoRoom) and call.part is not None and call.is_understood:
+        if isinstance(landed, NoRoom) and call.part is not None and await self._upstream.is_understood(call):
             # What is left may hold the page asked for all the same.
             return await self._attempt(call.as_asked())
         cost = FREE
@@ -333,7 +333,8 @@ class Gateway:
     async def _fetch(self, call: Call, lacking: Lacking | None) -> Answer | Superseded:
         """What the platform brings; what is held past its time, where that is nothing and the project allows it."""
         try:
-            prepared = call.as_asked() if lacking is None else await self._upstream.prepare(call, lacking)
+            upstream = self._upstream
+            prepared = await (upstream.as_asked(call) if lacking is None else upstream.prepare(call, lacking))
             answer = await self._fetch_together(prepared)
         except QuotaExhausted:
             late = await self._past_its_time(call)

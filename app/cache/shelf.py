@@ -423,6 +423,21 @@ class Shelf:
         page = await self._pages.look(places_key(sought.query, sought.scope, listing, place), sought.scope)
         return None if page is None else as_places(page)
 
+    async def is_behind_gaps(self, sought: Sought) -> bool:
+        """Whether the place asked for lies in a part that came short, so that the platform counts it otherwise."""
+        start, offset = split(sought.endpoint, sought.query.page.cursor)
+        size = full_size(sought.endpoint)
+        if (
+            size is None
+            or not offset
+            or _goes_by_time(sought)
+            or not is_listed(sought.endpoint, sought.query)
+        ):
+            return False
+        listing = await self._listing(sought, is_look=True)
+        places = None if listing is None else await self.places(sought, listing, start)
+        return places is not None and offset < len(places.marks) < size
+
     async def _look(self, sought: Sought, listing: str, place: int) -> Part | None:
         """That part of the listing, however old it is."""
         page = await self._pages.look(part_key(sought.query, sought.scope, listing, place), sought.scope)

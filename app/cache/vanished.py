@@ -12,6 +12,7 @@ from app.provider import spelling
 from app.provider.answers import Failure, FailureKind, Success
 from app.provider.endpoint import Endpoint
 from app.provider.naming import author, plain, record
+from app.provider.spans import INDEX_DELAY_S
 from app.query import ResearchQuery
 
 _NO_ACCOUNT: Final = ("cannot find the user", "cannot return this user's information", "is private")
@@ -22,15 +23,15 @@ _NEVER_LATER_S: Final = 120
 
 
 def vanished(
-    endpoint: Endpoint, sent: ResearchQuery, outcome: object, *, counts_last_day: bool
+    endpoint: Endpoint, sent: ResearchQuery, outcome: object, *, now_s: int, counts_last_day: bool
 ) -> frozenset[str]:
-    """The names (`app.provider.naming`) of what the platform says it does not have, in answer to `sent`.
+    """The names (`app.provider.naming`) of what the platform says at `now_s` it does not have, in answer to `sent`.
 
     `counts_last_day` says whether it has been seen to search last days, on which the documents disagree.
     """
     match outcome:
         case Success() if endpoint.name == "video/query":
-            return _missing(sent, outcome, counts_last_day=counts_last_day)
+            return _missing(sent, outcome, now_s=now_s, counts_last_day=counts_last_day)
         case Failure(kind=FailureKind.INVALID, message=message):
             username = sent.asked().get("username") if "username" in endpoint.body_keys else None
             is_kept_back = any(words in message for words in _NO_ACCOUNT)
@@ -41,7 +42,7 @@ def vanished(
             return frozenset()
 
 
-def _missing(sent: ResearchQuery, found: Success, *, counts_last_day: bool) -> frozenset[str]:
+def _missing(sent: ResearchQuery, found: Success, *, now_s: int, counts_last_day: bool) -> frozenset[str]:
     """Videos asked for by id alone, made on days that were searched for sure, and not among all that came."""
     asked = sent.asked()
     wanted = _only_ids(asked.get("query"))
@@ -53,6 +54,8 @@ def _missing(sent: ResearchQuery, found: Success, *, counts_last_day: bool) -> f
         return frozenset()
     begin_s = _midnight_s(spelling.day(str(asked["start_date"]), "start_date"))
     end_s = _midnight_s(spelling.day(str(asked["end_date"]), "end_date")) + counts_last_day * _DAY_S
+    # A younger one may only not be searched yet.
+    end_s = min(end_s, now_s - INDEX_DELAY_S)
     return frozenset(
         record(each)
         for each in wanted - came

@@ -14,6 +14,7 @@ from app.administration.changes import local_operator
 from app.administration.purging import Purge, purge
 from app.cache.steering import UNSTEERED, read_cache_control
 from app.calls import Delivered, TurnedDown
+from app.errors import QuotaExhausted
 from app.simulator.dataset import username
 from app.storage.purging import SqlHeld
 from app.storage.registry import SqlRegistry
@@ -514,3 +515,34 @@ async def test_no_record_comes_twice_where_the_platform_keeps_back_some_of_each_
             break
         asked |= {name: page[name] for name in ("cursor", "search_id")}
     assert len(found) == len(set(found)) > 40
+
+
+async def test_a_place_within_a_page_that_came_short_is_not_asked_for_as_the_platforms(
+    tmp_path: Path,
+) -> None:
+    question = {**QUESTION, "end_date": "20261012", "max_count": 20}
+    async with opened_library(
+        tmp_path,
+        projects={"elections": ["ada"]},
+        platform=Platform(videos=20_000),
+        limits={"requests/day": 100, "records/day": 250},
+    ) as library:
+        there = await everything(library, question)
+        assert len(there) > 200
+        asked, found = dict(question), list[int]()
+        _, page = await given(library, "video/query", asked)
+        # Their places stay empty, so what follows has other places here than there.
+        library.platform.delete(there[103:113])
+        found += [each["id"] for each in page["videos"]]
+        while len(found) < 140:
+            asked |= {name: page[name] for name in ("cursor", "search_id")}
+            _, page = await given(library, "video/query", asked)
+            found += [each["id"] for each in page["videos"]]
+        assert found == [*there[:103], *there[113:150]]
+        asked |= {name: page[name] for name in ("cursor", "search_id")}
+        # A full page with another field has no room, and a small one would begin elsewhere.
+        refused = await library.ask("ada", "video/query", (*FIELDS, "view_count"), asked)
+        assert isinstance(refused, TurnedDown)
+        assert isinstance(refused.error, QuotaExhausted)
+        _, page = await given(library, "video/query", asked)
+        assert [each["id"] for each in page["videos"]] == there[150:170]

@@ -119,6 +119,33 @@ async def test_no_field_is_fetched_that_the_project_is_not_approved_for(tmp_path
         assert library.platform.sent[-1][1] == "fields=id,view_count"
 
 
+async def test_fields_that_a_project_may_have_no_longer_are_fetched_for_it_no_more(library: Library) -> None:
+    await ask(library, fields="id,username,view_count")
+    allowed = {"fields": {"video/query": ["id", "username", "like_count"]}}
+    await library.change(lambda state: [each.update(allow=allowed) for each in state["projects"]])
+    answer, _ = await ask(library, fields="id,like_count")
+    assert (answer.how, cost(answer)[0]) == ("miss", 1)
+    assert library.platform.sent[-1][1] == "fields=id,like_count,username"
+
+
+async def test_a_search_that_another_account_began_is_not_asked_for(library: Library) -> None:
+    _, first = await ask(library, max_count=100)
+
+    def move(state: dict[str, Any]) -> None:
+        other = {"name": "other", "client_key": "another", "client_secret_file": "secret"}
+        state["credentials"].append({**state["credentials"][0], **other})
+        for each in state["projects"]:
+            each["credential"] = "other"
+
+    await library.change(move)
+    began = len(library.platform.sent)
+    on = {"cursor": first["cursor"], "search_id": first["search_id"]}
+    answer, second = await ask(library, max_count=100, **on)
+    assert (answer.how, cost(answer)[0]) == ("miss", 1)
+    assert [json.loads(body).get("search_id") for _, _, body in library.platform.sent[began:]] == [None]
+    assert not {each["id"] for each in first["videos"]} & {each["id"] for each in second["videos"]}
+
+
 async def _credential(library: Library) -> str:
     caller = await library.installation.bearers.caller(f"Bearer {library.keys['ada']}", source="")
     return caller.credential

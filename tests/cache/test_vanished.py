@@ -26,6 +26,7 @@ def look_up(video_id: str) -> ResearchQuery:
     return read_request(VIDEOS, "fields=id", json.dumps(body).encode())
 
 
+LATER_S = int(datetime(2026, 11, 30, tzinfo=UTC).timestamp())
 NOTHING = Success(
     data={"videos": [], "cursor": 20, "has_more": False},
     records=0,
@@ -56,5 +57,15 @@ def test_the_last_day_counts_only_where_it_is_seen_to_be_searched(
     moment: str, *, without: bool, with_last_day: bool
 ) -> None:
     for counts, is_gone in ((False, without), (True, with_last_day)):
-        found = vanished(VIDEOS, look_up(video(moment)), NOTHING, counts_last_day=counts)
+        found = vanished(VIDEOS, look_up(video(moment)), NOTHING, now_s=LATER_S, counts_last_day=counts)
         assert found == ({record(video(moment))} if is_gone else set())
+
+
+@pytest.mark.parametrize(("now", "is_gone"), [("2026-10-06T12:01:59", False), ("2026-10-06T12:02:01", True)])
+def test_what_is_so_young_that_it_may_not_be_searched_yet_is_not_taken_for_gone(
+    now: str, *, is_gone: bool
+) -> None:
+    young = video("2026-10-04T12:00:00")
+    now_s = int(datetime.fromisoformat(now).replace(tzinfo=UTC).timestamp())
+    found = vanished(VIDEOS, look_up(young), NOTHING, now_s=now_s, counts_last_day=False)
+    assert found == ({record(young)} if is_gone else set())

@@ -132,6 +132,17 @@ class Library:
         )
         return await self.installation.gateway.research(request)
 
+    async def change(self, change: Callable[[dict[str, Any]], object]) -> None:
+        """Apply the state file anew, as `change` leaves it."""
+        here = self.installation
+        file = here.settings.data_dir.parent / "state.yaml"
+        state = yaml.safe_load(file.read_text())
+        change(state)
+        file.write_text(yaml.safe_dump(state))
+        office = SqlRegistry(database=here.database, boot=here.boot)
+        mint = Mint.of(MasterKey.from_file(here.settings.master_key_path))
+        await apply_state(office, mint, local_operator(1000), read_state_file(file))
+
     async def entries(self) -> list[dict[str, Any]]:
         """The log, as far as it has come."""
         rows = await self.installation.database.read(
