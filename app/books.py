@@ -13,7 +13,7 @@ from typing import Protocol
 
 from app.audit.entries import Draft, Receipt
 from app.cache.pages import Holding, SearchState
-from app.provider.charge import Charge
+from app.provider.charge import FREE, Charge
 from app.provider.endpoint import QuotaFamily
 from app.quota.arithmetic import Exhausted, Standing, Want
 from app.quota.limits import Owners
@@ -88,6 +88,8 @@ class Superseded:
     """The directory changed since the decision was taken: take it again."""
 
     revision: int
+    spent: Charge = FREE
+    """What the call had cost by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

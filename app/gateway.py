@@ -62,7 +62,7 @@ from app.ids import new_entry_id
 from app.policy.engine import Allowed, Refused, judge, judge_held
 from app.policy.rules import NOT_FROZEN, Circumstances, Reuse
 from app.provider.answers import Failure
-from app.provider.charge import FREE, charge_for
+from app.provider.charge import FREE, Charge, charge_for
 from app.provider.endpoint import TaskUse
 from app.provider.normalise import read_request
 from app.provider.platform import NotDispatched, OutcomeUnknown, paced_message
@@ -123,9 +123,10 @@ class Gateway:
 
     async def research(self, request: Request) -> Answer:
         """Records, or why there are none."""
-        return await self._on_current_directory(lambda: self._research(request))
+        asked_us = self._now_us()
+        return await self._on_current_directory(lambda spent: self._research(request, asked_us, spent))
 
-    async def _research(self, request: Request) -> Answer | Superseded:
+    async def _research(self, request: Request, asked_us: int, spent: Charge) -> Answer | Superseded:
         caller: Caller | None = None
         query: ResearchQuery | None = None
         verdict: Allowed | Refused | None = None
@@ -133,10 +134,10 @@ class Gateway:
             caller = await self._bearers.caller(request.authorization, source=request.origin.address)
             query = read_request(request.endpoint, request.query_string, request.body)
             verdict = self._judge(caller, query)
-            call = await self._permit(request, caller, query, verdict)
+            call = await self._permit(request, caller, query, verdict, asked_us=asked_us, spent=spent)
             return await self._reuse_or_fetch(call)
         except Refusal as refusal:
-            return await self._turn_down(request, refusal, caller, query, verdict)
+            return await self._turn_down(request, refusal, caller, query, verdict, spent=spent)
 
     async def _reuse_or_fetch(self, call: Call) -> Answer | Superseded:
         match await self._shelf.find(sought_by(call, self._clock.now())):
@@ -177,6 +178,8 @@ class Gateway:
             again, cost = landed.again, cost + landed.cost
             await self._upstream.wait(again)
             landed = await self._attempt(replace(again, seen=landed.receipt.index))
+        if isinstance(landed, Superseded):
+            return replace(landed, spent=cost)
         return replace(landed, cost=cost + landed.cost) if isinstance(landed, Landed) else landed
 
     async def _attempt(self, call: Call) -> Landed | NoRoom | PlatformSpent | Superseded | UnderWay:
@@ -206,7 +209,7 @@ class Gateway:
     ) -> tuple[Grant | Refusal, Receipt]:
         """An access token, or why there is none, with its receipt."""
 
-        async def answer() -> tuple[Grant | Refusal, Receipt] | Superseded:
+        async def answer(_spent: Charge) -> tuple[Grant | Refusal, Receipt] | Superseded:
             try:
                 grant = await self._bearers.exchange(client_key, client_secret, source=origin.address)
             except (InvalidClient, RateLimited) as refusal:
@@ -254,7 +257,14 @@ class Gateway:
         )
 
     async def _permit(
-        self, request: Request, caller: Caller, query: ResearchQuery, verdict: Allowed | Refused
+        self,
+        request: Request,
+        caller: Caller,
+        query: ResearchQuery,
+        verdict: Allowed | Refused,
+        *,
+        asked_us: int,
+        spent: Charge,
     ) -> Call:
         """The call, if the rules allow it and its search id is one that this caller's scope was given."""
         if isinstance(verdict, Refused):
@@ -263,7 +273,7 @@ class Gateway:
         if query.page.search_id is not None:
             search = await self._pages.search(query.page.search_id, caller.reuse_scope)
             if search is None or search.question_digest != query.question_digest:
-                raise SearchOver(query.page.search_id)
+                raise SearchOver(query.page.search_id, cost=spent)
         if request.endpoint.task is TaskUse.NAMES:
             await self._require_own_task(query, caller)
         key = query.key(scope=caller.reuse_scope, search=None if search is None else search.id)
@@ -283,7 +293,8 @@ class Gateway:
             sent=query,
             flight=key,
             steering=steering,
-            since_us=steering.since_us(self._now_us()),
+            since_us=steering.since_us(asked_us),
+            spent=spent,
             lifetime=lifetime_of(request.endpoint, query.question, caller.reuse, self._bounds.usual),
         )
 
@@ -342,7 +353,7 @@ class Gateway:
                 raise
         except SearchOver as over:
             # Nobody can go on with the search, not even a platform that is there.
-            late = await self._past_its_time(call) if over.cost == FREE else None
+            late = await self._past_its_time(call) if over.cost == call.spent else None
             if late is None:
                 raise
         else:
@@ -394,7 +405,7 @@ class Gateway:
         landed = await self._flights.join(call.flight, lambda: self._go_upstream(call))
         match landed.result:
             case Superseded() as superseded:
-                return superseded
+                return replace(superseded, spent=call.spent + superseded.spent)
             case Elsewhere(index=index):
                 return await self._from_elsewhere(call, index)
             case PlatformSpent() | NoRoom() as nothing:
@@ -439,7 +450,7 @@ class Gateway:
                             return await self._deliver_late(late, hold, coalesced_with=index)
                         return await self._pass_on(call, error, result, hold)
         if isinstance(result, Superseded):
-            return result
+            return replace(result, spent=call.spent)
         if isinstance(result, NoRoom) and result.holds_for(call.caller):
             raise await self._refusal(call, result)
         if isinstance(result, PlatformSpent):
@@ -511,7 +522,7 @@ class Gateway:
         )
         served = await self._serve(call, draft, hold, delivered=page.records)
         if isinstance(served, Superseded):
-            return served
+            return replace(served, spent=call.spent)
         return Delivered(
             data=page.data,
             records=page.records,
@@ -563,14 +574,14 @@ class Gateway:
         if isinstance(error, NotDispatched):
             receipt = await self._books.note(draft, revision=call.caller.revision)
             if isinstance(receipt, Superseded):
-                return receipt
-            return TurnedDown(error=error, cost=FREE, receipt=receipt)
+                return replace(receipt, spent=call.spent)
+            return TurnedDown(error=error, cost=call.spent, receipt=receipt)
         served = await self._serve(call, draft, hold, delivered=0)
         if isinstance(served, Superseded):
-            return served
+            return replace(served, spent=call.spent)
         return TurnedDown(
             error=error,
-            cost=FREE,
+            cost=call.spent,
             receipt=served.receipt,
             standings=served.standings,
             short=hold.standings,
@@ -583,6 +594,8 @@ class Gateway:
         caller: Caller | None,
         query: ResearchQuery | None,
         verdict: Allowed | Refused | None,
+        *,
+        spent: Charge,
     ) -> TurnedDown | Superseded:
         """A refusal of Bursar's own, logged; taken anew if it was decided on a directory that has changed."""
         keys = None if caller is None or query is None else await self._seals.keys_for(caller.person)
@@ -600,12 +613,13 @@ class Gateway:
             receipt = await self._note_unknown(draft, refusal, request.origin)
         else:
             receipt = await self._books.note(draft, revision=caller.revision)
+        cost = refusal.cost if isinstance(refusal, SearchOver) else spent
         if isinstance(receipt, Superseded):
-            return receipt
+            return replace(receipt, spent=cost)
         standings = () if caller is None else await self._books.standings(**owners_of(caller))
         return TurnedDown(
             error=refusal,
-            cost=refusal.cost if isinstance(refusal, SearchOver) else FREE,
+            cost=cost,
             receipt=receipt,
             standings=standings,
             short=refusal.short if isinstance(refusal, TooFast) else (),
@@ -619,12 +633,17 @@ class Gateway:
             return await self._books.turn_away(draft, source=origin.address)
         return await self._books.note(draft, revision=decided_on)
 
-    async def _on_current_directory(self, decide: Callable[[], Awaitable[T | Superseded]]) -> T:
-        """What `decide` comes to on a directory that has not changed before its entry was placed."""
+    async def _on_current_directory(self, decide: Callable[[Charge], Awaitable[T | Superseded]]) -> T:
+        """What `decide` comes to on a directory that has not changed before its entry was placed.
+
+        It is told what was spent on decisions before.
+        """
+        spent = FREE
         for _ in range(_DECISIONS):
-            decided = await decide()
+            decided = await decide(spent)
             if not isinstance(decided, Superseded):
                 return decided
+            spent = decided.spent
             self._directory.forget()
         raise StoreUnavailable("People and keys are being changed at this moment. Please try again.")
 

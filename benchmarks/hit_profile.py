@@ -22,6 +22,7 @@ from app.cache.shelf import Ready, Shelf
 from app.calls import Call, Request, sought_by
 from app.policy.engine import judge
 from app.policy.rules import Circumstances
+from app.provider.charge import FREE
 from app.provider.endpoints import ENDPOINTS
 from app.provider.normalise import read_request
 from app.quota.arithmetic import ratelimit_headers
@@ -110,7 +111,8 @@ async def profile(installation: Installation, key: str, steps: Steps) -> None:
         shelf = Shelf(parts.pages)
 
         async def permit() -> Call:
-            return await parts.gateway._permit(request, caller, query, verdict)  # noqa: SLF001 - a step
+            permit = parts.gateway._permit  # noqa: SLF001 - a step
+            return await permit(request, caller, query, verdict, asked_us=0, spent=FREE)
 
         async def find() -> Ready:
             found = await shelf.find(sought_by(call, parts.clock.now()))

@@ -14,7 +14,7 @@ from app.cache.steering import read_cache_control
 from app.calls import Call, Delivered, SearchOver, TurnedDown
 from app.errors import InvalidParams
 from app.fetching import WARM_UP_WAITS_S, Upstream
-from app.provider.answers import Failure
+from app.provider.answers import Failure, UpstreamReply
 from app.simulator.dataset import MUSIC_IDS, username
 from app.storage.engines import SqliteDatabase
 from tests.servers.library import Library, Platform, opened_library
@@ -144,6 +144,31 @@ async def test_a_search_that_another_account_began_is_not_asked_for(library: Lib
     assert (answer.how, cost(answer)[0]) == ("miss", 1)
     assert [json.loads(body).get("search_id") for _, _, body in library.platform.sent[began:]] == [None]
     assert not {each["id"] for each in first["videos"]} & {each["id"] for each in second["videos"]}
+
+
+@pytest.mark.parametrize("cache_control", ["", "no-cache"])
+async def test_an_answer_of_two_parts_tells_what_it_cost_though_the_directory_changes_in_between(
+    library: Library, monkeypatch: pytest.MonkeyPatch, cache_control: str
+) -> None:
+    _, first = await ask(library, fields="id")
+    sent, fetch = len(library.platform.sent), library.platform.fetch
+
+    async def fetch_while_somebody_joins(*args: Any, **more: Any) -> UpstreamReply:
+        reply = await fetch(*args, **more)
+        if len(library.platform.sent) == sent + 1:
+            new = {"email": "new@example.edu", "name": "New", "roles": ["researcher"]}
+            await library.change(lambda state: state["people"].append(new))
+        return reply
+
+    monkeypatch.setattr(library.platform, "fetch", fetch_while_somebody_joins)
+    on = {"cursor": 60, "max_count": 100, "search_id": first["search_id"]}
+    steering = read_cache_control(cache_control.encode())
+    answer = await library.ask(
+        "ada", "video/query", ["id", "view_count"], {**QUESTION, **on}, steering=steering
+    )
+    assert isinstance(answer, Delivered)
+    assert len(library.platform.sent) == sent + 2
+    assert answer.cost.requests == 2
 
 
 async def _credential(library: Library) -> str:
