@@ -121,6 +121,8 @@ class Connection(HttpToolsProtocol):
         """Refuse what cannot be read as a request, and hang up."""
         if self._is_too_large:
             told = f"At most {MAX_HEAD_BYTES} bytes are read of a request's target and headers."
+            # No request yet that the audit log could tell of, like whatever is no HTTP.
+            self.logger.warning(told)
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, told)
         else:
             super().send_400_response(msg)

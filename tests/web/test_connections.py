@@ -105,9 +105,12 @@ async def server() -> AsyncIterator[Server]:
     ],
     ids=["large", "one", "all together", "target"],
 )
-async def test_target_and_headers_have_a_largest_size(server: Server, head: bytes, status: int) -> None:
+async def test_target_and_headers_have_a_largest_size(
+    server: Server, caplog: pytest.LogCaptureFixture, head: bytes, status: int
+) -> None:
     client = await server.connect(head + b"\r\n\r\n")
     assert await client.status() == status
+    assert ("At most 32768 bytes" in caplog.text) == (status == 431)
 
 
 async def test_a_header_without_end_is_refused_when_it_is_too_large(server: Server) -> None:
