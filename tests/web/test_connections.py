@@ -205,14 +205,16 @@ async def test_where_all_are_busy_nobody_else_is_let_in(
     assert await busy.status() == 200
 
 
-async def test_half_a_request_does_not_hold_up_the_end(server: Server) -> None:
+async def test_half_a_request_does_not_hold_up_the_end(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Else it would be hung up on all the same.
+    monkeypatch.setattr(Impatient, "body_within_s", 600)
     client = await server.connect(POST + b"half")
     await asyncio.sleep(0.1)
     for each in list(server.state.connections):
         each.shutdown()
-    started_s = time.monotonic()
     assert await client.ends()
-    assert time.monotonic() - started_s < 30
 
 
 def test_the_process_may_open_as_many_files_as_the_system_lets_it() -> None:
@@ -221,6 +223,6 @@ def test_the_process_may_open_as_many_files_as_the_system_lets_it() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, before[1]), before[1]))
         allow_many_connections()
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        assert soft == min(hard, 65_536) or hard == resource.RLIM_INFINITY
+        assert soft == (65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
